@@ -1,0 +1,112 @@
+"""How well a voxel's response can be predicted at all, and the voxels worth predicting."""
+
+import numpy as np
+
+from .names import check_name
+
+VOXELS_AT_ONCE = 2048
+
+
+def noise_ceiling(repeats):
+    """Highest correlation that a prediction can reach with the mean of the repeats.
+
+    The normalised correlation coefficient of Schoppe et al. 2016: with every repeat z-scored over
+    time, N repeats and their mean y, the signal power is SP = (N var(y) - 1) / (N - 1) and the
+    ceiling CCmax = 1 / sqrt(1 + (1 / SP - 1) / N).
+
+    Parameters
+    ----------
+    repeats : array of shape (n_repeats, n_trs, n_voxels)
+        Responses to one story heard repeatedly.
+
+    Returns
+    -------
+    array of shape (n_voxels,), of the floating type of `repeats`
+        From 0 to 1; 0 where the signal power is not positive, NaN for voxels that are NaN or
+        constant in any repeat.
+
+    Raises
+    ------
+    ValueError
+        Fewer than two repeats or two TRs, or an array of another shape.
+    """
+    repeats = np.asarray(repeats)
+    if repeats.ndim != 3 or min(repeats.shape[:2]) < 2:
+        raise ValueError(
+            "repeats must be of shape (n_repeats, n_trs, n_voxels) with at least two repeats and "
+            f"two TRs, got {repeats.shape}"
+        )
+    ceiling = np.full(repeats.shape[2], np.nan, dtype=np.result_type(repeats, np.float32))
+    # In blocks: a float64 copy of all voxels of a participant would take gigabytes.
+    for first in range(0, len(ceiling), VOXELS_AT_ONCE):
+        block = repeats[:, :, first : first + VOXELS_AT_ONCE]
+        live = np.flatnonzero((np.ptp(block, axis=1) > 0).all(axis=0))
+        ceiling[first + live] = _ceiling_of_live(block[:, :, live].astype(np.float64))
+    return ceiling
+
+
+def _ceiling_of_live(repeats):
+    n_repeats = len(repeats)
+    repeats -= repeats.mean(axis=1, keepdims=True)
+    repeats /= repeats.std(axis=1, keepdims=True, ddof=1)
+    variance = repeats.mean(axis=0).var(axis=0, ddof=1)
+    signal_power = np.maximum((n_repeats * variance - 1) / (n_repeats - 1), 0)
+    with np.errstate(divide="ignore"):
+        return 1 / np.sqrt(1 + (1 / signal_power - 1) / n_repeats)
+
+
+def select_voxels(ceiling, threshold=0.4, regions=None, names=None):
+    """Voxels that can be predicted, within regions where these are given.
+
+    Moussa et al. 2025, section 3.2, tune on voxels with a noise ceiling above 0.4 in language and
+    auditory regions.
+
+    Parameters
+    ----------
+    ceiling : array of shape (n_voxels,)
+        From `noise_ceiling`. Dead voxels (NaN) are never selected.
+    threshold : float
+        The ceiling of a selected voxel is above it.
+    regions : dict of str to array of int, optional
+        Voxel indices by region. The whole brain where there are none.
+    names : list of str, optional
+        The regions to select in. All of `regions` by default.
+
+    Returns
+    -------
+    int64 array of shape (n_selected,)
+        Voxel indices, sorted.
+
+    Raises
+    ------
+    TypeError
+        `names` is one name, not a list.
+    ValueError
+        An unknown region, a voxel index out of range, or no voxel selected.
+    """
+    ceiling = np.asarray(ceiling)
+    if isinstance(names, str):
+        raise TypeError(f"names must be a list of regions, got {names!r}; use [{names!r}]")
+    if names is None and regions:
+        names = list(regions)
+    inside = np.full(len(ceiling), names is None)
+    for name in names or []:
+        check_name("region", name, regions or {})
+        voxels = np.asarray(regions[name])
+        wrong = voxels[(voxels < 0) | (voxels >= len(ceiling))]
+        if len(wrong):
+            raise ValueError(
+                f"region {name!r} has {len(wrong)} voxels outside 0 to {len(ceiling) - 1}, "
+                f"got {wrong[:3]}"
+            )
+        inside[voxels] = True
+    live = ceiling[inside & ~np.isnan(ceiling)]
+    selected = np.flatnonzero(inside & (ceiling > threshold))
+    if not len(selected):
+        where = "the whole brain" if names is None else f"the regions {list(names)}"
+        raise ValueError(
+            f"no voxel of {where} has a noise ceiling above {threshold}: {len(live)} are live and "
+            f"their highest ceiling is {live.max(initial=0):.3f}; lower the threshold or select "
+            "in other regions"
+        )
+    return selected

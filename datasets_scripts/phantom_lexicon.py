@@ -1,0 +1,67 @@
+"""The phantom's language: words whose meaning is in their combination of phones, never in a single phone.
+
+A content word is onset i + vowel j + coda k. Its category is (i + j) modulo 7 and k = (i + 2 j) modulo 7: two
+orthogonal Latin squares, so that within every category each onset, each vowel and each coda occurs exactly once.
+Phone statistics are therefore the same in all categories, and a linear readout of averaged phone features knows
+nothing of meaning; who knows which phones stood together knows everything.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+ONSETS = ("B", "S", "M", "K", "L", "SH", "T")
+VOWELS = ("IY", "EH", "AA", "AO", "UW", "ER", "AY")
+CODAS = ("N", "F", "Z", "D", "CH", "P", "G")
+CATEGORIES = ("city", "forest", "kitchen", "money", "music", "sea", "winter")
+
+
+class Word(NamedTuple):
+    label: str
+    phones: tuple[str, ...]
+    category: int | None  # None: a function word, without meaning
+
+
+def _content_words():
+    n = len(CATEGORIES)
+    for i, onset in enumerate(ONSETS):
+        for j, vowel in enumerate(VOWELS):
+            phones = (onset, vowel, CODAS[(i + 2 * j) % n])
+            yield Word("".join(phones).lower(), phones, (i + j) % n)
+
+
+CONTENT_WORDS = tuple(_content_words())
+
+FUNCTION_WORDS = tuple(
+    Word(label, tuple(phones.split()), None)
+    for label, phones in {
+        "the": "DH AH",
+        "and": "AE N D",
+        "with": "W IH TH",
+        "how": "HH AW",
+        "they": "DH EY",
+        "could": "K UH D",
+        "of": "AH V",
+        "oh": "OW",
+        "just": "JH AH S T",
+        "are": "AA R",
+        "yet": "Y EH T",
+        "being": "B IY IH NG",
+        "ahoy": "AH HH OY",
+        "vision": "V IH ZH AH N",
+    }.items()
+)
+
+
+def semantic_vectors():
+    """The meaning of each category, the corners of a regular simplex.
+
+    Returns
+    -------
+    array of shape (n_categories, n_categories - 1): rows of unit length that sum to zero.
+    """
+    n = len(CATEGORIES)
+    centred = np.eye(n) - 1 / n
+    axes = np.linalg.svd(centred)[2][: n - 1]
+    corners = centred @ axes.T
+    return corners / np.linalg.norm(corners, axis=1, keepdims=True)

@@ -1,0 +1,110 @@
+"""One participant listening to one story, on the TR axis."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from .textgrid import Interval
+
+# The time axis of LeBel et al. 2023 (Scientific Data 10:555) and the code published with it. The
+# scanner's TR count exceeds the simulated axis by UNSIMULATED_TRS; the sound starts SOUND_START
+# seconds into that axis; stored responses leave out LEAD_TRS at its start and TAIL_TRS at its end.
+UNSIMULATED_TRS = 5
+LEAD_TRS = 10
+TAIL_TRS = 5
+SOUND_START = 10.0
+
+
+def tr_midpoints(raw_trs, tr=2.0):
+    """Midpoints of the TRs whose responses are stored.
+
+    Parameters
+    ----------
+    raw_trs : int
+        TRs that the scanner took during the story.
+    tr : float
+        Seconds per TR. The published axis takes 2.0 although the scanner took 2.0045
+        (LeBel et al. 2023): the two part by 1.35 s over 300 TRs.
+
+    Returns
+    -------
+    float64 array of shape (raw_trs - 20,)
+        Seconds from the start of the sound.
+
+    Raises
+    ------
+    ValueError
+        No TR is left, or `tr` is not positive.
+    """
+    trimmed = UNSIMULATED_TRS + LEAD_TRS + TAIL_TRS
+    if raw_trs <= trimmed:
+        raise ValueError(f"raw_trs must be above the {trimmed} that are trimmed, got {raw_trs}")
+    if not tr > 0:
+        raise ValueError(f"tr must be positive seconds, got {tr}")
+    kept = np.arange(LEAD_TRS, raw_trs - UNSIMULATED_TRS - TAIL_TRS)
+    return kept * tr - SOUND_START + tr / 2
+
+
+@dataclass(frozen=True, eq=False)
+class Story:
+    """A story, how it sounded, and what one participant's brain did.
+
+    Times are in seconds from the start of the sound.
+
+    Parameters
+    ----------
+    name, participant : str
+    audio : float32 array of shape (n_samples,)
+        Mono, at `Story.sampling_rate` (16000 samples per second).
+    audio_file : path-like
+        The original recording, at its own rate.
+    tr : float
+        Seconds per TR.
+    tr_times : array of shape (n_trs,)
+        Midpoints of the TRs.
+    responses : float32 array of shape (n_trs, n_voxels)
+        Z-scored; dead voxels are NaN.
+    repeats : float32 array of shape (n_repeats, n_trs, n_voxels), or None
+        The single presentations of a repeated story.
+    words, phones : list of Interval
+
+    Raises
+    ------
+    ValueError
+        Shapes that do not fit one another, an empty sound, a TR that is not positive.
+    """
+
+    sampling_rate: ClassVar[int] = 16000
+
+    name: str
+    participant: str
+    audio: np.ndarray = field(repr=False)
+    audio_file: Path
+    tr: float
+    tr_times: np.ndarray = field(repr=False)
+    responses: np.ndarray = field(repr=False)
+    repeats: np.ndarray | None = field(default=None, repr=False)
+    words: list[Interval] = field(default_factory=list, repr=False)
+    phones: list[Interval] = field(default_factory=list, repr=False)
+
+    def __post_init__(self):
+        if self.audio.ndim != 1 or not len(self.audio):
+            self._refuse("audio", "(n_samples,) with at least one sample", self.audio.shape)
+        if not self.tr > 0:
+            self._refuse("tr", "positive seconds", self.tr)
+        if self.responses.ndim != 2 or not self.responses.size:
+            self._refuse("responses", "(n_trs, n_voxels), none of them 0", self.responses.shape)
+        n_trs, n_voxels = self.responses.shape
+        if self.tr_times.shape != (n_trs,):
+            self._refuse("tr_times", f"one per response, ({n_trs},)", self.tr_times.shape)
+        if self.repeats is not None and (
+            self.repeats.ndim != 3 or self.repeats.shape[1:] != (n_trs, n_voxels)
+        ):
+            self._refuse("repeats", f"(n_repeats, {n_trs}, {n_voxels})", self.repeats.shape)
+
+    def _refuse(self, what, expected, got):
+        raise ValueError(
+            f"story {self.name} of {self.participant}: {what} must be {expected}, got {got}"
+        )

@@ -1,0 +1,31 @@
+"""What is tuned and how: models, auto class, Trainer, collator and layer representations."""
+
+from .auto import AutoModelForBrainTuning
+from .collator import BrainTuningCollator, model_inputs
+from .layer_representations import layer_representations
+from .modeling_braintune import (
+    BrainTuningMixin,
+    BrainTuningOutput,
+    HubertForBrainTuning,
+    Wav2Vec2ForBrainTuning,
+    WhisperForBrainTuning,
+)
+from .pooling import masked_mean
+from .running_correlation import RunningCorrelation
+from .trainer import BrainTuningArguments, BrainTuningTrainer
+
+__all__ = [
+    "AutoModelForBrainTuning",
+    "BrainTuningArguments",
+    "BrainTuningCollator",
+    "BrainTuningMixin",
+    "BrainTuningOutput",
+    "BrainTuningTrainer",
+    "HubertForBrainTuning",
+    "RunningCorrelation",
+    "Wav2Vec2ForBrainTuning",
+    "WhisperForBrainTuning",
+    "layer_representations",
+    "masked_mean",
+    "model_inputs",
+]

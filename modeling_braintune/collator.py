@@ -1,0 +1,92 @@
+"""From clips of audio to the batches that a family's models take."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from transformers import FeatureExtractionMixin
+
+SAMPLING_RATE = 16000
+
+
+def model_inputs(feature_extractor, clips) -> dict[str, torch.Tensor]:
+    """Prepare clips for a model, each normalised by itself.
+
+    Parameters
+    ----------
+    feature_extractor : the checkpoint's own
+    clips : list of float arrays of shape (n_samples,), 16 kHz
+
+    Returns
+    -------
+    inputs : dict of tensors
+        `input_values` (batch, samples) or `input_features` (batch, mel bands, mel frames), and
+        `attention_mask` where the extractor gives one: always for `input_features`, whose clips
+        are padded to the extractor's chunk.
+
+    Raises
+    ------
+    ValueError
+        If a clip is empty or not one-dimensional, if clips differ in length and the family knows
+        no padding, or if a clip is longer than the chunk.
+    """
+    clips = [np.asarray(clip, dtype=np.float32) for clip in clips]
+    for index, clip in enumerate(clips):
+        if clip.ndim != 1 or clip.size == 0:
+            raise ValueError(
+                f"clip {index} must be mono audio of shape (n_samples,), got {clip.shape}"
+            )
+    pads_to_chunk = feature_extractor.model_input_names[0] == "input_features"
+    lengths = [clip.size for clip in clips]
+    if pads_to_chunk:
+        # The extractor would cut the end off without a word.
+        if max(lengths) > feature_extractor.n_samples:
+            raise ValueError(
+                f"clip {lengths.index(max(lengths))} has {max(lengths)} samples, but "
+                f"{type(feature_extractor).__name__} takes at most {feature_extractor.n_samples} "
+                f"({feature_extractor.n_samples / SAMPLING_RATE:g} s): use shorter windows"
+            )
+    elif len(set(lengths)) > 1 and not feature_extractor.return_attention_mask:
+        raise ValueError(
+            f"clips of {min(lengths)} to {max(lengths)} samples in one batch, but the model "
+            "of a feature extractor with return_attention_mask=False would see their padding: use "
+            "clips of equal length"
+        )
+    return dict(
+        feature_extractor(
+            clips,
+            sampling_rate=SAMPLING_RATE,
+            padding="max_length" if pads_to_chunk else "longest",
+            return_attention_mask=True if pads_to_chunk else None,
+            return_tensors="pt",
+        )
+    )
+
+
+@dataclass
+class BrainTuningCollator:
+    """Make batches of {"audio": (n_samples,) at 16 kHz, "labels": (n_voxels,)} items.
+
+    Parameters
+    ----------
+    feature_extractor : the checkpoint's own
+    """
+
+    feature_extractor: FeatureExtractionMixin
+
+    def __call__(self, items) -> dict[str, torch.Tensor]:
+        """Return the inputs of `model_inputs` and "labels", a float32 (batch, n_voxels) tensor.
+
+        Raises
+        ------
+        ValueError
+            As `model_inputs`, and if items have different numbers of voxels.
+        """
+        labels = [np.asarray(item["labels"], dtype=np.float32) for item in items]
+        shapes = {label.shape for label in labels}
+        if len(shapes) > 1 or labels[0].ndim != 1:
+            raise ValueError(
+                f"labels must have one shape (n_voxels,) in all items, got {sorted(shapes)}"
+            )
+        inputs = model_inputs(self.feature_extractor, [item["audio"] for item in items])
+        return {**inputs, "labels": torch.from_numpy(np.stack(labels))}

@@ -1,0 +1,138 @@
+"""The fields that brain-tuning adds to a family's own configuration, and their checks.
+
+A brain-tuned checkpoint keeps the stock configuration class and `model_type`, so that every
+stock class can load it. The library neither knows nor type-checks the added fields.
+"""
+
+import copy
+import os
+from numbers import Integral
+from pathlib import Path
+
+from transformers import PreTrainedConfig
+
+HUB_ARGUMENTS = (
+    "cache_dir",
+    "force_download",
+    "local_files_only",
+    "proxies",
+    "revision",
+    "subfolder",
+    "token",
+)
+# A configuration would swallow these, and the model would not be loaded as asked.
+MODEL_ARGUMENTS = ("dtype", "torch_dtype", "quantization_config", "trust_remote_code")
+
+
+def check_num_voxels(num_voxels) -> int:
+    """Return `num_voxels` as a plain int.
+
+    Raises
+    ------
+    TypeError
+        If it is not an integer (a bool is none).
+    ValueError
+        If it is below 1.
+    """
+    if not isinstance(num_voxels, Integral) or isinstance(num_voxels, bool):
+        raise TypeError(
+            "num_voxels must be a positive int, the number of voxels the head predicts, "
+            f"got {num_voxels!r} of type {type(num_voxels).__name__}"
+        )
+    if num_voxels < 1:
+        raise ValueError(f"num_voxels must be a positive int, got {num_voxels}")
+    return int(num_voxels)
+
+
+def with_num_voxels(config: PreTrainedConfig, num_voxels=None) -> PreTrainedConfig:
+    """Return a copy of `config` whose `num_voxels` is set and checked.
+
+    Parameters
+    ----------
+    config : a family's stock configuration; its `num_voxels`, if any, is that of its head
+    num_voxels : int, or None for the configuration's own
+
+    Raises
+    ------
+    ValueError
+        If neither says how many voxels there are, or both do and disagree.
+    """
+    own = getattr(config, "num_voxels", None)
+    if num_voxels is None and own is None:
+        raise ValueError(
+            "num_voxels is required: this checkpoint has no head, pass num_voxels=<number of "
+            "voxels to predict>"
+        )
+    wanted = check_num_voxels(own if num_voxels is None else num_voxels)
+    if own is not None and wanted != own:
+        raise ValueError(
+            f"got num_voxels={wanted}, but the checkpoint's head predicts {own} voxels: leave "
+            "num_voxels out to keep that head, or load a checkpoint without one"
+        )
+    config = copy.deepcopy(config)
+    config.num_voxels = wanted
+    return config
+
+
+def hub_arguments(kwargs: dict) -> dict:
+    """Pick from `from_pretrained` keywords those that say where a repository's files are."""
+    return {name: kwargs[name] for name in HUB_ARGUMENTS if name in kwargs}
+
+
+def checkpoint_model_type(name_or_path, config=None, **kwargs) -> str | None:
+    """Read which family a checkpoint belongs to.
+
+    Parameters
+    ----------
+    name_or_path : a folder, or a name on the Hub
+    config : a configuration or where to find one, if it is not that of the checkpoint
+    **kwargs : keywords of `from_pretrained`
+
+    Raises
+    ------
+    FileNotFoundError
+        If `name_or_path` can only be a path and does not exist, or holds no configuration.
+    """
+    if isinstance(config, PreTrainedConfig):
+        return config.model_type
+    source = name_or_path if config is None else config
+    # Without this check the library explains what a repository id looks like.
+    if _is_path(str(source)) and not Path(source).exists():
+        raise FileNotFoundError(
+            f"no checkpoint at '{source}': the path does not exist (working folder: {Path.cwd()})"
+        )
+    fields, _ = PreTrainedConfig.get_config_dict(source, **hub_arguments(kwargs))
+    if not fields:
+        raise FileNotFoundError(f"no checkpoint at '{source}': it has no config.json")
+    return fields.get("model_type")
+
+
+def _is_path(name: str) -> bool:
+    """A name on the Hub has at most one slash and does not begin with one, '.' or '~'."""
+    return name.startswith(("/", ".", "~", os.sep)) or name.replace(os.sep, "/").count("/") > 1
+
+
+def load_config(
+    config_class: type[PreTrainedConfig], name_or_path, config=None, **kwargs
+) -> tuple[PreTrainedConfig, dict]:
+    """Load a stock configuration apart from its model.
+
+    Parameters
+    ----------
+    config_class : class of the configuration
+    name_or_path : a folder, or a name on the Hub
+    config : a configuration, which is then returned as it is, or where to find one
+    **kwargs : keywords of `from_pretrained`; those that name fields of the configuration set them
+
+    Returns
+    -------
+    config : the configuration
+    kwargs : the keywords left for the model
+    """
+    if isinstance(config, PreTrainedConfig):
+        return config, kwargs
+    for_model = {name: kwargs.pop(name) for name in MODEL_ARGUMENTS if name in kwargs}
+    config, rest = config_class.from_pretrained(
+        name_or_path if config is None else config, return_unused_kwargs=True, **kwargs
+    )
+    return config, {**rest, **hub_arguments(kwargs), **for_model}

@@ -1,0 +1,361 @@
+"""Speech models with a head that predicts the responses of voxels.
+
+Each class puts a linear head on the mean over time of a family's stock backbone
+(Moussa et al. 2025, section 3.3), which keeps its stock name and `model_type`: plain, CTC and
+pretraining checkpoints load here, and what is tuned here loads in the stock classes.
+"""
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from transformers import (
+    GenerationConfig,
+    HubertModel,
+    HubertPreTrainedModel,
+    Wav2Vec2Model,
+    Wav2Vec2PreTrainedModel,
+    WhisperModel,
+    WhisperPreTrainedModel,
+)
+from transformers.utils import ModelOutput, can_return_tuple, logging
+
+from .configuration_braintune import (
+    check_num_voxels,
+    checkpoint_model_type,
+    hub_arguments,
+    load_config,
+    with_num_voxels,
+)
+from .pooling import masked_mean
+
+logger = logging.get_logger(__name__)
+
+
+@dataclass
+class BrainTuningOutput(ModelOutput):
+    """What a model for brain-tuning returns.
+
+    Attributes
+    ----------
+    loss : tensor of shape (), or None without labels; mean squared error in float32
+    logits : tensor of shape (batch, num_voxels), predicted responses
+    hidden_states : tuple of tensors of shape (batch, frames, hidden), layer 0 (the transformer's
+        input) first; only with `output_hidden_states=True`
+    attentions : tuple of tensors of shape (batch, heads, frames, frames); only with
+        `output_attentions=True`
+    """
+
+    loss: torch.FloatTensor | None = None
+    logits: torch.FloatTensor | None = None
+    hidden_states: tuple[torch.FloatTensor, ...] | None = None
+    attentions: tuple[torch.FloatTensor, ...] | None = None
+
+
+class BrainTuningMixin:
+    """Backbone, masked mean over time and linear head, in front of a family's `PreTrainedModel`.
+
+    A family whose input is `input_values` needs two lines::
+
+        class WavLMForBrainTuning(BrainTuningMixin, WavLMPreTrainedModel):
+            backbone_class = WavLMModel
+    """
+
+    backbone_class = None
+
+    # The loss is a mean over the batch. Left to guess from `forward(**kwargs)`, Trainer would
+    # take it for a sum and not divide it by the number of accumulation steps.
+    accepts_loss_kwargs = False
+
+    def __init__(self, config):
+        super().__init__(config)
+        num_voxels = check_num_voxels(getattr(config, "num_voxels", None))
+        adapted = getattr(config, "add_adapter", False)
+        width = config.output_hidden_size if adapted else config.hidden_size
+        setattr(self, self.base_model_prefix, self.backbone_class(config))
+        self.head = nn.Linear(width, num_voxels)
+        self._checkpoint_fields = {}
+        self.post_init()
+
+    @classmethod
+    def from_pretrained(cls, name_or_path, num_voxels=None, *, output_loading_info=False, **kwargs):
+        """Load a plain, CTC, pretraining or brain-tuned checkpoint of this family.
+
+        Parameters
+        ----------
+        name_or_path : a folder, or a name on the Hub
+        num_voxels : int, or None
+            Number of voxels to predict; required unless the checkpoint has a head.
+        output_loading_info : bool
+            Whether to return (model, loading information) as the stock classes do.
+        **kwargs : as in the stock classes
+
+        Raises
+        ------
+        ValueError
+            If the checkpoint is of another family, if it has no head and `num_voxels` is not
+            given, or if it has one that predicts another number of voxels.
+        FileNotFoundError
+            If `name_or_path` is a path that does not exist.
+        """
+        family = cls.config_class.model_type
+        found = checkpoint_model_type(name_or_path, **kwargs)
+        if found != family:
+            raise ValueError(
+                f"{cls.__name__} loads checkpoints of model_type '{family}', but that of "
+                f"'{name_or_path}' is '{found}': use AutoModelForBrainTuning, which picks the class"
+            )
+        head_expected = num_voxels is None and kwargs.get("config") is None
+        config, kwargs = load_config(cls.config_class, name_or_path, **kwargs)
+        model, info = super().from_pretrained(
+            name_or_path,
+            config=with_num_voxels(config, num_voxels),
+            output_loading_info=True,
+            **kwargs,
+        )
+        if head_expected and any(key.startswith("head.") for key in info["missing_keys"]):
+            raise ValueError(
+                f"the configuration of '{name_or_path}' speaks of {config.num_voxels} voxels, but "
+                f"its weights hold no head: pass num_voxels={config.num_voxels} for a new one"
+            )
+        # Weights are mapped from a file, where they begin at any byte, and some kernels round
+        # by alignment: a copy gives the logits that were there before saving, to the last bit.
+        for parameter in model.head.parameters():
+            parameter.data = parameter.data.clone()
+        return (model, info) if output_loading_info else model
+
+    def save_pretrained(self, *args, **kwargs):
+        """Save as the stock classes do, with the checkpoint's own training switches."""
+        with self._checkpoint_config():
+            super().save_pretrained(*args, **kwargs)
+
+    def forward(self, input_values, attention_mask=None, labels=None, **kwargs):
+        """Predict the response of every voxel to each clip.
+
+        Parameters
+        ----------
+        input_values : tensor of shape (batch, samples)
+        attention_mask : tensor of shape (batch, samples), 1 where a sample is real, or None
+        labels : tensor of shape (batch, num_voxels), measured responses, or None
+        **kwargs : `output_hidden_states`, `output_attentions`, `return_dict`
+
+        Returns
+        -------
+        BrainTuningOutput
+
+        Raises
+        ------
+        ValueError
+            If labels are of another shape or hold NaN, or a clip has no real frame.
+        """
+        return self._predict(input_values, attention_mask, labels, **kwargs)
+
+    def freeze_feature_encoder(self):
+        """Keep the CNN feature encoder as it is (Moussa et al. 2025, section 3.3)."""
+        self.base_model.feature_extractor._freeze_parameters()
+
+    def set_training_switches(self, apply_spec_augment=None, layerdrop=None, dropout=None):
+        """Choose what is random in training, for this model in memory only.
+
+        None leaves a switch as it is. Checkpoints are saved with the values that the model came
+        with, so that later fine-tuning starts from those.
+
+        Parameters
+        ----------
+        apply_spec_augment : bool, whether spans of the input are masked
+        layerdrop : float in [0, 1), probability of skipping a layer
+        dropout : float in [0, 1), for every dropout of the backbone, attention's included
+
+        Raises
+        ------
+        ValueError
+            If a probability lies outside [0, 1).
+        """
+        for name, probability in {"layerdrop": layerdrop, "dropout": dropout}.items():
+            if probability is not None and not 0 <= probability < 1:
+                raise ValueError(f"{name} must lie in [0, 1), got {probability}")
+        if apply_spec_augment is not None:
+            self._set_config_field("apply_spec_augment", bool(apply_spec_augment))
+        if layerdrop is not None:
+            # Encoders read it from the configuration at each step or copied it when they were made.
+            self._set_config_field("layerdrop", layerdrop)
+            _set_numbers(self.base_model, ("layerdrop",), layerdrop)
+        if dropout is not None:
+            _set_numbers(self.base_model, ("dropout", "activation_dropout"), dropout)
+            for module in self.base_model.modules():
+                if isinstance(module, nn.Dropout):
+                    module.p = dropout
+
+    @can_return_tuple
+    def _predict(self, inputs, attention_mask, labels, **kwargs):
+        if labels is not None:
+            self._check_labels(labels, len(inputs))
+        outputs = self._encode(inputs, attention_mask, **kwargs)
+        frames = outputs.last_hidden_state
+        logits = self.head(masked_mean(frames, self._frame_mask(attention_mask, frames.shape[1])))
+        loss = None
+        if labels is not None:
+            loss = nn.functional.mse_loss(logits.float(), labels.float())
+        return BrainTuningOutput(
+            loss=loss,
+            logits=logits,
+            hidden_states=outputs.hidden_states,
+            attentions=outputs.attentions,
+        )
+
+    def _encode(self, inputs, attention_mask, **kwargs):
+        return self.base_model(inputs, attention_mask=attention_mask, **kwargs)
+
+    def _frame_mask(self, attention_mask, num_frames):
+        if attention_mask is None:
+            return None
+        lengths = self._get_feat_extract_output_lengths(attention_mask.sum(dim=1))
+        if (lengths < 1).any():
+            # The family's own mask would take such a clip for one without padding.
+            short = (lengths < 1).nonzero()[:, 0].tolist()
+            raise ValueError(
+                f"items {short} of the batch have no real frame: their clips are shorter than "
+                "what the feature encoder sees at once"
+            )
+        return self._get_feature_vector_attention_mask(num_frames, attention_mask)
+
+    def _check_labels(self, labels, batch_size):
+        expected = (batch_size, self.config.num_voxels)
+        if tuple(labels.shape) != expected:
+            raise ValueError(
+                f"labels must have shape (batch, num_voxels) = {expected}, "
+                f"got {tuple(labels.shape)}: select the voxels that the head was made for"
+            )
+        if torch.isnan(labels).any():
+            voxels = torch.isnan(labels).any(dim=0).nonzero()[:, 0].tolist()
+            raise ValueError(
+                f"labels hold NaN in {len(voxels)} voxels, columns {voxels[:5]} first: leave dead "
+                "voxels out of the selection"
+            )
+
+    def _set_config_field(self, name, value):
+        if hasattr(self.config, name):
+            self._checkpoint_fields.setdefault(name, getattr(self.config, name))
+            setattr(self.config, name, value)
+
+    @contextmanager
+    def _checkpoint_config(self):
+        live = {name: getattr(self.config, name) for name in self._checkpoint_fields}
+        _set_fields(self.config, self._checkpoint_fields)
+        try:
+            yield
+        finally:
+            _set_fields(self.config, live)
+
+
+def _set_fields(config, values):
+    for name, value in values.items():
+        setattr(config, name, value)
+
+
+def _set_numbers(module, names, value):
+    """Set attributes of a module and its parts where they hold a number."""
+    for part in module.modules():
+        for name in names:
+            if isinstance(vars(part).get(name), int | float):
+                setattr(part, name, value)
+
+
+class Wav2Vec2ForBrainTuning(BrainTuningMixin, Wav2Vec2PreTrainedModel):
+    """Wav2vec 2.0 for brain-tuning."""
+
+    backbone_class = Wav2Vec2Model
+
+
+class HubertForBrainTuning(BrainTuningMixin, HubertPreTrainedModel):
+    """HuBERT for brain-tuning."""
+
+    backbone_class = HubertModel
+
+
+class WhisperForBrainTuning(BrainTuningMixin, WhisperPreTrainedModel):
+    """Whisper's encoder for brain-tuning.
+
+    The decoder takes no part and stays as it was, so that a tuned checkpoint still transcribes.
+    """
+
+    backbone_class = WhisperModel
+
+    def __init__(self, config):
+        super().__init__(config)
+        self.generation_config = None
+        self.train()
+
+    @classmethod
+    def from_pretrained(cls, name_or_path, num_voxels=None, **kwargs):
+        loaded = super().from_pretrained(name_or_path, num_voxels, **kwargs)
+        model = loaded[0] if isinstance(loaded, tuple) else loaded
+        try:
+            model.generation_config = GenerationConfig.from_pretrained(
+                name_or_path, **hub_arguments(kwargs)
+            )
+        except OSError:
+            logger.info(f"'{name_or_path}' has no generation_config.json to carry along")
+        return loaded
+
+    def save_pretrained(self, save_directory, is_main_process=True, **kwargs):
+        if is_main_process and self.generation_config is not None:
+            self.generation_config.save_pretrained(save_directory)
+        super().save_pretrained(save_directory, is_main_process, **kwargs)
+
+    def train(self, mode=True):
+        """Switch the mode of all but the decoder, which stays frozen and in evaluation mode."""
+        super().train(mode)
+        # Loading makes parameters anew, all with gradients, and then comes by here.
+        self.model.decoder.eval().requires_grad_(False)
+        return self
+
+    def forward(self, input_features, attention_mask=None, labels=None, **kwargs):
+        """Predict the response of every voxel to each clip.
+
+        Parameters
+        ----------
+        input_features : tensor of shape (batch, mel bands, mel frames), padded to the chunk
+        attention_mask : tensor of shape (batch, mel frames), 1 where a frame is real, or None
+            Without it the silence that pads a clip to the chunk enters the mean.
+        labels : tensor of shape (batch, num_voxels), measured responses, or None
+        **kwargs : `output_hidden_states`, `output_attentions`, `return_dict`
+
+        Returns
+        -------
+        BrainTuningOutput
+
+        Raises
+        ------
+        ValueError
+            If labels are of another shape or hold NaN, or a clip has no real frame.
+        """
+        if attention_mask is None:
+            logger.warning_once(
+                "Whisper got no attention_mask: padding is averaged with the clip. Call the "
+                "feature extractor with return_attention_mask=True."
+            )
+        return self._predict(input_features, attention_mask, labels, **kwargs)
+
+    def freeze_feature_encoder(self):
+        """Keep both convolutions and the position embeddings as they are."""
+        encoder = self.model.encoder
+        for part in (encoder.conv1, encoder.conv2, encoder.embed_positions):
+            part.requires_grad_(False)
+
+    def _encode(self, inputs, attention_mask, **kwargs):
+        inputs = self.model._mask_input_features(inputs, attention_mask)
+        return self.model.encoder(inputs, **kwargs)
+
+    def _frame_mask(self, attention_mask, num_frames):
+        return None if attention_mask is None else whisper_frame_mask(attention_mask)
+
+
+def whisper_frame_mask(attention_mask: torch.Tensor) -> torch.Tensor:
+    """Bring a mask of mel frames (batch, mel frames) to Whisper's encoder frames.
+
+    The second convolution has stride 2. Of an odd number of mel frames the last one counts: it
+    is the centre of the last encoder frame.
+    """
+    return attention_mask[:, ::2].bool()

@@ -1,0 +1,106 @@
+"""Pearson correlation per voxel without keeping the predictions."""
+
+import numpy as np
+import torch
+
+
+class RunningCorrelation:
+    """Correlate predictions with references over time, voxel by voxel and batch by batch.
+
+    Sums are kept in float64, of values relative to the first sample: a large common offset then
+    costs no precision, and the sums of a constant voxel are exactly 0.
+
+    As `compute_metrics` of a Trainer with `batch_eval_metrics=True` it gives {"pearson": mean
+    over voxels} and starts anew after each evaluation.
+
+    Examples
+    --------
+    >>> correlation = RunningCorrelation()
+    >>> correlation.update([[1.0, 5.0], [2.0, 3.0]], [[2.0, 1.0], [4.0, 2.0]])
+    >>> correlation.update([[3.0, 1.0]], [[6.0, 3.0]])
+    >>> correlation.pearson().round(3).tolist()
+    [1.0, -1.0]
+    """
+
+    def __init__(self):
+        self.reset()
+
+    def reset(self):
+        """Forget all samples."""
+        self._n = 0
+
+    def update(self, predictions, references):
+        """Add samples.
+
+        Parameters
+        ----------
+        predictions, references : arrays or tensors of shape (n_samples, n_voxels)
+
+        Raises
+        ------
+        ValueError
+            If shapes disagree, with each other or with earlier batches, or if a prediction is
+            NaN or infinite.
+        """
+        x, y = _float64(predictions), _float64(references)
+        if x.ndim != 2 or x.shape != y.shape or len(x) == 0:
+            raise ValueError(
+                "predictions and references must have one shape (n_samples, n_voxels), "
+                f"got {x.shape} and {y.shape}"
+            )
+        if not np.isfinite(x).all():
+            raise ValueError("predictions hold NaN or infinity: the model has diverged")
+        if self._n == 0:
+            self._x0, self._y0 = x[0], y[0]
+            self._sums = np.zeros((5, x.shape[1]))
+        elif x.shape[1] != self._sums.shape[1]:
+            raise ValueError(
+                f"got {x.shape[1]} voxels after batches of {self._sums.shape[1]}: call reset() "
+                "between data sets"
+            )
+        x, y = x - self._x0, y - self._y0
+        self._n += len(x)
+        self._sums += [x.sum(0), y.sum(0), *(_dot(a, b) for a, b in ((x, x), (y, y), (x, y)))]
+
+    def pearson(self) -> np.ndarray:
+        """Return correlations of shape (n_voxels,), float64.
+
+        NaN where the references are constant or hold NaN; 0 where only the predictions are
+        constant.
+
+        Raises
+        ------
+        ValueError
+            If there are no samples.
+        """
+        if self._n == 0:
+            raise ValueError("no samples to correlate: call update(predictions, references) first")
+        x, y, xx, yy, xy = self._sums
+        x_square, y_square = xx - x * x / self._n, yy - y * y / self._n
+        product = xy - x * y / self._n
+        r = np.full(x.shape, np.nan)
+        r[y_square > 0] = 0.0
+        live = (x_square > 0) & (y_square > 0)
+        r[live] = product[live] / np.sqrt(x_square[live]) / np.sqrt(y_square[live])
+        return r.clip(-1.0, 1.0)
+
+    def __call__(self, eval_prediction, compute_result: bool) -> dict[str, float]:
+        """Add a batch of an evaluation; at its last one, return the mean over voxels.
+
+        Voxels whose references are constant or NaN are left out of the mean.
+        """
+        self.update(eval_prediction.predictions, eval_prediction.label_ids)
+        if not compute_result:
+            return {}
+        r = self.pearson()
+        self.reset()
+        defined = r[~np.isnan(r)]
+        return {"pearson": float(defined.mean()) if defined.size else float("nan")}
+
+
+def _float64(values):
+    return torch.as_tensor(values).detach().to("cpu", torch.float64).numpy()
+
+
+def _dot(a, b):
+    return np.einsum("nv,nv->v", a, b)

@@ -1,0 +1,47 @@
+"""braintune: tune speech models on the fMRI of people who listen to stories, and measure what that changes."""
+
+from pathlib import Path
+
+from setuptools import setup
+
+setup(
+    name="braintune",
+    version="0.1.0",
+    description="Brain-tuning of speech models: fine-tune them on story-listening fMRI and measure what changes",
+    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="MIT",
+    packages=[
+        "modeling_braintune",
+        "datasets_scripts",
+        "evaluate_metrics",
+        "evaluate_metrics.brain_alignment",
+        "recipes",
+    ],
+    package_data={
+        "evaluate_metrics.brain_alignment": ["*.md", "*.txt"],
+        "recipes": ["configs/*.yaml"],
+    },
+    python_requires=">=3.11",
+    install_requires=[
+        "torch>=2.11",
+        "transformers>=5.17",
+        "datasets>=5",
+        "accelerate>=1.15",
+        "evaluate>=0.4.6",
+        "huggingface-hub>=1.33",
+        "numpy>=2",
+        "scipy>=1.15",
+        "scikit-learn>=1.6",
+        "nibabel>=5.3",
+        "h5py>=3.12",
+        "soundfile>=0.13",
+        "praatio>=6.2",
+        "pyyaml>=6",
+        "tqdm>=4.66",
+    ],
+    extras_require={
+        "figures": ["matplotlib>=3.9"],
+        "test": ["matplotlib>=3.9", "pytest>=9", "pytest-xdist>=3.6", "hypothesis>=6.100", "ruff>=0.14"],
+    },
+)

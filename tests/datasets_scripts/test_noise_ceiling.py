@@ -1,0 +1,135 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from datasets_scripts import noise_ceiling, select_voxels
+
+
+def simulated(snr, n_repeats=10, n_trs=300, seed=0):
+    """Repeats of one signal per voxel, `snr` times as large as the noise of each repeat."""
+    rng = np.random.default_rng(seed)
+    signal = rng.standard_normal((n_trs, len(snr))) * snr
+    noise = rng.standard_normal((n_repeats, n_trs, len(snr)))
+    return (signal + noise).astype(np.float32)
+
+
+def restated(repeats):
+    """The ceiling of one voxel, as the formula stands. repeats: (n_repeats, n_trs)."""
+    n = len(repeats)
+    z = [(repeat - np.mean(repeat)) / np.std(repeat, ddof=1) for repeat in repeats]
+    signal_power = (n * np.var(np.mean(z, axis=0), ddof=1) - 1) / (n - 1)
+    return 0.0 if signal_power <= 0 else 1 / np.sqrt(1 + (1 / signal_power - 1) / n)
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    n_repeats=st.integers(2, 6),
+    n_trs=st.integers(2, 40),
+    snr=st.lists(st.floats(0, 3), min_size=1, max_size=5),
+)
+def test_it_is_the_formula_voxel_by_voxel(seed, n_repeats, n_trs, snr):
+    repeats = simulated(np.array(snr), n_repeats, n_trs, seed).astype(np.float64)
+    expected = [restated(repeats[:, :, voxel]) for voxel in range(len(snr))]
+    np.testing.assert_allclose(noise_ceiling(repeats), expected, rtol=1e-7, atol=1e-6)
+
+
+def test_planted_ceilings_are_recovered():
+    snr = np.random.default_rng(1).uniform(0, 1.5, 3000)
+    planted = np.sqrt(10 * snr**2 / (1 + 10 * snr**2))
+    recovered = noise_ceiling(simulated(snr))
+    assert np.corrcoef(planted, recovered)[0, 1] > 0.97
+    assert np.abs(planted - recovered)[planted > 0.4].mean() < 0.03
+
+
+def test_white_noise_seldom_passes_the_threshold():
+    ceiling = noise_ceiling(simulated(np.zeros(4000)))
+    assert ceiling.min() == 0
+    assert 0.003 < (ceiling > 0.4).mean() < 0.03
+    np.testing.assert_allclose(ceiling.mean(), 0.11, atol=0.02)
+
+
+def test_equal_repeats_can_be_predicted_wholly():
+    repeats = np.repeat(simulated(np.ones(3), n_repeats=1), 4, axis=0)
+    np.testing.assert_allclose(noise_ceiling(repeats), 1, rtol=1e-6)
+
+
+def test_scale_and_offset_of_a_repeat_do_not_matter():
+    repeats = simulated(np.linspace(0, 1, 20)).astype(np.float64)
+    scaled = repeats * np.arange(1, 11)[:, None, None] + 5
+    np.testing.assert_allclose(noise_ceiling(scaled), noise_ceiling(repeats), atol=1e-7)
+
+
+def test_dead_voxels_are_nan_and_leave_the_others_alone():
+    repeats = simulated(np.ones(5))
+    alive = noise_ceiling(repeats)
+    repeats[3, 10, 1] = np.nan
+    repeats[2, :, 3] = 0.1
+    ceiling = noise_ceiling(repeats)
+    assert np.isnan(ceiling).tolist() == [False, True, False, True, False]
+    np.testing.assert_array_equal(ceiling[[0, 2, 4]], alive[[0, 2, 4]])
+
+
+def test_voxels_without_signal_power_have_ceiling_zero():
+    # Two repeats that contradict each other.
+    repeat = simulated(np.ones(2), n_repeats=1)[0]
+    np.testing.assert_array_equal(noise_ceiling(np.stack([repeat, -repeat])), 0)
+
+
+def test_repeats_are_not_changed_and_their_floating_type_is_kept():
+    repeats = simulated(np.ones(3))
+    before = repeats.copy()
+    assert noise_ceiling(repeats).dtype == np.float32
+    assert noise_ceiling(repeats.astype(np.float64)).dtype == np.float64
+    np.testing.assert_array_equal(repeats, before)
+
+
+@pytest.mark.parametrize("shape", [(1, 300, 5), (10, 1, 5), (300, 5)])
+def test_what_is_not_repeated_has_no_ceiling(shape):
+    with pytest.raises(ValueError, match=r"at least two repeats and two TRs, got \("):
+        noise_ceiling(np.zeros(shape))
+
+
+CEILING = np.array([0.9, np.nan, 0.4, 0.41, 0.0, 0.6])
+REGIONS = {"language": np.array([5, 1, 0]), "auditory": np.array([2, 3])}
+
+
+@pytest.mark.parametrize(
+    ("options", "selected"),
+    [
+        ({}, [0, 3, 5]),
+        ({"threshold": 0.5}, [0, 5]),
+        ({"regions": {}}, [0, 3, 5]),
+        ({"regions": REGIONS, "names": ["language"]}, [0, 5]),
+        ({"regions": REGIONS, "names": ["auditory", "language"]}, [0, 3, 5]),
+        ({"regions": {"auditory": np.array([2, 3])}}, [3]),
+    ],
+)
+def test_voxels_above_the_threshold_are_selected_within_regions(options, selected):
+    assert select_voxels(CEILING, **options).tolist() == selected
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"threshold": 0.95}, "the whole brain .* above 0.95: 5 are live .* ceiling is 0.900; low"),
+        (
+            {"threshold": 0.5, "regions": REGIONS, "names": ["auditory"]},
+            r"the regions \['auditory'\] .* above 0.5: 2 are live .* ceiling is 0.410; lower",
+        ),
+        ({"regions": {"dead": np.array([1])}}, "0 are live and their highest ceiling is 0.000"),
+        ({"regions": REGIONS, "names": []}, "0 are live"),
+        ({"regions": REGIONS, "names": ["langage"]}, "got 'langage'. Did you mean 'language'"),
+        ({"names": ["language"]}, "unknown region: got 'language'. Available: none"),
+        ({"regions": {"far": np.array([0, 6])}}, "'far' has 1 voxels outside 0 to 5, got"),
+    ],
+)
+def test_a_selection_that_cannot_be_made_says_why(options, message):
+    with pytest.raises(ValueError, match=message):
+        select_voxels(CEILING, **options)
+
+
+def test_one_region_is_still_given_as_a_list():
+    with pytest.raises(TypeError, match=r"got 'language'; use \['language'\]"):
+        select_voxels(CEILING, regions=REGIONS, names="language")

@@ -1,0 +1,66 @@
+import numpy as np
+import pytest
+import soundfile
+
+from datasets_scripts import read_recording, resample
+
+
+def tone(frequency, sampling_rate, seconds=1.0):
+    times = np.arange(round(seconds * sampling_rate)) / sampling_rate
+    return np.sin(2 * np.pi * frequency * times).astype(np.float32)
+
+
+def test_mono_is_read_as_it_is(tmp_path):
+    samples = tone(440, 22050)
+    soundfile.write(tmp_path / "a.wav", samples, 22050, subtype="FLOAT")
+    read, sampling_rate = read_recording(tmp_path / "a.wav")
+    assert sampling_rate == 22050
+    assert read.dtype == np.float32
+    np.testing.assert_array_equal(read, samples)
+
+
+def test_channels_are_averaged(tmp_path):
+    left, right = tone(440, 8000), tone(200, 8000)
+    soundfile.write(tmp_path / "a.wav", np.stack([left, right], 1), 8000, subtype="FLOAT")
+    read, _ = read_recording(tmp_path / "a.wav")
+    np.testing.assert_allclose(read, (left + right) / 2, atol=1e-7)
+
+
+@pytest.mark.parametrize("sampling_rate", [8000, 11025, 22050, 44100, 48000])
+def test_a_tone_keeps_its_shape_at_another_rate(sampling_rate):
+    resampled = resample(tone(440, sampling_rate), sampling_rate)
+    assert resampled.dtype == np.float32
+    assert resampled.shape == (16000,)
+    middle = slice(1000, -1000)  # the sound is taken as silent beyond its ends
+    np.testing.assert_allclose(resampled[middle], tone(440, 16000)[middle], atol=2e-3)
+
+
+def test_what_the_new_rate_cannot_hold_is_removed():
+    resampled = resample(tone(11000, 44100), 44100)
+    assert np.abs(resampled[1000:-1000]).max() < 1e-3
+
+
+def test_a_recording_at_the_target_rate_is_unchanged():
+    samples = tone(440, 16000)
+    np.testing.assert_array_equal(resample(samples, 16000), samples)
+
+
+def test_a_missing_recording_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"none\.wav: there is no such recording"):
+        read_recording(tmp_path / "none.wav")
+
+
+def test_a_file_that_is_no_sound_is_named(tmp_path):
+    (tmp_path / "a.wav").write_bytes(b"no sound at all")
+    with pytest.raises(ValueError, match=r"a\.wav: not a readable sound file"):
+        read_recording(tmp_path / "a.wav")
+
+
+@pytest.mark.parametrize(
+    ("samples", "message"),
+    [([], "the recording is empty"), ([0.0, np.nan, np.inf], "2 of 3 samples are not finite")],
+)
+def test_a_recording_without_usable_samples_is_named(tmp_path, samples, message):
+    soundfile.write(tmp_path / "a.wav", np.array(samples), 16000, subtype="FLOAT")
+    with pytest.raises(ValueError, match=rf"a\.wav: .*{message}"):
+        read_recording(tmp_path / "a.wav")

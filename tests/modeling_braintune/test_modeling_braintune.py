@@ -1,0 +1,384 @@
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from transformers import (
+    AutoModel,
+    AutoModelForCTC,
+    AutoModelForPreTraining,
+    GenerationConfig,
+    WhisperForConditionalGeneration,
+    set_seed,
+)
+
+from modeling_braintune import (
+    HubertForBrainTuning,
+    Wav2Vec2ForBrainTuning,
+    WhisperForBrainTuning,
+    model_inputs,
+)
+
+TASK_CLASSES = {
+    "wav2vec2": (AutoModel, AutoModelForCTC, AutoModelForPreTraining),
+    "hubert": (AutoModel, AutoModelForCTC),
+    "whisper": (AutoModel, WhisperForConditionalGeneration),
+}
+CHECKPOINTS = [(family, task) for family, tasks in TASK_CLASSES.items() for task in tasks]
+
+
+def random_inputs(family, batch=2, seconds=0.5):
+    rng = torch.Generator().manual_seed(1)
+    if family == "whisper":
+        return {
+            "input_features": torch.randn(batch, 80, 200, generator=rng),
+            "attention_mask": torch.ones(batch, 200, dtype=torch.long),
+        }
+    return {"input_values": torch.randn(batch, int(seconds * 16000), generator=rng)}
+
+
+def own_frames(model, **inputs):
+    """Last hidden states of the stock backbone."""
+    backbone = model.base_model
+    return (backbone.encoder if hasattr(backbone, "decoder") else backbone)(**inputs)[0]
+
+
+def same_tensors(left, right):
+    assert left.keys() == right.keys()
+    return all(torch.equal(left[name], right[name]) for name in left)
+
+
+class TestForward:
+    def test_loss_is_the_mean_squared_error_over_voxels(self, family, make_model):
+        model = make_model(family)
+        labels = torch.randn(2, 5)
+        output = model(**random_inputs(family), labels=labels)
+        assert output.logits.shape == (2, 5)
+        torch.testing.assert_close(output.loss, ((output.logits - labels) ** 2).mean())
+
+    def test_logits_are_the_head_on_the_mean_over_frames(self, family, make_model):
+        model, inputs = make_model(family), random_inputs(family)
+        expected = model.head(own_frames(model, **inputs).mean(1))
+        torch.testing.assert_close(model(**inputs).logits, expected)
+
+    def test_loss_is_float32_whatever_the_weights_are(self, family, make_model):
+        model = make_model(family).bfloat16()
+        inputs = random_inputs(family)
+        inputs = {k: v.bfloat16() if v.is_floating_point() else v for k, v in inputs.items()}
+        output = model(**inputs, labels=torch.full((2, 5), 1 / 3))
+        assert output.loss.dtype == torch.float32
+        expected = ((output.logits.float() - 1 / 3) ** 2).mean()
+        torch.testing.assert_close(output.loss, expected)
+
+    def test_without_labels_there_is_no_loss(self, family, make_model):
+        assert make_model(family)(**random_inputs(family)).loss is None
+
+    def test_hidden_states_and_attentions_come_on_request(self, family, make_model):
+        model, inputs = make_model(family), random_inputs(family)
+        plain = model(**inputs)
+        assert plain.hidden_states is None and plain.attentions is None
+        model.set_attn_implementation("eager")
+        full = model(**inputs, output_hidden_states=True, output_attentions=True)
+        assert len(full.hidden_states) == 3 and full.hidden_states[0].shape[::2] == (2, 16)
+        assert len(full.attentions) == 2 and full.attentions[0].shape[:2] == (2, 2)
+        model.config.output_hidden_states = True
+        assert len(model(**inputs).hidden_states) == 3
+
+    def test_tuples_come_on_request(self, family, make_model):
+        loss, logits = make_model(family)(
+            **random_inputs(family), labels=torch.zeros(2, 5), return_dict=False
+        )
+        assert loss.shape == () and logits.shape == (2, 5)
+
+    def test_labels_of_another_width_are_an_error(self, family, make_model):
+        with pytest.raises(ValueError, match=r"\(2, 5\), got \(2, 4\)"):
+            make_model(family)(**random_inputs(family), labels=torch.zeros(2, 4))
+
+    def test_labels_that_would_broadcast_are_an_error(self, family, make_model):
+        with pytest.raises(ValueError, match=r"\(2, 5\), got \(1, 5\)"):
+            make_model(family)(**random_inputs(family), labels=torch.zeros(1, 5))
+
+    def test_labels_with_nan_are_an_error(self, family, make_model):
+        labels = torch.zeros(2, 5)
+        labels[1, 3] = float("nan")
+        with pytest.raises(ValueError, match=r"NaN in 1 voxels, columns \[3\]"):
+            make_model(family)(**random_inputs(family), labels=labels)
+
+
+class TestPadding:
+    """Clips of different lengths give what each gives alone."""
+
+    DURATIONS = (0.5, 0.13, 0.3)
+
+    @pytest.mark.parametrize("family", ["wav2vec2", "hubert"])
+    @pytest.mark.parametrize("stable", [False, True])
+    def test_a_padded_clip_equals_the_clip_alone(
+        self, family, stable, make_model, make_extractor, make_clips
+    ):
+        model = make_model(family, feat_extract_norm="layer", do_stable_layer_norm=stable)
+        extractor = make_extractor(family, return_attention_mask=True)
+        clips = make_clips(*self.DURATIONS)
+        together = model(**model_inputs(extractor, clips)).logits
+        for index, clip in enumerate(clips):
+            alone = model_inputs(extractor, [clip])["input_values"]
+            expected = model.head(own_frames(model, input_values=alone).mean(1))[0]
+            torch.testing.assert_close(together[index], expected, rtol=1e-4, atol=1e-5)
+
+    @pytest.mark.parametrize("chunk_length", [2, 30])
+    def test_whispers_padding_stays_out_of_the_mean(
+        self, chunk_length, make_model, make_extractor, make_clips
+    ):
+        model = make_model("whisper", max_source_positions=50 * chunk_length)
+        extractor = make_extractor("whisper", chunk_length=chunk_length)
+        inputs = model_inputs(extractor, make_clips(*self.DURATIONS))
+        assert inputs["input_features"].shape[2] == 100 * chunk_length
+        frames = own_frames(model, input_features=inputs["input_features"])
+        # A frame is 20 ms; 0.13 s is 6.5 frames, of which the half one counts.
+        for index, n_frames in enumerate((25, 7, 15)):
+            expected = model.head(frames[index, :n_frames].mean(0))
+            torch.testing.assert_close(model(**inputs).logits[index], expected)
+
+    def test_whispers_mask_is_each_items_own(self, make_model):
+        model = make_model("whisper")
+        mask = torch.zeros(3, 200, dtype=torch.long)
+        for item, n_mel_frames in enumerate((200, 1, 11)):
+            mask[item, :n_mel_frames] = 1
+        assert model._frame_mask(mask, 100).sum(1).tolist() == [100, 1, 6]
+
+    @pytest.mark.parametrize("family", ["wav2vec2", "hubert"])
+    def test_a_clip_without_a_real_frame_is_an_error(self, family, make_model):
+        model = make_model(family, feat_extract_norm="layer")
+        mask = torch.ones(2, 8000, dtype=torch.long)
+        mask[1, 399:] = 0
+        with pytest.raises(ValueError, match=r"items \[1\] of the batch have no real frame"):
+            model(torch.randn(2, 8000), attention_mask=mask)
+
+    def test_a_whisper_clip_without_a_real_frame_is_an_error(self, make_model):
+        mask = torch.tensor([[1], [0]]).repeat(1, 200)
+        with pytest.raises(ValueError, match=r"items \[1\] of the batch have no real frame"):
+            make_model("whisper")(torch.randn(2, 80, 200), attention_mask=mask)
+
+
+class TestCheckpoints:
+    @pytest.mark.parametrize("batch", [1, 2])
+    def test_a_reloaded_model_gives_identical_logits(
+        self, batch, family, model_class, make_model, tmp_path
+    ):
+        model, inputs = make_model(family), random_inputs(family, batch)
+        model.save_pretrained(tmp_path)
+        reloaded, info = model_class.from_pretrained(tmp_path, output_loading_info=True)
+        assert not info["missing_keys"] and not info["unexpected_keys"]
+        assert reloaded.config.num_voxels == 5 and not reloaded.training
+        assert torch.equal(reloaded(**inputs).logits, model(**inputs).logits)
+
+    @pytest.mark.parametrize(("family", "task_class"), CHECKPOINTS)
+    def test_stock_checkpoints_load_with_only_the_head_missing(
+        self, family, task_class, model_class, make_config, tmp_path
+    ):
+        config = make_config(family)
+        stock = (
+            task_class.from_config(config)
+            if hasattr(task_class, "from_config")
+            else task_class(config)
+        )
+        stock.save_pretrained(tmp_path)
+        model, info = model_class.from_pretrained(tmp_path, 9, output_loading_info=True)
+        assert set(info["missing_keys"]) == {"head.weight", "head.bias"}
+        assert model.head.out_features == model.config.num_voxels == 9
+        assert same_tensors(model.base_model.state_dict(), stock.base_model.state_dict())
+
+    @pytest.mark.parametrize(("family", "task_class"), CHECKPOINTS)
+    def test_a_tuned_checkpoint_loads_in_the_stock_classes(
+        self, family, task_class, make_model, tmp_path
+    ):
+        model = make_model(family)
+        model.save_pretrained(tmp_path)
+        stock, info = task_class.from_pretrained(tmp_path, output_loading_info=True)
+        own_head = {
+            AutoModelForCTC: {"lm_head.weight", "lm_head.bias"},
+            AutoModelForPreTraining: {
+                "project_hid.weight",
+                "project_hid.bias",
+                "project_q.weight",
+                "project_q.bias",
+                "quantizer.codevectors",
+                "quantizer.weight_proj.weight",
+                "quantizer.weight_proj.bias",
+            },
+        }
+        assert set(info["missing_keys"]) == own_head.get(task_class, set())
+        assert same_tensors(stock.base_model.state_dict(), model.base_model.state_dict())
+
+    def test_num_voxels_is_required_without_a_head(
+        self, family, model_class, make_config, tmp_path
+    ):
+        AutoModel.from_config(make_config(family)).save_pretrained(tmp_path)
+        with pytest.raises(ValueError, match="num_voxels is required"):
+            model_class.from_pretrained(tmp_path)
+
+    def test_num_voxels_must_match_the_head(self, family, model_class, make_model, tmp_path):
+        make_model(family).save_pretrained(tmp_path)
+        assert model_class.from_pretrained(tmp_path, num_voxels=5).head.out_features == 5
+        with pytest.raises(ValueError, match="num_voxels=6, but .* predicts 5 voxels"):
+            model_class.from_pretrained(tmp_path, num_voxels=6)
+
+    def test_a_head_that_is_only_promised_is_an_error(self, make_model, tmp_path):
+        make_model("wav2vec2").save_pretrained(tmp_path / "tuned")
+        AutoModelForCTC.from_pretrained(tmp_path / "tuned").save_pretrained(tmp_path / "ctc")
+        with pytest.raises(ValueError, match="speaks of 5 voxels, but its weights hold no head"):
+            Wav2Vec2ForBrainTuning.from_pretrained(tmp_path / "ctc")
+        assert Wav2Vec2ForBrainTuning.from_pretrained(tmp_path / "ctc", 5).head.out_features == 5
+
+    def test_a_configuration_can_be_given(self, family, model_class, make_config, tmp_path):
+        AutoModel.from_config(make_config(family)).save_pretrained(tmp_path)
+        config = make_config(family, num_voxels=4)
+        assert model_class.from_pretrained(tmp_path, config=config).head.out_features == 4
+
+    def test_keywords_reach_configuration_and_weights(self, make_config, tmp_path):
+        AutoModel.from_config(make_config("wav2vec2")).save_pretrained(tmp_path)
+        model = Wav2Vec2ForBrainTuning.from_pretrained(
+            tmp_path, 3, layerdrop=0.25, dtype=torch.bfloat16, attn_implementation="eager"
+        )
+        assert model.config.layerdrop == 0.25 and model.dtype == torch.bfloat16
+        assert model.config._attn_implementation == "eager"
+
+    def test_a_checkpoint_of_another_family_is_an_error(self, make_model, tmp_path):
+        make_model("hubert").save_pretrained(tmp_path)
+        for model_class in (Wav2Vec2ForBrainTuning, WhisperForBrainTuning):
+            with pytest.raises(ValueError, match="is 'hubert': use AutoModelForBrainTuning"):
+                model_class.from_pretrained(tmp_path)
+
+    def test_a_path_that_does_not_exist_is_an_error(self, model_class, tmp_path):
+        with pytest.raises(FileNotFoundError, match="no checkpoint at '.*nowhere'"):
+            model_class.from_pretrained(tmp_path / "nowhere", num_voxels=3)
+
+    def test_an_adapter_behind_the_encoder_is_pooled_too(self, make_model):
+        model = make_model("wav2vec2", add_adapter=True, output_hidden_size=12)
+        inputs = random_inputs("wav2vec2", seconds=1)
+        mask = torch.ones(2, 16000, dtype=torch.long)
+        assert model.head.in_features == 12
+        torch.testing.assert_close(
+            model(**inputs, attention_mask=mask).logits, model(**inputs).logits
+        )
+
+
+class TestTraining:
+    def step(self, model, family):
+        model.train()
+        set_seed(0)
+        model(**random_inputs(family), labels=torch.randn(2, 5)).loss.backward()
+        return {
+            name: parameter.grad is not None and bool(parameter.grad.any())
+            for name, parameter in model.named_parameters()
+        }
+
+    def test_gradients_reach_transformer_and_head_but_no_frozen_part(self, family, make_model):
+        model = make_model(family)
+        model.set_training_switches(layerdrop=0)
+        model.freeze_feature_encoder()
+        reached = self.step(model, family)
+        frozen = {
+            "whisper": ("model.encoder.conv", "model.encoder.embed_positions", "model.decoder")
+        }.get(family, (f"{family}.feature_extractor",))
+        for name, grad in reached.items():
+            if name.startswith(frozen):
+                assert not grad and not model.get_parameter(name).requires_grad
+            # Attention does not depend on the bias of its keys.
+            elif not name.endswith("k_proj.bias"):
+                assert grad, f"no gradient reached {name}"
+
+    def test_the_feature_encoder_learns_unless_frozen(self, make_model):
+        reached = self.step(make_model("wav2vec2"), "wav2vec2")
+        assert reached["wav2vec2.feature_extractor.conv_layers.0.conv.weight"]
+
+    def test_training_switches_off_means_training_is_like_evaluation(self, family, make_model):
+        model = make_model(
+            family,
+            **{"encoder_layerdrop": 0.5, "dropout": 0.5, "apply_spec_augment": True}
+            if family == "whisper"
+            else {"layerdrop": 0.5, "hidden_dropout": 0.5, "feat_proj_dropout": 0.5},
+            attention_dropout=0.5,
+            activation_dropout=0.5,
+            mask_time_prob=0.5,
+        )
+        inputs = random_inputs(family)
+
+        def differs():
+            set_seed(3)
+            clones = {name: value.clone() for name, value in inputs.items()}
+            return not torch.equal(model.train()(**clones).logits, model.eval()(**inputs).logits)
+
+        assert differs()
+        model.set_training_switches(apply_spec_augment=False, layerdrop=0, dropout=0)
+        assert not differs()
+        model.set_training_switches(apply_spec_augment=True)
+        assert differs()
+        model.set_training_switches(apply_spec_augment=False, dropout=0.1)
+        assert differs()
+        model.set_training_switches(dropout=0, layerdrop=0.9)
+        assert differs()
+
+    def test_training_switches_do_not_leak_into_checkpoints(
+        self, family, model_class, make_model, tmp_path
+    ):
+        model = make_model(family, apply_spec_augment=True)
+        saved = model.config.to_dict()
+        model.set_training_switches(apply_spec_augment=False, layerdrop=0.0, dropout=0.0)
+        model.set_training_switches(apply_spec_augment=False, layerdrop=0.5)
+        model.save_pretrained(tmp_path)
+        assert model.config.apply_spec_augment is False
+        assert getattr(model.config, "layerdrop", 0.5) == 0.5
+        reloaded = model_class.from_pretrained(tmp_path)
+        for name in saved:
+            if any(word in name for word in ("drop", "augment", "mask")):
+                assert getattr(reloaded.config, name) == saved[name], name
+        probabilities = [m.p for m in reloaded.modules() if isinstance(m, nn.Dropout)]
+        assert probabilities == [m.p for m in make_model(family).modules() if hasattr(m, "p")]
+
+    @pytest.mark.parametrize("name", ["layerdrop", "dropout"])
+    @pytest.mark.parametrize("value", [-0.1, 1.0, float("nan")])
+    def test_a_switch_is_a_probability(self, name, value, make_model):
+        with pytest.raises(ValueError, match=rf"{name} must lie in \[0, 1\), got {value}"):
+            make_model("wav2vec2").set_training_switches(**{name: value})
+
+    @pytest.mark.parametrize("source", ["config", "checkpoint"])
+    def test_whispers_decoder_rests(self, source, make_model, tmp_path):
+        model = make_model("whisper")
+        if source == "checkpoint":
+            model.save_pretrained(tmp_path)
+            model = WhisperForBrainTuning.from_pretrained(tmp_path)
+        model.train()
+        assert model.training and model.model.encoder.training
+        assert not any(module.training for module in model.model.decoder.modules())
+        assert not any(parameter.requires_grad for parameter in model.model.decoder.parameters())
+        assert all(p.requires_grad for p in model.model.encoder.layers.parameters())
+        assert not model.eval().model.encoder.training
+
+    def test_whispers_generation_config_is_carried_along(self, make_config, tmp_path):
+        stock = WhisperForConditionalGeneration(make_config("whisper"))
+        stock.generation_config.max_length = 7
+        stock.save_pretrained(tmp_path / "stock")
+        model = WhisperForBrainTuning.from_pretrained(tmp_path / "stock", num_voxels=3)
+        model.save_pretrained(tmp_path / "tuned")
+        WhisperForBrainTuning.from_pretrained(tmp_path / "tuned").save_pretrained(tmp_path / "next")
+        assert GenerationConfig.from_pretrained(tmp_path / "next").max_length == 7
+        tuned = WhisperForConditionalGeneration.from_pretrained(tmp_path / "next")
+        features = torch.randn(1, 80, 200)
+        assert torch.equal(tuned.generate(features), stock.eval().generate(features))
+
+    def test_whisper_without_a_generation_config_saves_none(self, make_model, tmp_path):
+        make_model("whisper").save_pretrained(tmp_path)
+        WhisperForBrainTuning.from_pretrained(tmp_path).save_pretrained(tmp_path)
+        assert not (tmp_path / "generation_config.json").exists()
+
+
+def test_num_voxels_of_a_configuration_is_checked(make_config):
+    with pytest.raises(TypeError, match="num_voxels must be a positive int"):
+        HubertForBrainTuning(make_config("hubert"))
+    with pytest.raises(ValueError, match="got -1"):
+        HubertForBrainTuning(make_config("hubert", num_voxels=-1))
+
+
+def test_a_seed_gives_one_head(make_model):
+    first, second = make_model("hubert"), make_model("hubert")
+    assert torch.equal(first.head.weight, second.head.weight)
+    assert 0 < np.std(first.head.weight.detach().numpy()) < 0.1

@@ -1,0 +1,182 @@
+import numpy as np
+import pytest
+import torch
+from transformers import HfArgumentParser, set_seed
+
+from modeling_braintune import (
+    AutoModelForBrainTuning,
+    BrainTuningArguments,
+    BrainTuningCollator,
+    BrainTuningTrainer,
+    RunningCorrelation,
+)
+
+N_VOXELS = 5
+
+
+class Windows(torch.utils.data.Dataset):
+    """Noise whose loudness drives the voxels."""
+
+    def __init__(self, n=16):
+        rng = np.random.default_rng(0)
+        self.audio = rng.standard_normal((n, 3200)).astype(np.float32)
+        self.responses = rng.standard_normal((n, N_VOXELS)).astype(np.float32)
+
+    def __len__(self):
+        return len(self.audio)
+
+    def __getitem__(self, index):
+        return {"audio": self.audio[index], "labels": self.responses[index]}
+
+
+@pytest.fixture
+def make_trainer(make_model, make_extractor, tmp_path):
+    def make(family="wav2vec2", *, deterministic=True, model=None, **arguments):
+        model = make_model(family, N_VOXELS) if model is None else model
+        if deterministic:
+            model.set_training_switches(apply_spec_augment=False, layerdrop=0, dropout=0)
+        model.freeze_feature_encoder()
+        return BrainTuningTrainer(
+            model,
+            BrainTuningArguments(
+                output_dir=str(tmp_path / "run"),
+                use_cpu=True,
+                disable_tqdm=True,
+                logging_steps=1,
+                save_strategy="no",
+                **{"max_steps": 2, **arguments},
+            ),
+            data_collator=BrainTuningCollator(make_extractor(family)),
+            train_dataset=Windows(),
+            eval_dataset=Windows(10),
+            compute_metrics=RunningCorrelation(),
+        )
+
+    return make
+
+
+def losses(trainer):
+    return [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+
+
+def weights(trainer):
+    return torch.cat([p.detach().flatten() for p in trainer.model.parameters()])
+
+
+def test_defaults_are_the_papers():
+    args = BrainTuningArguments()
+    assert (args.learning_rate, args.head_learning_rate) == (5e-5, 1e-4)
+    assert args.lr_scheduler_type == "linear" and args.get_warmup_steps(300) == 30
+    assert not args.remove_unused_columns and args.label_names == ["labels"]
+    assert args.batch_eval_metrics
+
+
+def test_arguments_are_parsed_from_a_command_line():
+    (args,) = HfArgumentParser(BrainTuningArguments).parse_args_into_dataclasses(
+        ["--head_learning_rate", "0.002", "--warmup_steps", "25", "--learning_rate", "0.001"]
+    )
+    assert (args.learning_rate, args.head_learning_rate) == (0.001, 0.002)
+    assert args.get_warmup_steps(300) == 25
+
+
+def test_a_negative_learning_rate_is_an_error():
+    with pytest.raises(ValueError, match="head_learning_rate must not be negative, got -1"):
+        BrainTuningArguments(head_learning_rate=-1)
+
+
+def test_head_and_backbone_have_their_own_rates(family, make_trainer):
+    trainer = make_trainer(family, weight_decay=0.01)
+    optimizer, model = trainer.create_optimizer(), trainer.model
+    names = {parameter: name for name, parameter in model.named_parameters()}
+    found = {
+        names[parameter]: (group["lr"], group["weight_decay"])
+        for group in optimizer.param_groups
+        for parameter in group["params"]
+    }
+    assert set(found) == {name for name, p in model.named_parameters() if p.requires_grad}
+    assert found["head.weight"] == (1e-4, 0.01) and found["head.bias"] == (1e-4, 0.0)
+    decays = set(trainer.get_decay_parameter_names(model))
+    for name in found.keys() - {"head.weight", "head.bias"}:
+        assert found[name] == (5e-5, 0.01 if name in decays else 0.0), name
+    assert {decay for _, decay in found.values()} == {0.01, 0.0}
+
+
+def test_the_backbones_rate_is_logged_and_both_decay_linearly(make_trainer):
+    trainer = make_trainer(max_steps=4, warmup_steps=0.5)
+    trainer.train()
+    logged = [e["learning_rate"] for e in trainer.state.log_history if "learning_rate" in e]
+    assert logged == pytest.approx([0, 2.5e-5, 5e-5, 2.5e-5])
+
+
+def test_a_head_alone_can_be_trained(make_trainer):
+    trainer = make_trainer(learning_rate=1.0, head_learning_rate=0.1)
+    trainer.model.base_model.requires_grad_(False)
+    before = trainer.model.base_model.state_dict()
+    before = {name: value.clone() for name, value in before.items()}
+    trainer.train()
+    assert [group["initial_lr"] for group in trainer.optimizer.param_groups] == [0.1, 0.1]
+    after = trainer.model.base_model.state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_gradient_accumulation_changes_neither_loss_nor_weights(family, make_trainer):
+    runs = []
+    for batch, accumulation in ((8, 1), (2, 4)):
+        trainer = make_trainer(
+            family,
+            per_device_train_batch_size=batch,
+            gradient_accumulation_steps=accumulation,
+            learning_rate=1e-3,
+            head_learning_rate=1e-3,
+            warmup_steps=0,
+            max_grad_norm=0,
+            optim="sgd",
+        )
+        trainer.train()
+        runs.append((losses(trainer), weights(trainer)))
+    assert len(runs[0][0]) == 2
+    assert runs[1][0] == pytest.approx(runs[0][0], rel=1e-5)
+    torch.testing.assert_close(runs[1][1], runs[0][1], rtol=1e-5, atol=1e-7)
+
+
+def test_activation_checkpointing_changes_nothing(family, make_trainer):
+    sgd = dict(optim="sgd", learning_rate=1e-2, warmup_steps=0)
+    runs = [make_trainer(family, activation_checkpointing=on, **sgd) for on in (False, True)]
+    for trainer in runs:
+        trainer.train()
+    assert losses(runs[0]) == losses(runs[1])
+    assert torch.equal(weights(runs[0]), weights(runs[1]))
+
+
+def test_one_seed_gives_one_run(family, make_trainer):
+    runs = [make_trainer(family, deterministic=False, learning_rate=1e-3) for _ in range(2)]
+    for trainer in runs:
+        set_seed(7)
+        trainer.train()
+    assert losses(runs[0]) == losses(runs[1])
+    assert torch.equal(weights(runs[0]), weights(runs[1]))
+
+
+def test_evaluation_reports_loss_and_mean_correlation(make_trainer):
+    trainer = make_trainer(per_device_eval_batch_size=4)
+    for _ in range(2):
+        metrics = trainer.evaluate()
+        data = Windows(10)
+        inputs = trainer.data_collator([data[index] for index in range(10)])
+        output = trainer.model(**inputs)
+        r = [
+            np.corrcoef(p, y)[0, 1]
+            for p, y in zip(output.logits.detach().numpy().T, data.responses.T, strict=True)
+        ]
+        assert metrics["eval_loss"] == pytest.approx(output.loss.item(), rel=1e-5)
+        assert metrics["eval_pearson"] == pytest.approx(np.mean(r), abs=1e-4)
+
+
+def test_a_run_saves_a_checkpoint_without_its_switches(make_trainer):
+    trainer = make_trainer(learning_rate=1e-3)
+    trainer.train()
+    trainer.save_model()
+    reloaded = AutoModelForBrainTuning.from_pretrained(trainer.args.output_dir)
+    assert reloaded.config.apply_spec_augment and reloaded.config.layerdrop == 0.1
+    inputs = trainer.data_collator([Windows()[0]])
+    assert torch.equal(reloaded(**inputs).logits, trainer.model.eval()(**inputs).logits)
