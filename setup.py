@@ -1,4 +1,4 @@
-"""braintune: tune speech models on the fMRI of people who listen to stories, and measure what that changes."""
+"""Packaging of braintune: three library rooms and the recipes."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from setuptools import setup
 setup(
     name="braintune",
     version="0.1.0",
-    description="Brain-tuning of speech models: fine-tune them on story-listening fMRI and measure what changes",
+    description="Fine-tune speech models on story-listening fMRI, and measure what that changes",
     long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="MIT",
@@ -42,6 +42,6 @@ setup(
     ],
     extras_require={
         "figures": ["matplotlib>=3.9"],
-        "test": ["matplotlib>=3.9", "pytest>=9", "pytest-xdist>=3.6", "hypothesis>=6.100", "ruff>=0.14"],
+        "test": ["matplotlib>=3.9", "pytest>=9", "hypothesis>=6.100", "ruff>=0.14"],
     },
 )

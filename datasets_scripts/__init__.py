@@ -3,6 +3,8 @@
 from .ds003020 import participant_stories, read_ds003020, read_regions
 from .lanczos import lanczos
 from .noise_ceiling import noise_ceiling, select_voxels
+from .permutation import permute_blocks
+from .phantom import make_phantom
 from .recordings import read_recording, resample
 from .story import Story, tr_midpoints
 from .textgrid import Interval, read_textgrid, write_textgrid
@@ -15,8 +17,10 @@ __all__ = [
     "cut",
     "evaluation_windows",
     "lanczos",
+    "make_phantom",
     "noise_ceiling",
     "participant_stories",
+    "permute_blocks",
     "read_ds003020",
     "read_recording",
     "read_regions",

@@ -1,8 +1,9 @@
 """A simulated listening experiment with planted truth, in the file layout of ds003020.
 
-Stories in an invented language (`phantom_lexicon`) are spoken by a formant synthesiser (`phantom_speech`) and heard
-by simulated participants. What each voxel responds to, and how well it can be predicted at best, is known and
-written beside the data, so that everything measured on it has a right answer.
+Stories in an invented language (`phantom_lexicon`) are spoken by a formant synthesiser
+(`phantom_speech`) and heard by simulated participants. What each voxel responds to, and how well it
+can be predicted at best, is known and written beside the data, so that everything measured on it
+has a right answer.
 """
 
 import json
@@ -37,7 +38,7 @@ class Told:
     words: list[Interval]
     phones: list[Interval]
     audio: np.ndarray
-    meaning: np.ndarray  # (n_steps, n_semantic): the category vector of the word being said, 0 without one
+    meaning: np.ndarray  # (n_steps, n_semantic): vector of the word being said, 0 without one
 
 
 def _contour(rng, n_steps, seconds, n=1):
@@ -49,8 +50,9 @@ def _contour(rng, n_steps, seconds, n=1):
 def tell(seconds, rng):
     """Invent and speak a story.
 
-    Topics drift: each word's category is drawn from a mixture that changes over some ten seconds; one word in four
-    is a function word. Loudness, speaking rate and speaker change on their own, independently of the topic.
+    Topics drift: each word's category is drawn from a mixture that changes over some ten seconds;
+    one word in four is a function word. Loudness, speaking rate and speaker change on their own,
+    independently of the topic.
 
     Parameters
     ----------
@@ -110,7 +112,7 @@ def tell(seconds, rng):
 
 
 def log_spectrum(audio, edges):
-    """Power in dB per step of `STEP` seconds and band, (n_steps, n_bands); silence is `FLOOR_DB`."""
+    """Power in dB per step and band, (n_steps, n_bands); silence is `FLOOR_DB`."""
     frames = audio[: len(audio) // (n := round(STEP * SAMPLING_RATE)) * n].reshape(-1, n)
     power = np.abs(rfft(frames, axis=1)) ** 2
     band = np.digitize(rfftfreq(n, 1 / SAMPLING_RATE), edges) - 1
@@ -119,14 +121,14 @@ def log_spectrum(audio, edges):
 
 
 def hrf():
-    """The canonical double-gamma haemodynamic response (peak at 5 s, undershoot at 15 s) per `STEP`."""
+    """The canonical double-gamma haemodynamic response per step: peak at 5 s, dip at 15 s."""
     time = np.arange(0, 32, STEP)
     response = gamma.pdf(time, 6) - gamma.pdf(time, 16) / 6
     return response / response.sum()
 
 
 def _felt(signal, tr_times):
-    """A signal after the haemodynamic response, at the TRs and z-scored: (n_steps, n) to (n_trs, n)."""
+    """A signal after the haemodynamic response, z-scored: (n_steps, n) to (n_trs, n)."""
     response = hrf()
     convolved = np.stack([np.convolve(column, response) for column in signal.T], axis=1)
     time = np.arange(len(convolved)) * STEP
@@ -134,14 +136,13 @@ def _felt(signal, tr_times):
 
 
 def _voxels(rng, n_language, n_auditory, n_noise, n_dead, loudness_share, n_semantic):
-    """What every voxel of a participant responds to: weights on each planted signal, and signal-to-noise ratio.
+    """What every voxel of a participant responds to, and at what signal-to-noise ratio.
 
     Voxels of all kinds are mixed, as a mask's order would mix them.
     """
-    n_voxels = n_language + n_auditory + n_noise + n_dead
-    kind = rng.permutation(
-        np.repeat(["language", "auditory", "noise", "dead"], [n_language, n_auditory, n_noise, n_dead])
-    )
+    counts = [n_language, n_auditory, n_noise, n_dead]
+    kind = rng.permutation(np.repeat(["language", "auditory", "noise", "dead"], counts))
+    n_voxels = len(kind)
     meaning = rng.standard_normal((n_semantic, n_voxels))
     best = rng.uniform(0, len(BANDS) - 2, n_voxels)
     tuning = np.exp(-0.5 * (np.arange(len(BANDS) - 1)[:, None] - best) ** 2)
@@ -156,7 +157,7 @@ def _voxels(rng, n_language, n_auditory, n_noise, n_dead, loudness_share, n_sema
 
 
 def _planted(told, tr_times, voxels):
-    """The noiseless response of every voxel, z-scored over TRs, (n_trs, n_voxels); 0 for noise voxels."""
+    """The noiseless response of every voxel, z-scored, (n_trs, n_voxels); 0 for noise voxels."""
     loudness = log_spectrum(told.audio, [0, SAMPLING_RATE])
     spectrum = log_spectrum(told.audio, BANDS)
     share = voxels["loudness_share"]
@@ -168,7 +169,7 @@ def _planted(told, tr_times, voxels):
 
 
 def _write_responses(path, planted, voxels, n_repeats, rng):
-    """One story's file: `n_repeats` noisy presentations (kept where there are several) and their z-scored mean."""
+    """One story's file: the z-scored mean of its presentations, and these if there are several."""
     noise = rng.standard_normal((n_repeats, *planted.shape))
     repeats = zscore(voxels["snr"] * planted + noise, axis=1)
     repeats[..., voxels["kind"] == "dead"] = np.nan
@@ -214,7 +215,8 @@ def make_phantom(
     Parameters
     ----------
     root : path
-        Folder to write, in the layout of ds003020 (LeBel et al. 2023). The folder appears only when it is complete.
+        Folder to write, in the layout of ds003020 (LeBel et al. 2023). It appears only when it is
+        complete.
     seed : int
         Everything follows from it.
     participants : sequence of str
@@ -225,11 +227,12 @@ def make_phantom(
     n_repeats : int
         Presentations of the repeated story, kept as ``individual_repeats``.
     n_language, n_auditory, n_noise, n_dead : int
-        Voxels of each kind. Language voxels follow meaning and loudness, auditory ones the spectrum around a
-        frequency of their own, noise voxels nothing; dead voxels are NaN.
+        Voxels of each kind. Language voxels follow meaning and loudness, auditory ones the spectrum
+        around a frequency of their own, noise voxels nothing; dead voxels are NaN.
     loudness_share : float
-        Share of a language voxel's explainable variance that is loudness, s. Removing low-level features from a
-        perfect representation takes 100 (1 - sqrt(1 - s)) per cent of its alignment there.
+        Share of a language voxel's explainable variance that is loudness, s. Removing low-level
+        features from a perfect representation takes 100 (1 - sqrt(1 - s)) per cent of its alignment
+        there.
 
     Returns
     -------
@@ -265,14 +268,15 @@ def make_phantom(
         voxels = _voxels(rng, n_language, n_auditory, n_noise, n_dead, loudness_share, n_semantic)
         brains[participant] = voxels
         (derivative / "preprocessed_data" / participant).mkdir(parents=True)
-        regions = {k: np.flatnonzero(voxels["kind"] == k).tolist() for k in ("language", "auditory")}
+        kinds = ("language", "auditory")
+        regions = {kind: np.flatnonzero(voxels["kind"] == kind).tolist() for kind in kinds}
         (derivative / "regions" / f"{participant}.json").write_text(json.dumps(regions))
         _write_mask(derivative / "masks" / f"{participant}.nii.gz", len(voxels["kind"]), rng)
         snr2 = voxels["snr"] ** 2
         ceiling = np.sqrt(n_repeats * snr2 / (1 + n_repeats * snr2))
         ceiling[voxels["kind"] == "dead"] = np.nan
-        truth |= {f"{participant}/{k}": v for k, v in voxels.items() if k != "kind"}
-        truth |= {f"{participant}/kind": voxels["kind"].astype("S"), f"{participant}/ceiling": ceiling}
+        truth |= {f"{participant}/{key}": value for key, value in voxels.items()}
+        truth[f"{participant}/ceiling"] = ceiling
 
     raw_trs = {}
     for index, story in enumerate(phantom_stories(n_stories)):

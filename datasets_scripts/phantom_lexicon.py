@@ -1,9 +1,10 @@
-"""The phantom's language: words whose meaning is in their combination of phones, never in a single phone.
+"""The phantom's language: meaning is in how phones combine, never in a single phone.
 
-A content word is onset i + vowel j + coda k. Its category is (i + j) modulo 7 and k = (i + 2 j) modulo 7: two
-orthogonal Latin squares, so that within every category each onset, each vowel and each coda occurs exactly once.
-Phone statistics are therefore the same in all categories, and a linear readout of averaged phone features knows
-nothing of meaning; who knows which phones stood together knows everything.
+A content word is onset i + vowel j + coda k. Its category is (i + j) modulo 7, and k is (i + 2 j)
+modulo 7: two orthogonal Latin squares, so that within every category each onset, each vowel and
+each coda occurs exactly once. Phone statistics are therefore the same in all categories, and a
+linear readout of averaged phone features knows nothing of meaning; who knows which phones stood
+together knows everything.
 """
 
 from typing import NamedTuple

@@ -1,9 +1,9 @@
 """A small source-filter speech synthesiser: ARPAbet phones in, waveform out.
 
-Voiced phones excite the vocal tract with a glottal pulse train, voiceless ones with noise (the source-filter
-theory of Fant 1960); the tract is a chain of three resonances whose frequencies glide from phone to phone. The
-filter is applied in the short-time spectrum, so a minute of speech takes a fraction of a second. Vowel formants
-follow Peterson and Barney (1952).
+Voiced phones excite the vocal tract with a glottal pulse train, voiceless ones with noise (the
+source-filter theory of Fant 1960); the tract is a chain of three resonances whose frequencies glide
+from phone to phone. The filter is applied in the short-time spectrum, so a minute of speech takes a
+fraction of a second. Vowel formants follow Peterson and Barney (1952).
 """
 
 from dataclasses import dataclass
@@ -23,10 +23,10 @@ SILENCE = "sp"
 
 @dataclass(frozen=True)
 class Phone:
-    """How one phone is made: formant targets in Hz, source strengths, noise band in Hz, duration in seconds.
+    """How one phone is made: formants and noise band (centre, width) in Hz, duration in seconds.
 
-    `start` and `end` differ in diphthongs only. A `burst` phone is silent in its first part (the closure) and
-    releases the noise in its last 30 ms.
+    `start` and `end` differ in diphthongs only. A `burst` phone is silent in its first part (the
+    closure) and releases the noise in its last 30 ms.
     """
 
     start: tuple[float, float, float]
@@ -109,7 +109,7 @@ PHONES = {
 
 @dataclass(frozen=True)
 class Voice:
-    """A speaker: pitch in Hz, size of the vocal tract as a factor on all formants, breathiness (0 to 1)."""
+    """A speaker: pitch in Hz, vocal tract as a factor on all formants, breathiness (0 to 1)."""
 
     pitch: float
     tract: float
@@ -125,13 +125,13 @@ VOICES = (
 
 
 def _resonance(frequency, formant, bandwidth):
-    """Magnitude of one two-pole resonance, 1 at 0 Hz; (n_bins,) and (n_hops,) to (n_hops, n_bins)."""
+    """Magnitude of a two-pole resonance, 1 at 0 Hz: (n_bins,), (n_hops,) to (n_hops, n_bins)."""
     square = formant[:, None] ** 2
     return square / np.sqrt((square - frequency**2) ** 2 + (bandwidth * frequency) ** 2)
 
 
 def _spectra(signal):
-    """Spectra of half-overlapping Hann frames centred on the hops: (n_samples,) to (n_hops, n_bins)."""
+    """Spectra of half-overlapping Hann frames at the hops, (n_samples,) to (n_hops, n_bins)."""
     frames = sliding_window_view(np.pad(signal, HOP), 2 * HOP)[::HOP]
     return rfft(frames.astype(np.float32) * hann(2 * HOP, sym=False).astype(np.float32), axis=1)
 

@@ -1,0 +1,1 @@
+"""Normalised brain alignment, an `evaluate` metric that is also a Space."""

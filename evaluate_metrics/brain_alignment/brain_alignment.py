@@ -1,0 +1,141 @@
+"""Normalised brain alignment as an `evaluate` metric."""
+
+import datasets
+import evaluate
+import numpy as np
+
+from .alignment import alignment_scores
+
+_DESCRIPTION = """
+How well predicted fMRI follows measured fMRI: the correlation over time in each voxel, divided by
+the voxel's noise ceiling and averaged over the voxels of a region.
+"""
+
+_CITATION = """\
+@inproceedings{moussa2025braintuning,
+  title = {Improving Semantic Understanding in Speech Language Models via Brain-tuning},
+  author = {Moussa, Omer and Klakow, Dietrich and Toneva, Mariya},
+  booktitle = {International Conference on Learning Representations},
+  year = {2025},
+  url = {https://arxiv.org/abs/2410.09230},
+}
+"""
+
+_KWARGS_DESCRIPTION = """
+Args:
+    predictions: predicted responses, (n_trs, n_voxels): an array, tensor or nested list.
+    references: measured responses of the same shape.
+    noise_ceiling: the highest correlation that a perfect model could reach in each voxel,
+        (n_voxels,). Without it only the correlation itself is given.
+    regions: {name: voxel indices or boolean mask}.
+    threshold: only voxels with a noise ceiling above it count (default 0.4).
+    per_voxel: whether to return the arrays too (default False).
+
+Returns:
+    brain_alignment: mean of correlation / noise ceiling; None without a noise ceiling or voxels.
+    pearson: mean correlation of the same voxels; None without voxels.
+    n_voxels: how many voxels these are.
+    n_excluded: voxels left out because their reference is constant or not finite.
+    regions: {name: {"brain_alignment", "pearson", "n_voxels"}}.
+    pearson_per_voxel, brain_alignment_per_voxel: (n_voxels,), NaN where a voxel does not count.
+
+Examples:
+    >>> import evaluate
+    >>> metric = evaluate.load("evaluate_metrics/brain_alignment")
+    >>> scores = metric.compute(
+    ...     predictions=[[1.0, 1.0], [2.0, 3.0], [3.0, 2.0]],
+    ...     references=[[1.0, 1.0], [2.0, 2.0], [3.0, 3.0]],
+    ...     noise_ceiling=[0.8, 0.5],
+    ...     regions={"language": [0], "auditory": [1]},
+    ... )
+    >>> round(scores["brain_alignment"], 6), round(scores["pearson"], 6), scores["n_voxels"]
+    (1.125, 0.75, 2)
+    >>> round(scores["regions"]["auditory"]["brain_alignment"], 6)
+    1.0
+"""
+
+
+class BrainAlignment(evaluate.Metric):
+    """Correlation of predicted and measured responses relative to the noise ceiling.
+
+    Responses are kept as arrays: the Arrow tables that metrics otherwise write take seconds for
+    tens of thousands of voxels. TRs added one by one or in batches are scored together.
+    """
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        if self.num_process != 1:
+            raise ValueError(
+                f"brain_alignment scores in one process, got num_process={self.num_process}: "
+                "gather the TRs of all processes first"
+            )
+        self._batches = []
+
+    def __len__(self):
+        return sum(len(predictions) for predictions, _ in self._batches)
+
+    def _info(self):
+        responses = datasets.Sequence(datasets.Value("float64"))
+        return evaluate.MetricInfo(
+            description=_DESCRIPTION,
+            citation=_CITATION,
+            inputs_description=_KWARGS_DESCRIPTION,
+            features=datasets.Features({"predictions": responses, "references": responses}),
+            reference_urls=["https://arxiv.org/abs/2410.09230"],
+        )
+
+    def add_batch(self, *, predictions, references):
+        """Add the responses of several TRs, (n_trs, n_voxels) each."""
+        predictions, references = _as_array(predictions), _as_array(references)
+        if predictions.shape != references.shape or predictions.ndim != 2:
+            raise ValueError(
+                "predictions and references must both be (n_trs, n_voxels), got shapes "
+                f"{predictions.shape} and {references.shape}"
+            )
+        if self._batches and predictions.shape[1] != self._batches[0][0].shape[1]:
+            raise ValueError(
+                f"a batch has {predictions.shape[1]} voxels, but those before it have "
+                f"{self._batches[0][0].shape[1]}"
+            )
+        self._batches.append((predictions, references))
+
+    def add(self, *, prediction, reference):
+        """Add the responses of one TR, (n_voxels,) each."""
+        self.add_batch(
+            predictions=_as_array(prediction)[None], references=_as_array(reference)[None]
+        )
+
+    def compute(self, *, predictions=None, references=None, **settings):
+        """Score what was added, and these responses if given; then start afresh."""
+        if predictions is not None or references is not None:
+            self.add_batch(predictions=predictions, references=references)
+        if not self._batches:
+            raise ValueError("nothing to score: give predictions and references, or add them first")
+        predictions, references = map(np.concatenate, zip(*self._batches, strict=True))
+        self._batches = []
+        return self._compute(predictions=predictions, references=references, **settings)
+
+    def _compute(
+        self,
+        *,
+        predictions,
+        references,
+        noise_ceiling=None,
+        regions=None,
+        threshold=0.4,
+        per_voxel=False,
+    ):
+        return alignment_scores(
+            predictions,
+            references,
+            noise_ceiling=None if noise_ceiling is None else _as_array(noise_ceiling),
+            regions=regions,
+            threshold=threshold,
+            per_voxel=per_voxel,
+        )
+
+
+def _as_array(values):
+    if hasattr(values, "detach"):  # a torch tensor, perhaps of a type that numpy lacks
+        return values.detach().cpu().double().numpy()
+    return np.asarray(values)

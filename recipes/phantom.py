@@ -1,0 +1,187 @@
+"""The phantom on this machine: its data, and small speech models that know phones but no meaning.
+
+Both are made on first use and kept in the Hugging Face cache folder.
+"""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import torch
+from huggingface_hub.constants import HF_HOME
+from tqdm import trange
+from transformers import (
+    AutoModel,
+    HubertConfig,
+    Wav2Vec2Config,
+    Wav2Vec2FeatureExtractor,
+    WhisperConfig,
+    WhisperFeatureExtractor,
+    set_seed,
+)
+
+from datasets_scripts.phantom import make_phantom, tell
+from datasets_scripts.phantom_speech import PHONES, SAMPLING_RATE
+from modeling_braintune import model_inputs
+
+CACHE = Path(HF_HOME) / "braintune"
+DATA = "phantom"
+VERSION = 1  # of the phantom's data and models: a change of either takes new folders
+CLIP_SECONDS = 4.0
+
+_SIZE = dict(hidden_size=64, num_hidden_layers=4, num_attention_heads=4, intermediate_size=128)
+# Frames of 40 ms, half the published models' rate: enough for phones, at a quarter of the cost.
+_CNN = dict(
+    conv_dim=(48, 64, 64, 64),
+    conv_kernel=(40, 8, 8, 4),
+    conv_stride=(20, 4, 4, 2),
+    num_conv_pos_embeddings=16,
+    num_conv_pos_embedding_groups=4,
+)
+
+
+def _waveform_family(config_class):
+    return config_class(**_SIZE, **_CNN), Wav2Vec2FeatureExtractor(return_attention_mask=False)
+
+
+def _whisper():
+    feature_extractor = WhisperFeatureExtractor(feature_size=40, chunk_length=16)
+    config = WhisperConfig(
+        vocab_size=64,
+        num_mel_bins=40,
+        d_model=64,
+        encoder_layers=4,
+        encoder_attention_heads=4,
+        encoder_ffn_dim=128,
+        decoder_layers=1,
+        decoder_attention_heads=4,
+        decoder_ffn_dim=128,
+        max_source_positions=feature_extractor.nb_max_frames // 2,
+        max_target_positions=32,
+        pad_token_id=0,
+        bos_token_id=1,
+        eos_token_id=2,
+        decoder_start_token_id=1,
+        begin_suppress_tokens=None,
+    )
+    return config, feature_extractor
+
+
+MODELS = {
+    "phantom-wav2vec2": lambda: _waveform_family(Wav2Vec2Config),
+    "phantom-hubert": lambda: _waveform_family(HubertConfig),
+    "phantom-whisper": _whisper,
+}
+
+
+def phantom_data():
+    """The default phantom's folder; made unless it is there.
+
+    Returns
+    -------
+    root : Path
+    made : bool
+    """
+    root = CACHE / f"{DATA}-{VERSION}"
+    root.parent.mkdir(parents=True, exist_ok=True)
+    return root, make_phantom(root)
+
+
+def phantom_model(name, progress=True):
+    """A small model that was taught to recognise the phones of other phantom stories.
+
+    Parameters
+    ----------
+    name : str
+        A key of `MODELS`.
+    progress : bool
+
+    Returns
+    -------
+    folder : Path
+        An ordinary checkpoint of the backbone, with its feature extractor.
+    made : bool
+    """
+    folder = CACHE / f"{name}-{VERSION}"
+    if folder.exists():
+        return folder, False
+    partial = folder.with_name(folder.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    config, feature_extractor = MODELS[name]()
+    set_seed(0)
+    model = AutoModel.from_config(config)
+    teach_phones(model, feature_extractor, progress=progress)
+    model.save_pretrained(partial)
+    feature_extractor.save_pretrained(partial)
+    partial.rename(folder)
+    return folder, True
+
+
+def teach_phones(
+    model, feature_extractor, n_stories=12, steps=400, batch_size=16, seed=0, progress=True
+):
+    """Teach a backbone to tell which phone is spoken in each of its frames.
+
+    Clips of stories that are in no phantom data set; cross-entropy of a linear readout of the last
+    layer, which is thrown away.
+
+    Parameters
+    ----------
+    model : a stock backbone, trained in place
+    feature_extractor : its own
+    n_stories : int
+        Stories of a minute to cut clips from.
+    steps, batch_size, seed : int
+    progress : bool
+
+    Returns
+    -------
+    float
+        Share of the frames of a story not taught on whose phone is recognised.
+    """
+    rng = np.random.default_rng([seed, 9])
+    *stories, held_out = (tell(60.0, rng) for _ in range(n_stories + 1))
+    readout = torch.nn.Linear(model.config.hidden_size, len(PHONES))
+    parameters = [*_encoder(model).parameters(), *readout.parameters()]
+    optimizer = torch.optim.AdamW(parameters, lr=2e-3)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, steps, pct_start=0.1)
+    model.train()
+    for _ in trange(steps, desc="Teaching phones", unit="step", disable=not progress):
+        frames, phones = _clips(model, feature_extractor, stories, batch_size, rng)
+        loss = torch.nn.functional.cross_entropy(readout(frames).flatten(0, 1), phones.flatten())
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimizer.step()
+        schedule.step()
+    model.eval()
+    with torch.inference_mode():
+        frames, phones = _clips(model, feature_extractor, [held_out], batch_size, rng)
+        return (readout(frames).argmax(-1) == phones).float().mean().item()
+
+
+def _encoder(model):
+    return model.get_encoder() if model.config.is_encoder_decoder else model
+
+
+def _clips(model, feature_extractor, stories, batch_size, rng):
+    """Encoder frames of random clips, and the index of the phone in the middle of each frame."""
+    n_samples = round(CLIP_SECONDS * SAMPLING_RATE)
+    clips, starts, told = [], [], rng.integers(len(stories), size=batch_size)
+    for story in told:
+        start = rng.integers(len(stories[story].audio) - n_samples)
+        clips.append(stories[story].audio[start : start + n_samples])
+        starts.append(start / SAMPLING_RATE)
+    inputs = model_inputs(feature_extractor, clips)
+    encoder = _encoder(model)
+    frames = encoder(inputs[encoder.main_input_name]).last_hidden_state
+    if "attention_mask" in inputs:
+        frames = frames[:, : int(inputs["attention_mask"][0, ::2].sum())]
+    middles = (np.arange(frames.shape[1]) + 0.5) * CLIP_SECONDS / frames.shape[1]
+    labels = list(PHONES)
+    phones = []
+    for start, story in zip(starts, told, strict=True):
+        onsets = [phone.start for phone in stories[story].phones]
+        spoken = np.searchsorted(onsets, start + middles, side="right") - 1
+        phones.append([labels.index(stories[story].phones[i].label) for i in spoken])
+    return frames, torch.tensor(phones)

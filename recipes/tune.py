@@ -1,0 +1,461 @@
+"""Brain-tune a speech model: train it to predict the fMRI of a person who listens to stories.
+
+    accelerate launch recipes/tune.py                                   # the phantom, in minutes
+    accelerate launch recipes/tune.py --config recipes/configs/ds003020.yaml --data <folder>
+
+The model that was tuned, one tuned on block-permuted responses, and the pretrained one are then
+compared by how well they predict a story that none of them heard.
+"""
+
+import copy
+import dataclasses
+import json
+import math
+import shutil
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from transformers import (
+    AutoFeatureExtractor,
+    EarlyStoppingCallback,
+    PrinterCallback,
+    ProgressCallback,
+    TrainerCallback,
+    set_seed,
+)
+from transformers.utils import logging
+
+from datasets_scripts import (
+    TrainingWindows,
+    evaluation_windows,
+    noise_ceiling,
+    permute_blocks,
+    read_ds003020,
+    read_regions,
+    select_voxels,
+)
+from evaluate_metrics import tuning_figure
+from modeling_braintune import (
+    AutoModelForBrainTuning,
+    BrainTuningArguments,
+    BrainTuningCollator,
+    BrainTuningTrainer,
+    RunningCorrelation,
+    layer_representations,
+)
+from recipes.align import align
+from recipes.arguments import parse_arguments
+from recipes.phantom import DATA, MODELS, phantom_data, phantom_model
+
+DEFAULT_CONFIG = Path(__file__).parent / "configs" / "phantom.yaml"
+RESULTS, SETTINGS, FIGURE = "results.json", "settings.json", "alignment.png"
+CURVE = "losses.json"
+
+
+@dataclass
+class TuneArguments:
+    """What is tuned on which recordings, and how the result is measured."""
+
+    model: str = field(
+        metadata={"help": f"Checkpoint folder, name on the Hub, or one of {', '.join(MODELS)}."}
+    )
+    data: str = field(metadata={"help": f"Folder in the layout of ds003020, or '{DATA}'."})
+    participant: str = field(metadata={"help": "Such as UTS03; P01 and P02 are the phantom's."})
+    train_stories: list[str] = field(metadata={"help": "Stories to tune on."})
+    validation_stories: list[str] = field(metadata={"help": "Stories that decide when to stop."})
+    test_story: str = field(metadata={"help": "Repeated story that models are compared on."})
+    tr: float = field(default=2.0, metadata={"help": "Seconds per TR."})
+    n_trs_per_window: int = field(default=5, metadata={"help": "Sound per training window."})
+    ceiling_threshold: float = field(
+        default=0.4, metadata={"help": "Voxels need a noise ceiling above it."}
+    )
+    tuning_regions: list[str] | None = field(
+        default=None, metadata={"help": "Regions to tune on; all voxels above the ceiling if none."}
+    )
+    apply_spec_augment: bool | None = field(
+        default=None, metadata={"help": "Mask spans of the input; as the checkpoint says if none."}
+    )
+    layerdrop: float | None = field(
+        default=None, metadata={"help": "Share of layers skipped; as the checkpoint says if none."}
+    )
+    dropout: float | None = field(
+        default=None, metadata={"help": "Of the backbone; as the checkpoint says if none."}
+    )
+    early_stopping_patience: int = field(
+        default=3, metadata={"help": "Evaluations without a better validation loss before the end."}
+    )
+    permutation_block: int = field(
+        default=15, metadata={"help": "TRs per block that the random control permutes."}
+    )
+    layers: list[int] | None = field(
+        default=None, metadata={"help": "Layers to measure; all of the transformer if none."}
+    )
+    evaluation_length: float = field(
+        default=16.0, metadata={"help": "Seconds of sound behind each representation."}
+    )
+    evaluation_stride: float = field(
+        default=0.1, metadata={"help": "Seconds between two representations."}
+    )
+    test_skip_trs: int = field(
+        default=0, metadata={"help": "TRs left out at the start of the test story."}
+    )
+    overwrite_output_dir: bool = field(
+        default=False, metadata={"help": "Replace what an earlier run left in the output folder."}
+    )
+
+    def __post_init__(self):
+        splits = {
+            "train_stories": self.train_stories,
+            "validation_stories": self.validation_stories,
+            "test_story": [self.test_story],
+        }
+        seen = {}
+        for split, stories in splits.items():
+            for story in stories:
+                if story in seen:
+                    raise ValueError(
+                        f"story {story!r} is in {seen[story]} and in {split}; name it once"
+                    )
+                seen[story] = split
+
+
+class StopAt(TrainerCallback):
+    """End training at a given step, whatever the schedule still holds."""
+
+    def __init__(self, step):
+        self.step = step
+
+    def on_step_end(self, args, state, control, **kwargs):
+        control.should_training_stop |= state.global_step >= self.step
+
+
+class LossBar(ProgressCallback):
+    """A progress bar that carries the losses instead of printing them line by line."""
+
+    def on_log(self, args, state, control, logs=None, **kwargs):
+        if self.training_bar is not None:
+            losses = {name: logs[name] for name in ("loss", "eval_loss") if name in logs}
+            self.losses = getattr(self, "losses", {}) | losses
+            self.training_bar.set_postfix({k: f"{v:.4f}" for k, v in self.losses.items()})
+
+
+def tune(arguments, training):
+    """Tune, compare, and write checkpoints, results and a figure to the output folder.
+
+    Parameters
+    ----------
+    arguments : TuneArguments
+    training : BrainTuningArguments
+
+    Returns
+    -------
+    dict
+        As written to `results.json`; None on all processes but the first.
+
+    Raises
+    ------
+    FileExistsError
+        The output folder holds a finished run, or one with other settings.
+    ValueError, FileNotFoundError
+        As the parts that read, select, tune and measure.
+    """
+    started = time.time()
+    is_main = training.process_index == 0
+    say = print if is_main else lambda *_: None
+    output = Path(training.output_dir)
+    settings = _settings(arguments, training)
+    with training.main_process_first(local=False):
+        if is_main:
+            _check_output(output, settings, arguments.overwrite_output_dir)
+        data, pretrained = _materials(arguments, say)
+
+    # Recordings, and the voxels whose responses can be predicted at all
+    names = [*arguments.train_stories, *arguments.validation_stories, arguments.test_story]
+    *heard, test = read_ds003020(data, arguments.participant, names, tr=arguments.tr)
+    train = heard[: len(arguments.train_stories)]
+    validation = heard[len(arguments.train_stories) :]
+    if test.repeats is None:
+        raise ValueError(f"test_story {test.name!r} has no repeats to take a noise ceiling from")
+    ceiling = noise_ceiling(test.repeats)
+    regions = read_regions(data, arguments.participant)
+    voxels = select_voxels(ceiling, arguments.ceiling_threshold, regions, arguments.tuning_regions)
+
+    def windows(stories):
+        return TrainingWindows(stories, voxels, arguments.n_trs_per_window)
+
+    def permuted(stories, seed):
+        return [
+            dataclasses.replace(
+                story,
+                responses=permute_blocks(
+                    story.responses, arguments.permutation_block, [training.seed, seed, i]
+                ),
+            )
+            for i, story in enumerate(stories)
+        ]
+
+    pairs = windows(train), windows(validation)
+    permuted_pairs = windows(permuted(train, 0)), windows(permuted(validation, 1))
+    where = " and ".join(arguments.tuning_regions or ["all regions"])
+    say(
+        f"{arguments.participant}: {len(pairs[0])} windows of {len(train)} stories to tune on, "
+        f"{len(pairs[1])} of {len(validation)} to validate; {len(voxels)} voxels of "
+        f"{len(ceiling)}: noise ceiling above {arguments.ceiling_threshold} in {where}"
+    )
+    if is_main:
+        say(_estimate(arguments, training, pretrained, pairs[0], [*train, test]))
+        output.mkdir(parents=True, exist_ok=True)
+        (output / SETTINGS).write_text(json.dumps(settings, indent=1))
+
+    # Tuning; the random control ends at the step that was best for the brain-tuned model
+    tuned = _train("brain-tuned", arguments, training, pretrained, pairs)
+    chosen = tuned["chosen_step"]
+    random = _train("random", arguments, training, pretrained, permuted_pairs, stop_at=chosen)
+    if not is_main:
+        return None
+
+    # What it changed, on a story that no model heard
+    say(f"Brain-tuned model chosen at step {chosen}. Measuring on {test.name!r} ...")
+    results = align(
+        {
+            "pretrained": pretrained,
+            "random": output / "random",
+            "brain-tuned": output / "brain-tuned",
+        },
+        train,
+        test,
+        ceiling,
+        regions or {"all": np.arange(len(ceiling))},
+        layers=arguments.layers,
+        length=arguments.evaluation_length,
+        stride=arguments.evaluation_stride,
+        threshold=arguments.ceiling_threshold,
+        test_skip_trs=arguments.test_skip_trs,
+        progress=not training.disable_tqdm,
+    )
+    results |= {
+        "participant": arguments.participant,
+        "test_story": test.name,
+        "n_tuning_voxels": len(voxels),
+        "curves": {"brain-tuned": tuned, "random": random},
+        "seconds": round(time.time() - started, 1),
+        "notes": _notes(results, regions, test),
+    }
+    tuning_figure(
+        results["alignment"],
+        results["curves"],
+        output / FIGURE,
+        title=f"{arguments.participant}, story {test.name!r}, {results['n_trs']} TRs",
+    )
+    _write_json(output / RESULTS, results)
+    say(_table(results))
+    say(f"Checkpoints, {RESULTS} and {FIGURE} are in {output}/ ({results['seconds']:.0f} s)")
+    return results
+
+
+def _settings(arguments, training):
+    settings = dataclasses.asdict(arguments) | {"training": json.loads(training.to_json_string())}
+    del settings["overwrite_output_dir"]
+    return settings
+
+
+def _check_output(output, settings, overwrite):
+    """Make room for a new run or leave what an interrupted one can go on from."""
+    left = [output / name for name in (SETTINGS, RESULTS, FIGURE, "brain-tuned", "random")]
+    if overwrite:
+        for path in left:
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    if (output / RESULTS).exists():
+        raise FileExistsError(
+            f"{output} holds a finished run ({RESULTS}); give another --output_dir, or "
+            "--overwrite_output_dir true to replace it"
+        )
+    if (output / SETTINGS).exists():
+        found = json.loads((output / SETTINGS).read_text())
+        changed = [key for key in settings if settings[key] != found.get(key)]
+        if changed:
+            raise FileExistsError(
+                f"{output} holds an interrupted run with other settings ({', '.join(changed)}); "
+                "go on with the same ones, or give --overwrite_output_dir true to start again"
+            )
+
+
+def _materials(arguments, say):
+    """Folders of the recordings and of the pretrained model; the phantom's are made if need be."""
+    data, model = arguments.data, arguments.model
+    if data == DATA:
+        data, made = phantom_data()
+        say(f"{'Made' if made else 'Reusing'} the phantom recordings in {data}")
+    if model in MODELS:
+        model, made = phantom_model(model)
+        say(f"{'Made' if made else 'Reusing'} the pretrained model in {model}")
+    return Path(data), model
+
+
+def _model(arguments, pretrained, n_voxels):
+    model = AutoModelForBrainTuning.from_pretrained(pretrained, num_voxels=n_voxels)
+    model.freeze_feature_encoder()
+    model.set_training_switches(
+        arguments.apply_spec_augment, arguments.layerdrop, arguments.dropout
+    )
+    return model
+
+
+def _train(name, arguments, training, pretrained, pairs, stop_at=None):
+    """Tune one model to `<output>/<name>`; go on where an interrupted run ended.
+
+    Returns its losses {"train": [(step, loss)], "validation": [...], "chosen_step"}.
+    """
+    folder = Path(training.output_dir) / name
+    if (folder / CURVE).exists():
+        return json.loads((folder / CURVE).read_text())
+    training = copy.copy(training)
+    training.output_dir = str(folder / "checkpoints")
+    training.load_best_model_at_end = stop_at is None
+    set_seed(training.seed)
+    feature_extractor = AutoFeatureExtractor.from_pretrained(pretrained)
+    trainer = BrainTuningTrainer(
+        model=_model(arguments, pretrained, len(pairs[0].voxels)),
+        args=training,
+        train_dataset=pairs[0],
+        eval_dataset=pairs[1],
+        data_collator=BrainTuningCollator(feature_extractor),
+        processing_class=feature_extractor,
+        compute_metrics=RunningCorrelation(),
+        callbacks=[
+            EarlyStoppingCallback(arguments.early_stopping_patience)
+            if stop_at is None
+            else StopAt(stop_at)
+        ],
+    )
+    trainer.remove_callback(PrinterCallback if training.disable_tqdm else ProgressCallback)
+    if not training.disable_tqdm:
+        trainer.add_callback(LossBar())
+    trainer.train(resume_from_checkpoint=_last_checkpoint(training.output_dir))
+    trainer.save_model(str(folder))
+    history = trainer.state.log_history
+    curve = {
+        "train": [(row["step"], row["loss"]) for row in history if "loss" in row],
+        "validation": [(row["step"], row["eval_loss"]) for row in history if "eval_loss" in row],
+        "chosen_step": stop_at or trainer.state.best_global_step,
+    }
+    if trainer.is_world_process_zero():
+        _write_json(folder / CURVE, curve)
+        shutil.rmtree(training.output_dir)
+    trainer.accelerator.wait_for_everyone()
+    return curve
+
+
+def _last_checkpoint(folder):
+    """The newest checkpoint that was written to its end: its state comes last."""
+    complete = [path.parent for path in Path(folder).glob("checkpoint-*/trainer_state.json")]
+    return str(max(complete, key=lambda path: int(path.name.split("-")[1]))) if complete else None
+
+
+def _estimate(arguments, training, pretrained, pairs, stories):
+    """What lies ahead, from one step and one batch of representations timed on this machine."""
+    set_seed(training.seed)
+    feature_extractor = AutoFeatureExtractor.from_pretrained(pretrained)
+    model = _model(arguments, pretrained, len(pairs.voxels)).to(training.device).train()
+    size = min(training.per_device_train_batch_size, len(pairs))
+    items = [pairs[i] for i in range(size)]
+
+    def step():
+        batch = BrainTuningCollator(feature_extractor)(items)
+        model(**{k: v.to(training.device) for k, v in batch.items()}).loss.backward()
+
+    longest = max(stories, key=lambda story: len(story.audio))
+    windows = evaluation_windows(
+        len(longest.audio), length=arguments.evaluation_length, stride=arguments.evaluation_stride
+    )[-8:]
+    n_windows = sum(
+        int(len(story.audio) / story.sampling_rate / arguments.evaluation_stride)
+        for story in stories
+    )
+    per_step = _seconds(step)
+    per_batch = _seconds(
+        lambda: layer_representations(model, feature_extractor, longest.audio, windows)
+    )
+    batch = size * training.gradient_accumulation_steps * training.world_size
+    n_steps = training.max_steps
+    if n_steps <= 0:
+        n_steps = round(training.num_train_epochs * math.ceil(len(pairs) / batch))
+    tuning = 2 * n_steps * per_step * training.gradient_accumulation_steps
+    measuring = 3 * n_windows * per_batch / len(windows)
+    return (
+        f"About {(tuning + measuring) / 60:.0f} min ahead: twice up to {n_steps} steps of "
+        f"{per_step:.2g} s, and {n_windows} representations by each of 3 models at "
+        f"{1000 * per_batch / len(windows):.0f} ms"
+    )
+
+
+def _seconds(work):
+    work()  # the first time also pays for what is made once
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def _notes(results, regions, test):
+    notes = [
+        f"Noise ceilings, and with them the voxels, come from the repeats of {test.name!r}, on "
+        "which the models are scored too."
+    ]
+    if not regions:
+        notes.append("No regions are given: all voxels above the noise ceiling count.")
+    if results["n_trs"] < 100:
+        notes.append(
+            f"{results['n_trs']} TRs are few: differences within the intervals say nothing."
+        )
+    return notes
+
+
+def _table(results):
+    regions = next(iter(results["alignment"].values()))
+    width = 26
+    rows = [["", *(f"{name} ({r['n_voxels']} voxels)" for name, r in regions.items())]]
+    rows += [
+        [model, *(_cell(scores[region], "") for region in regions)]
+        for model, scores in results["alignment"].items()
+    ]
+    rows += [
+        [f"gain, {model}", *(_cell(scores[region], "+") for region in regions)]
+        for model, scores in results["gain"].items()
+    ]
+    lines = [
+        "",
+        f"Normalised brain alignment on {results['test_story']!r}, which no model heard: "
+        f"{results['n_trs']} TRs, mean over layers [95 % interval]",
+        *("".join(cell.ljust(width if i else 18) for i, cell in enumerate(row)) for row in rows),
+        *results["notes"],
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _cell(scores, sign):
+    if scores["mean"] is None:
+        return "empty"
+    low, high = scores["interval"]
+    return f"{scores['mean']:{sign}.2f} [{low:{sign}.2f}, {high:{sign}.2f}]"
+
+
+def _write_json(path, content):
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(json.dumps(content, indent=1))
+    partial.replace(path)
+
+
+def main():
+    logging.disable_progress_bar()
+    try:
+        tune(*parse_arguments((TuneArguments, BrainTuningArguments), DEFAULT_CONFIG))
+    except (ValueError, TypeError, OSError) as error:
+        sys.exit(f"{type(error).__name__}: {error}")
+
+
+if __name__ == "__main__":
+    main()
