@@ -51,7 +51,7 @@ def tell(seconds, rng):
     """Invent and speak a story.
 
     Topics drift: each word's category is drawn from a mixture that changes over some ten seconds;
-    one word in four is a function word. Loudness, speaking rate and speaker change on their own,
+    one word in four is a function word. Loudness, vocal effort, rate and speaker change on their own,
     independently of the topic.
 
     Parameters
@@ -65,10 +65,11 @@ def tell(seconds, rng):
     Told
     """
     n_steps = round(seconds / STEP)
-    topics = np.exp(3 * _contour(rng, n_steps, 5.0, len(CATEGORIES)))
+    topics = np.exp(4 * _contour(rng, n_steps, 7.0, len(CATEGORIES)))
     topics /= topics.sum(axis=0)
-    loudness = 7 * _contour(rng, n_steps, 2.5)[0]
-    rate = np.exp(0.15 * _contour(rng, n_steps, 6.0)[0])
+    loudness = 6 * _contour(rng, n_steps, 2.5)[0]
+    brightness = 3 * _contour(rng, n_steps, 5.0)[0]
+    rate = 1.25 * np.exp(0.15 * _contour(rng, n_steps, 6.0)[0])
     by_category = [[w for w in CONTENT_WORDS if w.category == c] for c in range(len(CATEGORIES))]
 
     words, phones, meant, voices = [], [], [], []
@@ -101,8 +102,8 @@ def tell(seconds, rng):
         meant.append(word.category)
     say(SILENCE, seconds - time)
 
-    at_phones = loudness[[int(p.start / STEP) for p in phones]]
-    audio = synthesise(phones, np.array(voices), at_phones, rng)
+    onsets = [int(phone.start / STEP) for phone in phones]
+    audio = synthesise(phones, np.array(voices), loudness[onsets], brightness[onsets], rng)
     vectors = semantic_vectors()
     meaning = np.zeros((n_steps, vectors.shape[1]))
     for word, category in zip(words, meant, strict=True):
@@ -146,7 +147,7 @@ def _voxels(rng, n_language, n_auditory, n_noise, n_dead, loudness_share, n_sema
     meaning = rng.standard_normal((n_semantic, n_voxels))
     best = rng.uniform(0, len(BANDS) - 2, n_voxels)
     tuning = np.exp(-0.5 * (np.arange(len(BANDS) - 1)[:, None] - best) ** 2)
-    snr = np.where(np.isin(kind, ["language", "auditory"]), rng.uniform(0.2, 1.2, n_voxels), 0.0)
+    snr = np.where(np.isin(kind, ["language", "auditory"]), rng.uniform(0.3, 1.5, n_voxels), 0.0)
     return {
         "kind": kind,
         "meaning": meaning / np.linalg.norm(meaning, axis=0),
@@ -200,7 +201,7 @@ def make_phantom(
     *,
     seed=0,
     participants=("P01", "P02"),
-    n_stories=18,
+    n_stories=34,
     seconds=180.0,
     test_seconds=300.0,
     n_repeats=10,
@@ -208,7 +209,7 @@ def make_phantom(
     n_auditory=100,
     n_noise=46,
     n_dead=4,
-    loudness_share=0.3,
+    loudness_share=0.25,
 ):
     """Write a phantom listening experiment, or find it already written.
 

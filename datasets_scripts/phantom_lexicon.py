@@ -1,7 +1,7 @@
 """The phantom's language: meaning is in how phones combine, never in a single phone.
 
-A content word is onset i + vowel j + coda k. Its category is (i + j) modulo 7, and k is (i + 2 j)
-modulo 7: two orthogonal Latin squares, so that within every category each onset, each vowel and
+A content word is onset i + vowel j + coda k. Its category is (i + j) modulo 5, and k is (i + 2 j)
+modulo 5: two orthogonal Latin squares, so that within every category each onset, each vowel and
 each coda occurs exactly once. Phone statistics are therefore the same in all categories, and a
 linear readout of averaged phone features knows nothing of meaning; who knows which phones stood
 together knows everything.
@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-ONSETS = ("B", "S", "M", "K", "L", "SH", "T")
-VOWELS = ("IY", "EH", "AA", "AO", "UW", "ER", "AY")
-CODAS = ("N", "F", "Z", "D", "CH", "P", "G")
-CATEGORIES = ("city", "forest", "kitchen", "money", "music", "sea", "winter")
+ONSETS = ("B", "S", "M", "K", "L")
+VOWELS = ("IY", "AA", "UW", "ER", "AY")
+CODAS = ("N", "F", "Z", "CH", "G")
+CATEGORIES = ("city", "forest", "kitchen", "music", "sea")
 
 
 class Word(NamedTuple):

@@ -142,7 +142,7 @@ def _overlap_add(spectra):
     return (frames[:-1, 1] + frames[1:, 0]).ravel()
 
 
-def synthesise(phones, voices, loudness, rng):
+def synthesise(phones, voices, loudness, brightness, rng):
     """Speak a sequence of timed phones.
 
     Parameters
@@ -153,6 +153,8 @@ def synthesise(phones, voices, loudness, rng):
         Index into `VOICES` of who speaks each phone.
     loudness : array of shape (n_phones,)
         Level of each phone in dB.
+    brightness : array of shape (n_phones,)
+        Spectral tilt of each phone's voicing around 1 kHz, in dB per octave: vocal effort.
     rng : numpy.random.Generator
         Source of the noise and of the pitch's jitter.
 
@@ -194,7 +196,10 @@ def synthesise(phones, voices, loudness, rng):
     hiss = rng.standard_normal(n_samples)
 
     frequency = rfftfreq(2 * HOP, 1 / SAMPLING_RATE)
-    tube = voicing[:, None] / np.sqrt(1 + (frequency / 500) ** 2, dtype=np.float32)
+    octaves = np.log2(np.maximum(frequency, 60) / 1000).astype(np.float32)
+    tilt = gaussian_filter1d(np.asarray(brightness)[which], 3).astype(np.float32)
+    tube = 10 ** (tilt[:, None] * octaves / 20) / np.sqrt(1 + (frequency / 500) ** 2)
+    tube *= voicing[:, None]
     for formant, bandwidth in zip(formants.T, BANDWIDTHS, strict=True):
         tube *= _resonance(frequency, formant, bandwidth)
     constriction = np.exp(-0.5 * ((frequency - centre[:, None]) / width[:, None]) ** 2)
