@@ -51,8 +51,8 @@ def tell(seconds, rng):
     """Invent and speak a story.
 
     Topics drift: each word's category is drawn from a mixture that changes over some ten seconds;
-    one word in four is a function word. Loudness, vocal effort, rate and speaker change on their own,
-    independently of the topic.
+    one word in four is a function word. Loudness, vocal effort, rate and speaker change on their
+    own, independently of the topic.
 
     Parameters
     ----------

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+import torch
 from transformers import Trainer, TrainingArguments
 
 
@@ -27,6 +28,10 @@ class BrainTuningArguments(TrainingArguments):
     )
     label_names: list[str] | None = field(
         default_factory=lambda: ["labels"], metadata={"help": "Keys of the batch that are labels."}
+    )
+    dataloader_pin_memory: bool = field(
+        default_factory=torch.cuda.is_available,
+        metadata={"help": "Pin batches in memory; by default where there is a GPU."},
     )
     batch_eval_metrics: bool = field(
         default=True,

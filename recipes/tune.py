@@ -11,6 +11,7 @@ import copy
 import dataclasses
 import json
 import math
+import os
 import shutil
 import sys
 import time
@@ -18,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import torch
 from transformers import (
     AutoFeatureExtractor,
     EarlyStoppingCallback,
@@ -140,6 +142,9 @@ class LossBar(ProgressCallback):
             losses = {name: logs[name] for name in ("loss", "eval_loss") if name in logs}
             self.losses = getattr(self, "losses", {}) | losses
             self.training_bar.set_postfix({k: f"{v:.4f}" for k, v in self.losses.items()})
+
+    def on_prediction_step(self, *args, **kwargs):
+        """Draw no second bar for the validation stories."""
 
 
 def tune(arguments, training):
@@ -449,10 +454,20 @@ def _write_json(path, content):
     partial.replace(path)
 
 
-def main():
+def prepare_process(training):
+    """Settings of the process that a recipe runs in: quiet libraries, all cores."""
     logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    if training.device.type == "cpu":
+        # `accelerate launch` gives a process one thread unless told otherwise.
+        torch.set_num_threads(max(1, os.cpu_count() // training.world_size))
+
+
+def main():
     try:
-        tune(*parse_arguments((TuneArguments, BrainTuningArguments), DEFAULT_CONFIG))
+        arguments, training = parse_arguments((TuneArguments, BrainTuningArguments), DEFAULT_CONFIG)
+        prepare_process(training)
+        tune(arguments, training)
     except (ValueError, TypeError, OSError) as error:
         sys.exit(f"{type(error).__name__}: {error}")
 

@@ -1,0 +1,98 @@
+"""Repeat brain-tuning with several seeds, and show how far its result depends on them.
+
+    python recipes/tune_seeds.py --seeds 0 1 2 3 4
+
+Takes all arguments of `recipes/tune.py`. A seed whose run is finished is not run again.
+"""
+
+import copy
+import json
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from modeling_braintune import BrainTuningArguments
+from recipes.arguments import parse_arguments
+from recipes.tune import DEFAULT_CONFIG, RESULTS, TuneArguments, prepare_process, tune
+
+
+@dataclass
+class SeedsArguments:
+    """Which runs are repeated."""
+
+    seeds: list[int] = field(
+        default_factory=lambda: [0, 1, 2, 3, 4], metadata={"help": "A run for each."}
+    )
+
+
+def tune_seeds(seeds, arguments, training):
+    """Run `recipes.tune.tune` for every seed, in folders of the output folder.
+
+    Parameters
+    ----------
+    seeds : list of int
+    arguments : TuneArguments
+    training : BrainTuningArguments
+
+    Returns
+    -------
+    dict of {seed: results}
+    """
+    results = {}
+    for seed in seeds:
+        this = copy.copy(training)
+        this.seed, this.output_dir = seed, str(Path(training.output_dir) / f"seed-{seed}")
+        finished = Path(this.output_dir) / RESULTS
+        if finished.exists():
+            results[seed] = json.loads(finished.read_text())
+        else:
+            results[seed] = tune(arguments, this)
+    return results
+
+
+def table(results):
+    """A Markdown table: alignment and gain of every model, region and seed, and their means.
+
+    Parameters
+    ----------
+    results : dict of {seed: results of `tune`}
+
+    Returns
+    -------
+    str
+    """
+    first = next(iter(results.values()))
+    lines = [
+        f"| region | model | {' | '.join(f'seed {seed}' for seed in results)} | mean | gain |",
+        "|" + "---|" * (len(results) + 4),
+    ]
+    for region in first["alignment"]["pretrained"]:
+        for model in first["alignment"]:
+            scores = [run["alignment"][model][region]["mean"] for run in results.values()]
+            gains = [
+                run["gain"][model][region]["mean"] if model in run["gain"] else 0.0
+                for run in results.values()
+            ]
+            gain = f"{np.mean(gains):+.3f} ({min(gains):+.3f} to {max(gains):+.3f})"
+            cells = [region, model, *(f"{score:.3f}" for score in scores)]
+            cells += [f"{np.mean(scores):.3f}", gain if model in first["gain"] else ""]
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def main():
+    try:
+        seeds, arguments, training = parse_arguments(
+            (SeedsArguments, TuneArguments, BrainTuningArguments), DEFAULT_CONFIG
+        )
+        prepare_process(training)
+        results = tune_seeds(seeds.seeds, arguments, training)
+    except (ValueError, TypeError, OSError) as error:
+        sys.exit(f"{type(error).__name__}: {error}")
+    print(table(results))
+
+
+if __name__ == "__main__":
+    main()
