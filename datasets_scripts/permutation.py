@@ -7,13 +7,15 @@ def permute_blocks(responses, block=15, seed=0):
     """Permute contiguous blocks of TRs, so that responses no longer belong to what was heard.
 
     No block stays in its place, and TRs keep their order within a block, so that the responses
-    change over time as they did (the random control of Moussa et al. 2025, section 3.3.1).
+    change over time as they did (the random control of Moussa et al. 2025, section 3.3.1). Blocks
+    are as equal as the story's length allows: a short one would move its neighbours by a few TRs
+    only, to where they still fit what was heard.
 
     Parameters
     ----------
     responses : array of shape (n_trs, n_voxels)
     block : int
-        TRs per block; the last block takes what is left.
+        TRs per block, about.
     seed : int or sequence of int
 
     Returns
@@ -23,7 +25,7 @@ def permute_blocks(responses, block=15, seed=0):
     Raises
     ------
     ValueError
-        `responses` is not two-dimensional, or has fewer than two blocks.
+        `responses` is not two-dimensional, or a block is not shorter than the story.
     """
     if responses.ndim != 2:
         raise ValueError(f"responses must be (n_trs, n_voxels), got shape {responses.shape}")
@@ -33,7 +35,8 @@ def permute_blocks(responses, block=15, seed=0):
             f"TRs, got {block}"
         )
     rng = np.random.default_rng(seed)
-    blocks = np.split(np.arange(len(responses)), range(block, len(responses), block))
+    n_blocks = max(2, round(len(responses) / block))
+    blocks = np.array_split(np.arange(len(responses)), n_blocks)
     places = np.arange(len(blocks))
     order = rng.permutation(places)
     while (order == places).any():

@@ -29,6 +29,9 @@ TR = 2.0
 STEP = 0.1  # seconds between two values of a planted signal
 BANDS = np.geomspace(100, 8000, 9)  # edges in Hz of the bands that auditory voxels are tuned to
 FLOOR_DB = -45.0  # silence, relative to the story's mean power
+# Two TRs are left of 20 seconds, fewer of less; a noise ceiling takes two repeats.
+LEAST = dict(seed=0, n_stories=0, seconds=20, test_seconds=20, n_repeats=2)
+VOXEL_COUNTS = ("n_language", "n_auditory", "n_noise", "n_dead")
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ def tell(seconds, rng):
     """Invent and speak a story.
 
     Topics drift: each word's category is drawn from a mixture that changes over some ten seconds;
-    one word in four is a function word. Loudness, vocal effort, rate and speaker change on their
+    one word in six is a function word. Loudness, vocal effort, rate and speaker change on their
     own, independently of the topic.
 
     Parameters
@@ -63,12 +66,19 @@ def tell(seconds, rng):
     Returns
     -------
     Told
+
+    Raises
+    ------
+    ValueError
+        `seconds` is too short for a word.
     """
+    if not seconds >= 2:
+        raise ValueError(f"seconds must be at least 2, to hold a word, got {seconds}")
     n_steps = round(seconds / STEP)
     topics = np.exp(4 * _contour(rng, n_steps, 7.0, len(CATEGORIES)))
     topics /= topics.sum(axis=0)
     loudness = 6 * _contour(rng, n_steps, 2.5)[0]
-    brightness = 3 * _contour(rng, n_steps, 5.0)[0]
+    brightness = 2.5 * _contour(rng, n_steps, 5.0)[0]
     rate = 1.25 * np.exp(0.15 * _contour(rng, n_steps, 6.0)[0])
     by_category = [[w for w in CONTENT_WORDS if w.category == c] for c in range(len(CATEGORIES))]
 
@@ -90,7 +100,7 @@ def tell(seconds, rng):
                 voice = rng.integers(len(VOICES))
             continue
         until_pause -= 1
-        if rng.random() < 0.25:
+        if rng.random() < 1 / 6:
             word = FUNCTION_WORDS[rng.integers(len(FUNCTION_WORDS))]
         else:
             category = rng.choice(len(CATEGORIES), p=topics[:, step])
@@ -187,13 +197,34 @@ def _write_mask(path, n_voxels, rng):
     distance = np.linalg.norm(grid, axis=0) + 0.3 * rng.standard_normal((side, side, side))
     mask = distance <= np.sort(distance, axis=None)[n_voxels - 1]
     affine = np.diag([3.0, 3.0, 3.0, 1.0])
-    affine[:3, 3] = -1.5 * side
+    affine[:3, 3] = -1.5 * (side - 1)
     nibabel.save(nibabel.Nifti1Image(mask.astype(np.uint8), affine), path)
 
 
 def phantom_stories(n_stories):
     """Names of the phantom's stories in order; the repeated test story comes last."""
     return [*(f"story{k + 1:02d}" for k in range(n_stories)), TEST_STORY]
+
+
+def _check(settings):
+    participants = settings["participants"]
+    if isinstance(participants, str):
+        raise TypeError(f"participants must be a list of names, got {participants!r}")
+    if not participants or len(set(participants)) < len(participants):
+        raise ValueError(f"participants must be one or more different names, got {participants}")
+    for participant in participants:
+        if Path(participant).name != participant:
+            raise ValueError(f"a participant's name is no path, got {participant!r}")
+    for name, least in (LEAST | dict.fromkeys(VOXEL_COUNTS, 0)).items():
+        if not settings[name] >= least:
+            raise ValueError(f"{name} must be at least {least}, got {settings[name]}")
+    for name in VOXEL_COUNTS:
+        if settings[name] % 1:
+            raise ValueError(f"{name} must be a whole number, got {settings[name]}")
+    if not any(settings[name] for name in VOXEL_COUNTS):
+        raise ValueError(f"a participant needs voxels, got 0 for each of {VOXEL_COUNTS}")
+    if not 0 <= settings["loudness_share"] <= 1:
+        raise ValueError(f"loudness_share must be from 0 to 1, got {settings['loudness_share']}")
 
 
 def make_phantom(
@@ -203,13 +234,13 @@ def make_phantom(
     participants=("P01", "P02"),
     n_stories=34,
     seconds=180.0,
-    test_seconds=300.0,
+    test_seconds=480.0,
     n_repeats=10,
     n_language=100,
     n_auditory=100,
     n_noise=46,
     n_dead=4,
-    loudness_share=0.25,
+    loudness_share=0.2,
 ):
     """Write a phantom listening experiment, or find it already written.
 
@@ -244,17 +275,24 @@ def make_phantom(
     ------
     FileExistsError
         `root` holds something else, or a phantom with other settings.
+    TypeError
+        `participants` is one name, not a list.
+    ValueError
+        No participant, or one twice; no voxel; stories too short to leave two TRs, fewer than two
+        repeats, a count that is negative or broken, a share outside 0 to 1.
     """
     settings = {key: value for key, value in locals().items() if key != "root"}
-    settings = json.loads(json.dumps(settings))
+    _check(settings)
     root = Path(root)
+    expected = json.dumps({"settings": settings, "tr": TR}, indent=1)
     if root.exists():
         truth = root / "truth.json"
-        found = json.loads(truth.read_text())["settings"] if truth.exists() else None
-        if found == settings:
+        if truth.exists() and truth.read_text() == expected:
             return False
-        what = f"a phantom with settings {found}" if found else "something that is no phantom"
-        raise FileExistsError(f"{root} holds {what}; give another folder, or remove it")
+        raise FileExistsError(
+            f"{root} exists, and is no phantom with the settings asked for; give another folder, "
+            "or remove it"
+        )
 
     partial = root.with_name(root.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
@@ -297,6 +335,6 @@ def make_phantom(
             _write_responses(path, planted, voxels, n_repeats if story == TEST_STORY else 1, rng)
     (derivative / "respdict.json").write_text(json.dumps(raw_trs))
     np.savez_compressed(partial / "truth.npz", **truth)
-    (partial / "truth.json").write_text(json.dumps({"settings": settings, "tr": TR}, indent=1))
+    (partial / "truth.json").write_text(expected)
     partial.rename(root)
     return True

@@ -5,6 +5,7 @@ from pathlib import Path
 import evaluate
 import numpy as np
 import torch
+from tqdm import tqdm
 from transformers import AutoFeatureExtractor, AutoModel
 
 import evaluate_metrics
@@ -13,6 +14,7 @@ from evaluate_metrics import EncodingModel, alignment_interval
 from modeling_braintune import layer_representations
 
 METRIC = str(Path(evaluate_metrics.__file__).parent / "brain_alignment")
+SHORTEST = 20  # TRs: two blocks of the bootstrap
 
 
 def align(
@@ -66,108 +68,117 @@ def align(
         Nothing is left of the test story, or a window is longer than a model takes.
     """
     references = test_story.responses[test_skip_trs:]
-    if len(references) < 20:
+    if len(references) < SHORTEST:
         raise ValueError(
             f"test_skip_trs={test_skip_trs} leaves {len(references)} of the "
-            f"{len(test_story.responses)} TRs of {test_story.name}; a correlation needs 20"
+            f"{len(test_story.responses)} TRs of {test_story.name}; at least {SHORTEST} are needed"
         )
     voxels = np.flatnonzero(noise_ceiling > threshold)
-    predictions = {
-        name: _predict(
-            checkpoint, train_stories, test_story, voxels, layers, length, stride, test_skip_trs,
-            progress,
-        )
-        for name, checkpoint in checkpoints.items()
-    }  # fmt: skip
+    responses = [story.responses[:, voxels] for story in train_stories]
     references, noise_ceiling = references[:, voxels], noise_ceiling[voxels]
     regions = {name: np.isin(voxels, indices) for name, indices in regions.items()}
+
+    predictions, alignment = {}, {}
+    for model, checkpoint in checkpoints.items():
+        features = layer_features(
+            checkpoint, [*train_stories, test_story], layers, length, stride, progress and model
+        )
+        predictions[model] = {
+            layer: EncodingModel().fit(train, responses).predict([test[test_skip_trs:]])[0]
+            for layer, (*train, test) in features.items()
+        }
+        alignment[model] = _alignment(predictions[model], references, noise_ceiling, regions)
+
     baseline = next(iter(checkpoints))
-    scores = {
-        name: _score(by_layer, references, noise_ceiling, regions, threshold)
-        for name, by_layer in predictions.items()
+    gain = {
+        model: {
+            region: _gain(
+                alignment[model][region],
+                alignment[baseline][region],
+                _interval(
+                    predictions[model], references, noise_ceiling, members, predictions[baseline]
+                ),
+            )
+            for region, members in regions.items()
+        }
+        for model in checkpoints
+        if model != baseline
     }
-    gains = {
-        name: _gain(name, baseline, scores, predictions, references, noise_ceiling, regions)
-        for name in checkpoints
-        if name != baseline
-    }
-    return {"alignment": scores, "gain": gains, "n_trs": len(references)}
+    return {"alignment": alignment, "gain": gain, "n_trs": len(references)}
 
 
-def story_features(model, feature_extractor, story, layers, length, stride, progress=False):
-    """Layer representations of a story on its TR axis, (n_layers, n_trs, hidden)."""
-    windows = evaluation_windows(len(story.audio), length=length, stride=stride)
-    representations = layer_representations(
-        model, feature_extractor, story.audio, windows, layers, progress=progress
-    )
-    ends = windows[:, 1] / story.sampling_rate
-    return np.stack([lanczos(layer, ends, story.tr_times) for layer in representations])
+def layer_features(checkpoint, stories, layers=None, length=16.0, stride=0.1, progress=None):
+    """Representations of stories by the layers of a model, on the stories' TR axis.
 
+    Parameters
+    ----------
+    checkpoint : folder or name on the Hub
+    stories : list of Story
+    layers : list of int, optional
+        Every layer of the transformer, but not its input, by default.
+    length, stride : float
+        Seconds; of the evaluation windows.
+    progress : str, optional
+        Name to show a progress bar under.
 
-def _predict(checkpoint, train_stories, test_story, voxels, layers, length, stride, skip, progress):
-    """Predicted responses of the test story, {layer: (n_trs, n_selected)}."""
-    model = AutoModel.from_pretrained(checkpoint).eval()
+    Returns
+    -------
+    dict of {layer: list of arrays of shape (n_trs, hidden)}
+        An array per story.
+    """
+    model = AutoModel.from_pretrained(checkpoint)
     model.to("cuda" if torch.cuda.is_available() else "cpu")
     feature_extractor = AutoFeatureExtractor.from_pretrained(checkpoint)
     layers = layers or list(range(1, model.config.num_hidden_layers + 1))
-    features = [
-        story_features(model, feature_extractor, story, layers, length, stride, progress)
-        for story in (*train_stories, test_story)
-    ]
-    responses = [story.responses[:, voxels] for story in train_stories]
-    predicted = {}
-    for i, layer in enumerate(layers):
-        *train, test = (story[i] for story in features)
-        encoding_model = EncodingModel().fit(train, responses)
-        predicted[layer] = encoding_model.predict([test[skip:]])[0]
-    return predicted
+    features = {layer: [] for layer in layers}
+    for story in tqdm(stories, desc=progress or None, unit="story", disable=not progress):
+        windows = evaluation_windows(len(story.audio), length=length, stride=stride)
+        representations = layer_representations(
+            model, feature_extractor, story.audio, windows, layers
+        )
+        ends = windows[:, 1] / story.sampling_rate
+        for layer, values in zip(layers, representations, strict=True):
+            features[layer].append(lanczos(values, ends, story.tr_times))
+    return features
 
 
-def _score(predictions, references, noise_ceiling, regions, threshold):
+def _alignment(predictions, references, noise_ceiling, regions):
+    """Scores of a model by region, from {layer: predicted responses (n_trs, n_voxels)}."""
     metric = evaluate.load(METRIC)
-    layers = {
+    by_layer = {
         layer: metric.compute(
             predictions=predicted,
             references=references,
             noise_ceiling=noise_ceiling,
             regions=regions,
-            threshold=threshold,
+            threshold=0.0,  # these voxels have passed it
         )["regions"]
         for layer, predicted in predictions.items()
     }
-    scores = {}
-    for region, members in regions.items():
-        by_layer = {layer: layers[layer][region]["brain_alignment"] for layer in layers}
-        empty = not members.any()
-        scores[region] = {
-            "mean": None if empty else float(np.mean(list(by_layer.values()))),
-            "interval": None
-            if empty
-            else alignment_interval(
-                [p[:, members] for p in predictions.values()],
-                references[:, members],
-                noise_ceiling[members],
-            ),
+    return {
+        region: {
+            "mean": float(np.mean([by_layer[k][region]["brain_alignment"] for k in by_layer]))
+            if members.any()
+            else None,
+            "interval": _interval(predictions, references, noise_ceiling, members),
             "n_voxels": int(members.sum()),
-            "layers": by_layer,
+            "layers": {k: by_layer[k][region]["brain_alignment"] for k in by_layer},
         }
-    return scores
+        for region, members in regions.items()
+    }
 
 
-def _gain(name, baseline, scores, predictions, references, noise_ceiling, regions):
-    gains = {}
-    for region, members in regions.items():
-        if not members.any():
-            gains[region] = {"mean": None, "interval": None, "n_voxels": 0}
-            continue
-        gains[region] = {
-            "mean": scores[name][region]["mean"] - scores[baseline][region]["mean"],
-            "interval": alignment_interval(
-                [p[:, members] for p in predictions[name].values()],
-                references[:, members],
-                noise_ceiling[members],
-                baseline=[p[:, members] for p in predictions[baseline].values()],
-            ),
-            "n_voxels": int(members.sum()),
-        }
-    return gains
+def _interval(predictions, references, noise_ceiling, members, baseline=None):
+    if not members.any():
+        return None
+    return alignment_interval(
+        [predicted[:, members] for predicted in predictions.values()],
+        references[:, members],
+        noise_ceiling[members],
+        baseline and [predicted[:, members] for predicted in baseline.values()],
+    )
+
+
+def _gain(scores, baseline, interval):
+    mean = None if interval is None else scores["mean"] - baseline["mean"]
+    return {"mean": mean, "interval": interval, "n_voxels": scores["n_voxels"]}

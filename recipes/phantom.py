@@ -97,13 +97,15 @@ def phantom_data():
     return root, make_phantom(root)
 
 
-def phantom_model(name, progress=True):
+def phantom_model(name, steps=500, progress=True):
     """A small model that was taught to recognise the phones of other phantom stories.
 
     Parameters
     ----------
     name : str
         A key of `MODELS`.
+    steps : int
+        Of `teach_phones`.
     progress : bool
 
     Returns
@@ -120,7 +122,7 @@ def phantom_model(name, progress=True):
     config, feature_extractor = MODELS[name]()
     set_seed(0)
     model = AutoModel.from_config(config)
-    teach_phones(model, feature_extractor, progress=progress)
+    teach_phones(model, feature_extractor, steps, progress=progress)
     model.save_pretrained(partial)
     feature_extractor.save_pretrained(partial)
     partial.rename(folder)
@@ -128,7 +130,7 @@ def phantom_model(name, progress=True):
 
 
 def teach_phones(
-    model, feature_extractor, n_stories=12, steps=500, batch_size=16, seed=0, progress=True
+    model, feature_extractor, steps=500, n_stories=12, batch_size=16, seed=0, progress=True
 ):
     """Teach a backbone to tell which phone is spoken in each of its frames.
 
@@ -139,9 +141,10 @@ def teach_phones(
     ----------
     model : a stock backbone, trained in place
     feature_extractor : its own
+    steps : int
     n_stories : int
         Stories of a minute to cut clips from.
-    steps, batch_size, seed : int
+    batch_size, seed : int
     progress : bool
 
     Returns

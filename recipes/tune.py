@@ -124,6 +124,20 @@ class TuneArguments:
                 seen[story] = split
 
 
+class Patience(EarlyStoppingCallback):
+    """Early stopping that an interruption does not make more patient."""
+
+    def on_train_begin(self, args, state, control, **kwargs):
+        super().on_train_begin(args, state, control, **kwargs)
+        evaluated = [row["step"] for row in state.log_history if "eval_loss" in row]
+        best = state.best_global_step or 0
+        self.early_stopping_patience_counter = sum(step > best for step in evaluated)
+
+    def on_step_end(self, args, state, control, **kwargs):
+        if self.early_stopping_patience_counter >= self.early_stopping_patience:
+            control.should_training_stop = True
+
+
 class StopAt(TrainerCallback):
     """End training at a given step, whatever the schedule still holds."""
 
@@ -131,7 +145,9 @@ class StopAt(TrainerCallback):
         self.step = step
 
     def on_step_end(self, args, state, control, **kwargs):
-        control.should_training_stop |= state.global_step >= self.step
+        if state.global_step >= self.step:
+            control.should_training_stop = True
+            control.should_save = False  # going on from there would be a step too many
 
 
 class LossBar(ProgressCallback):
@@ -191,19 +207,14 @@ def tune(arguments, training):
     def windows(stories):
         return TrainingWindows(stories, voxels, arguments.n_trs_per_window)
 
-    def permuted(stories, seed):
-        return [
-            dataclasses.replace(
-                story,
-                responses=permute_blocks(
-                    story.responses, arguments.permutation_block, [training.seed, seed, i]
-                ),
-            )
-            for i, story in enumerate(stories)
-        ]
+    def permuted(stories):
+        block = arguments.permutation_block
+        for i, story in enumerate(stories):
+            responses = permute_blocks(story.responses, block, [training.seed, i])
+            yield dataclasses.replace(story, responses=responses)
 
     pairs = windows(train), windows(validation)
-    permuted_pairs = windows(permuted(train, 0)), windows(permuted(validation, 1))
+    permuted_pairs = windows(permuted(train)), windows(permuted(validation))
     where = " and ".join(arguments.tuning_regions or ["all regions"])
     say(
         f"{arguments.participant}: {len(pairs[0])} windows of {len(train)} stories to tune on, "
@@ -312,7 +323,7 @@ def _model(arguments, pretrained, n_voxels):
 def _train(name, arguments, training, pretrained, pairs, stop_at=None):
     """Tune one model to `<output>/<name>`; go on where an interrupted run ended.
 
-    Returns its losses {"train": [(step, loss)], "validation": [...], "chosen_step"}.
+    Returns its losses {"train": [[step, loss]], "validation": [...], "chosen_step"}.
     """
     folder = Path(training.output_dir) / name
     if (folder / CURVE).exists():
@@ -331,23 +342,22 @@ def _train(name, arguments, training, pretrained, pairs, stop_at=None):
         processing_class=feature_extractor,
         compute_metrics=RunningCorrelation(),
         callbacks=[
-            EarlyStoppingCallback(arguments.early_stopping_patience)
-            if stop_at is None
-            else StopAt(stop_at)
+            Patience(arguments.early_stopping_patience) if stop_at is None else StopAt(stop_at)
         ],
     )
     trainer.remove_callback(PrinterCallback if training.disable_tqdm else ProgressCallback)
     if not training.disable_tqdm:
         trainer.add_callback(LossBar())
     trainer.train(resume_from_checkpoint=_last_checkpoint(training.output_dir))
-    trainer.save_model(str(folder))
     history = trainer.state.log_history
     curve = {
-        "train": [(row["step"], row["loss"]) for row in history if "loss" in row],
-        "validation": [(row["step"], row["eval_loss"]) for row in history if "eval_loss" in row],
+        "train": [[row["step"], row["loss"]] for row in history if "loss" in row],
+        "validation": [[row["step"], row["eval_loss"]] for row in history if "eval_loss" in row],
         "chosen_step": stop_at or trainer.state.best_global_step,
     }
     if trainer.is_world_process_zero():
+        trainer.model.save_pretrained(folder)
+        feature_extractor.save_pretrained(folder)
         _write_json(folder / CURVE, curve)
         shutil.rmtree(training.output_dir)
     trainer.accelerator.wait_for_everyone()
@@ -401,6 +411,8 @@ def _seconds(work):
     work()  # the first time also pays for what is made once
     start = time.perf_counter()
     work()
+    if torch.accelerator.is_available():
+        torch.accelerator.synchronize()
     return time.perf_counter() - start
 
 

@@ -1,0 +1,89 @@
+"""A small phantom and a small untaught model, on which a whole run takes seconds."""
+
+import pytest
+import yaml
+from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2Model, set_seed
+
+from datasets_scripts import make_phantom
+
+
+@pytest.fixture(scope="session")
+def recordings(tmp_path_factory):
+    """Four stories of a minute and the repeated one, heard by P01."""
+    root = tmp_path_factory.mktemp("recordings") / "phantom"
+    make_phantom(
+        root,
+        participants=("P01",),
+        n_stories=4,
+        seconds=60.0,
+        test_seconds=90.0,
+        n_language=12,
+        n_auditory=12,
+        n_noise=4,
+        n_dead=2,
+    )
+    return root
+
+
+@pytest.fixture(scope="session")
+def pretrained(tmp_path_factory):
+    """Folder of a plain Wav2Vec2 checkpoint with two layers."""
+    folder = tmp_path_factory.mktemp("pretrained")
+    set_seed(0)
+    config = Wav2Vec2Config(
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=32,
+        conv_dim=(8, 16),
+        conv_kernel=(40, 16),
+        conv_stride=(20, 16),
+        num_conv_pos_embeddings=8,
+        num_conv_pos_embedding_groups=2,
+    )
+    Wav2Vec2Model(config).save_pretrained(folder)
+    Wav2Vec2FeatureExtractor(return_attention_mask=False).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def settings(recordings, pretrained):
+    """Arguments of a run that takes seconds, but for the output folder."""
+    return {
+        "model": str(pretrained),
+        "data": str(recordings),
+        "participant": "P01",
+        "train_stories": ["story01", "story02", "story03"],
+        "validation_stories": ["story04"],
+        "test_story": "repeated",
+        "tuning_regions": ["language", "auditory"],
+        "permutation_block": 5,
+        "evaluation_length": 4.0,
+        "evaluation_stride": 2.0,
+        "learning_rate": 1e-3,
+        "head_learning_rate": 1e-2,
+        "num_train_epochs": 3,
+        "per_device_train_batch_size": 8,
+        "eval_strategy": "steps",
+        "eval_steps": 3,
+        "save_strategy": "steps",
+        "save_steps": 3,
+        "logging_steps": 1,
+        "save_total_limit": 1,
+        "load_best_model_at_end": True,
+        "metric_for_best_model": "eval_loss",
+        "use_cpu": True,
+        "disable_tqdm": True,
+    }
+
+
+@pytest.fixture
+def configuration(tmp_path, settings):
+    """Write the settings, some of them changed, as a configuration file."""
+
+    def write(**changes):
+        path = tmp_path / "configuration.yaml"
+        path.write_text(yaml.safe_dump(settings | changes))
+        return path
+
+    return write

@@ -1,0 +1,129 @@
+"""Alignment of known representations with planted responses."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from scipy.stats import zscore
+from transformers import AutoFeatureExtractor, AutoModel, Wav2Vec2Model, set_seed
+
+from datasets_scripts import evaluation_windows, lanczos, noise_ceiling, read_ds003020
+from modeling_braintune import layer_representations
+from recipes.align import align, layer_features
+
+WINDOWS = dict(length=4.0, stride=1.0)
+N_REPEATS, SNR = 8, 1.0
+
+
+@pytest.fixture(scope="module")
+def stories(recordings):
+    return list(read_ds003020(recordings, "P01"))
+
+
+@pytest.fixture(scope="module")
+def planted(stories, pretrained):
+    """Responses that follow layer 2 of the model, two TRs later, in 20 voxels; 5 more are noise."""
+    *train, test = stories
+    assert test.name != "repeated" or test.repeats is not None
+    stories = [s for s in stories if s.name != "repeated"]
+    (test,) = (s for s in [*train, test] if s.name == "repeated")
+    features = layer_features(pretrained, [*stories, test], [2], **WINDOWS)[2]
+    rng = np.random.default_rng(0)
+    weights = rng.standard_normal((features[0].shape[1], 20))
+
+    def heard(story_features, n_repeats):
+        signal = np.roll(zscore(zscore(story_features) @ weights), 2, axis=0)
+        signal[:2] = 0
+        signal = np.concatenate([signal, np.zeros((len(signal), 5))], axis=1)
+        noise = rng.standard_normal((n_repeats, *signal.shape))
+        return zscore(SNR * signal + noise, axis=1).astype(np.float32)
+
+    train = [
+        dataclasses.replace(story, responses=heard(f, 1)[0], repeats=None)
+        for story, f in zip(stories, features[:-1], strict=True)
+    ]
+    repeats = heard(features[-1], N_REPEATS)
+    test = dataclasses.replace(test, responses=zscore(repeats.mean(axis=0)), repeats=repeats)
+    return train, test
+
+
+@pytest.fixture(scope="module")
+def other(tmp_path_factory, pretrained):
+    """A checkpoint of the same shape with other weights."""
+    folder = tmp_path_factory.mktemp("other")
+    set_seed(1)
+    model = Wav2Vec2Model(AutoModel.from_pretrained(pretrained).config)
+    model.save_pretrained(folder)
+    AutoFeatureExtractor.from_pretrained(pretrained).save_pretrained(folder)
+    return folder
+
+
+def test_features_are_layer_representations_at_the_trs(stories, pretrained):
+    story = stories[0]
+    features = layer_features(pretrained, [story], [1], **WINDOWS)
+    windows = evaluation_windows(len(story.audio), **WINDOWS)
+    model = AutoModel.from_pretrained(pretrained)
+    extractor = AutoFeatureExtractor.from_pretrained(pretrained)
+    values = layer_representations(model, extractor, story.audio, windows, [1])[0]
+    np.testing.assert_array_equal(
+        features[1][0], lanczos(values, windows[:, 1] / 16000, story.tr_times)
+    )
+
+
+def test_the_model_that_the_responses_follow_wins_and_noise_is_not_predicted(
+    planted, pretrained, other
+):
+    train, test = planted
+    ceiling = noise_ceiling(test.repeats)
+    regions = {"follows": np.arange(20), "noise": np.arange(20, 25)}
+    checkpoints = {"other": other, "true": pretrained}
+    results = align(checkpoints, train, test, ceiling, regions, layers=[2], **WINDOWS)
+    true, gain = results["alignment"]["true"]["follows"], results["gain"]["true"]["follows"]
+    assert true["mean"] > 0.6
+    assert gain["mean"] > 0 and gain["interval"][0] > 0
+    assert gain["mean"] == pytest.approx(
+        true["mean"] - results["alignment"]["other"]["follows"]["mean"]
+    )
+    assert true["n_voxels"] == (ceiling[:20] > 0.4).sum()
+    assert results["n_trs"] == len(test.responses)
+
+
+def test_a_region_without_a_voxel_above_the_threshold_is_empty(planted, pretrained):
+    train, test = planted
+    ceiling = np.where(np.arange(25) < 20, 0.9, 0.1)
+    regions = {"follows": np.arange(20), "noise": np.arange(20, 25)}
+    checkpoints = {"a": pretrained, "b": pretrained}
+    results = align(checkpoints, train, test, ceiling, regions, layers=[2], **WINDOWS)
+    empty = {"mean": None, "interval": None, "n_voxels": 0}
+    assert results["alignment"]["a"]["noise"] == empty | {"layers": {2: None}}
+    assert results["gain"]["b"]["noise"] == empty
+    assert results["gain"]["b"]["follows"]["mean"] == 0
+
+
+def test_trs_left_out_at_the_start_are_not_scored(planted, pretrained):
+    train, test = planted
+    spoilt = test.responses.copy()
+    spoilt[:10] = np.random.default_rng(1).standard_normal(spoilt[:10].shape)
+    ceiling, regions = np.full(25, 0.9), {"follows": np.arange(20)}
+    scores = [
+        align(
+            {"model": pretrained},
+            train,
+            dataclasses.replace(test, responses=responses),
+            ceiling,
+            regions,
+            layers=[2],
+            test_skip_trs=10,
+            **WINDOWS,
+        )
+        for responses in (test.responses, spoilt)
+    ]
+    assert scores[0] == scores[1]
+    assert scores[0]["n_trs"] == len(test.responses) - 10
+
+
+def test_too_little_of_the_test_story_is_an_error(planted, pretrained):
+    train, test = planted
+    skip = len(test.responses) - 5
+    with pytest.raises(ValueError, match=f"test_skip_trs={skip} leaves 5 of the"):
+        align({"m": pretrained}, train, test, np.full(25, 0.9), {}, test_skip_trs=skip)

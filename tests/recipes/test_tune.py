@@ -1,0 +1,235 @@
+"""The whole run: what it leaves behind, what it refuses, how it goes on."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+from transformers import AutoModel
+
+from datasets_scripts import read_ds003020, read_regions
+from modeling_braintune import AutoModelForBrainTuning, BrainTuningArguments
+from recipes.arguments import parse_arguments
+from recipes.tune import DEFAULT_CONFIG, TuneArguments, tune
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+RECIPE = str(REPOSITORY / "recipes" / "tune.py")
+LISTENING_MINI = REPOSITORY.parent / "shared" / "data" / "listening-mini"
+MODELS, REGIONS = {"pretrained", "random", "brain-tuned"}, {"language", "auditory"}
+
+
+def arguments(config, output, *more):
+    classes = (TuneArguments, BrainTuningArguments)
+    words = ["--config", str(config), "--output_dir", str(output), *more]
+    return parse_arguments(classes, DEFAULT_CONFIG, words)
+
+
+def command(config, output, *more):
+    return [RECIPE, "--config", str(config), "--output_dir", str(output), *more]
+
+
+def environment(**more):
+    return os.environ | {"OMP_NUM_THREADS": "1", **more}
+
+
+def launch(config, output, *more):
+    words = [sys.executable, "-m", "accelerate.commands.launch", *command(config, output, *more)]
+    return subprocess.run(words, capture_output=True, text=True, env=environment())
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, settings):
+    """Output folder and printed text of a run under `accelerate launch`."""
+    folder = tmp_path_factory.mktemp("tune")
+    config = folder / "configuration.yaml"
+    config.write_text(json.dumps(settings))  # JSON is YAML
+    done = launch(config, folder / "output")
+    assert done.returncode == 0, done.stderr
+    return config, folder / "output", done.stdout
+
+
+def test_results_hold_alignment_and_gain_by_model_and_region(finished):
+    _, output, _ = finished
+    results = json.loads((output / "results.json").read_text())
+    assert results["alignment"].keys() == MODELS
+    assert results["gain"].keys() == MODELS - {"pretrained"}
+    for scores in (*results["alignment"].values(), *results["gain"].values()):
+        assert scores.keys() == REGIONS
+        for region in scores.values():
+            low, high = region["interval"]
+            assert low <= region["mean"] <= high
+            assert region["n_voxels"] > 0
+    language = results["alignment"]["brain-tuned"]["language"]
+    assert language["mean"] == pytest.approx(np.mean(list(language["layers"].values())))
+    gain = language["mean"] - results["alignment"]["pretrained"]["language"]["mean"]
+    assert results["gain"]["brain-tuned"]["language"]["mean"] == pytest.approx(gain)
+
+
+def test_random_model_is_taken_at_the_step_chosen_for_the_brain_tuned_one(finished):
+    _, output, _ = finished
+    curves = json.loads((output / "results.json").read_text())["curves"]
+    losses = dict(curves["brain-tuned"]["validation"])
+    chosen = curves["brain-tuned"]["chosen_step"]
+    assert losses[chosen] == min(losses.values())
+    assert curves["random"]["chosen_step"] == curves["random"]["train"][-1][0] == chosen
+
+
+def test_both_checkpoints_load_with_head_and_as_plain_backbone(finished, recordings):
+    _, output, _ = finished
+    for name in ("brain-tuned", "random"):
+        model = AutoModelForBrainTuning.from_pretrained(output / name)
+        regions = read_regions(recordings, "P01")
+        assert 0 < model.config.num_voxels <= sum(map(len, regions.values()))
+        _, info = AutoModel.from_pretrained(output / name, output_loading_info=True)
+        assert not info["missing_keys"]
+        kinds = {path.suffix for path in (output / name).iterdir()}
+        assert kinds == {".json", ".safetensors"}  # nothing that would need unpickling
+
+
+def test_tuning_moves_the_transformer_and_not_the_feature_encoder(finished, pretrained):
+    _, output, _ = finished
+    before = load_file(pretrained / "model.safetensors")
+    after = load_file(output / "brain-tuned" / "model.safetensors")
+    moved = {name for name, value in before.items() if (after[f"wav2vec2.{name}"] != value).any()}
+    assert any(name.startswith("encoder.layers.0") for name in moved)
+    assert not any(name.startswith("feature_extractor") for name in moved)
+
+
+def test_the_run_says_what_lies_ahead_and_what_came_out(finished):
+    _, output, printed = finished
+    for words in (
+        "min ahead",
+        "voxels of 30: noise ceiling above 0.4 in language and auditory",
+        "pretrained",
+        "gain, brain-tuned",
+        "TRs are few",
+        "come from the repeats of 'repeated'",
+        str(output),
+    ):
+        assert words in printed
+    assert (output / "alignment.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_finished_run_is_not_overwritten_unless_told(finished):
+    config, output, _ = finished
+    before = (output / "results.json").stat().st_mtime_ns
+    refused = launch(config, output)
+    assert refused.returncode != 0
+    assert "holds a finished run" in refused.stderr
+    assert (output / "results.json").stat().st_mtime_ns == before
+
+
+def test_one_seed_gives_the_same_losses_and_another_does_not(configuration, tmp_path):
+    def losses(name, seed):
+        output = tmp_path / name
+        return tune(*arguments(configuration(num_train_epochs=1), output, "--seed", seed))["curves"]
+
+    first = losses("first", "0")
+    assert losses("again", "0") == first
+    other = losses("other", "1")
+    for name in ("brain-tuned", "random"):
+        assert other[name]["train"] != first[name]["train"]
+
+
+def test_a_killed_run_goes_on_and_ends_with_the_same_weights(finished, tmp_path):
+    config, output, _ = finished
+    resumed = tmp_path / "resumed"
+    words = [sys.executable, *command(config, resumed)]
+    process = subprocess.Popen(words, env=environment(), stdout=subprocess.DEVNULL)
+    state = resumed / "brain-tuned" / "checkpoints" / "checkpoint-6" / "trainer_state.json"
+    deadline = time.monotonic() + 120
+    while not state.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert state.exists() and not (resumed / "results.json").exists()
+
+    changed = subprocess.run(
+        [*words, "--seed", "1"], env=environment(), capture_output=True, text=True
+    )
+    assert "interrupted run with other settings (training)" in changed.stderr
+    subprocess.run(words, env=environment(), check=True, capture_output=True)
+    for name in ("brain-tuned", "random"):
+        whole = load_file(output / name / "model.safetensors")
+        pieces = load_file(resumed / name / "model.safetensors")
+        for key, value in whole.items():
+            np.testing.assert_array_equal(pieces[key], value, err_msg=f"{name} {key}")
+
+
+def test_two_processes_tune_one_model(configuration, tmp_path):
+    words = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2"]
+    words += ["--master_port", "0", *command(configuration(layerdrop=0.0), tmp_path / "output")]
+    done = subprocess.run(words, capture_output=True, text=True, env=environment())
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("min ahead") == 1
+    results = json.loads((tmp_path / "output" / "results.json").read_text())
+    assert results["alignment"].keys() == MODELS
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"validation_stories": ["story01"]}, "'story01' is in train_stories and in validation"),
+        ({"test_story": "story04"}, "'story04' is in validation_stories and in test_story"),
+        ({"test_story": "story05"}, "unknown story .* got 'story05'.*story04"),
+        ({"participant": "P03"}, "unknown participant .* got 'P03'.*P01"),
+        ({"tuning_regions": ["langage"]}, "unknown region: got 'langage'.*'language'"),
+        ({"ceiling_threshold": 0.999}, "no voxel of .* noise ceiling above 0.999"),
+        ({"n_trs_per_window": 40}, "window of 80 s is longer than its sound of 60 s"),
+        ({"permutation_block": 40}, "block must be from 1 to"),
+        ({"data": "nowhere"}, "nowhere is not a ds003020 folder"),
+        ({"model": "./nowhere"}, "no checkpoint at './nowhere'"),
+        ({"layers": [7]}, "layers must be among 0 .* to 2, got"),
+    ],
+)
+def test_bad_settings_stop_the_run_before_it_begins(configuration, tmp_path, changes, message):
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
+        tune(*arguments(configuration(**changes), tmp_path / "output"))
+    assert not (tmp_path / "output").exists()
+
+
+def test_a_mistyped_key_of_the_configuration_names_the_nearest(configuration, tmp_path):
+    with pytest.raises(ValueError, match="unknown key 'train_storys'.*'train_stories'"):
+        arguments(configuration(train_storys=["story01"]), tmp_path / "output")
+
+
+def test_the_validation_stories_must_be_other_than_repeated(configuration, tmp_path):
+    changes = {"test_story": "story04", "validation_stories": ["repeated"]}
+    with pytest.raises(ValueError, match="test_story 'story04' has no repeats"):
+        tune(*arguments(configuration(**changes), tmp_path / "output"))
+
+
+def test_a_voxel_that_is_dead_in_one_story_is_named(configuration, recordings, tmp_path, settings):
+    copy = tmp_path / "recordings"
+    subprocess.run(["cp", "-r", recordings, copy], check=True)
+    voxel = int(read_regions(copy, "P01")["language"][0])
+    (story,) = read_ds003020(copy, "P01", ["repeated"])
+    assert np.isfinite(story.responses[:, voxel]).all()
+    path = copy / "derivative" / "preprocessed_data" / "P01" / "story02.hf5"
+    with h5py.File(path, "r+") as file:
+        file["data"][3, voxel] = np.nan
+    with pytest.raises(ValueError, match=rf"story02: 1 of .* dead \(NaN\): \[{voxel}\]"):
+        tune(*arguments(configuration(data=str(copy)), tmp_path / "output"))
+
+
+@pytest.mark.skipif(not LISTENING_MINI.exists(), reason="needs the listening-mini recordings")
+def test_recordings_that_this_project_did_not_make(configuration, tmp_path, capsys):
+    changes = {
+        "data": str(LISTENING_MINI),
+        "participant": "UTS01",
+        "train_stories": ["avatar", "legacy", "naked"],
+        "validation_stories": ["souls"],
+        "test_story": "wheretheressmoke",
+    }
+    results = tune(*arguments(configuration(**changes), tmp_path / "output"))
+    assert results["n_trs"] == 28
+    printed = capsys.readouterr().out
+    assert "28 TRs are few" in printed and "[" in printed
+    assert AutoModelForBrainTuning.from_pretrained(tmp_path / "output" / "brain-tuned")
