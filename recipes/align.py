@@ -29,6 +29,7 @@ def align(
     stride=0.1,
     threshold=0.4,
     test_skip_trs=0,
+    device="cpu",
     progress=False,
 ):
     """Predict a held-out story's responses from each model's representations, and score them.
@@ -52,6 +53,7 @@ def align(
     threshold : float
     test_skip_trs : int
         TRs left out at the test story's start, on top of the trims (Antonello et al. 2023).
+    device : str or torch.device
     progress : bool
 
     Returns
@@ -65,15 +67,12 @@ def align(
     Raises
     ------
     ValueError
-        Nothing is left of the test story, or a window is longer than a model takes.
+        Too little is left of the test story, or a window is longer than a model takes.
     """
+    check_test_story(test_story, test_skip_trs)
     references = test_story.responses[test_skip_trs:]
-    if len(references) < SHORTEST:
-        raise ValueError(
-            f"test_skip_trs={test_skip_trs} leaves {len(references)} of the "
-            f"{len(test_story.responses)} TRs of {test_story.name}; at least {SHORTEST} are needed"
-        )
-    voxels = np.flatnonzero(noise_ceiling > threshold)
+    voxels = np.unique(np.concatenate([np.asarray(v, dtype=int) for v in regions.values()]))
+    voxels = voxels[noise_ceiling[voxels] > threshold]
     responses = [story.responses[:, voxels] for story in train_stories]
     references, noise_ceiling = references[:, voxels], noise_ceiling[voxels]
     regions = {name: np.isin(voxels, indices) for name, indices in regions.items()}
@@ -81,12 +80,18 @@ def align(
     predictions, alignment = {}, {}
     for model, checkpoint in checkpoints.items():
         features = layer_features(
-            checkpoint, [*train_stories, test_story], layers, length, stride, progress and model
+            checkpoint,
+            [*train_stories, test_story],
+            layers,
+            length,
+            stride,
+            device,
+            progress and model,
         )
-        predictions[model] = {
-            layer: EncodingModel().fit(train, responses).predict([test[test_skip_trs:]])[0]
-            for layer, (*train, test) in features.items()
-        }
+        predictions[model] = {}
+        for layer, (*train, test) in features.items():
+            encoding_model = EncodingModel(device=device).fit(train, responses)
+            (predictions[model][layer],) = encoding_model.predict([test[test_skip_trs:]])
         alignment[model] = _alignment(predictions[model], references, noise_ceiling, regions)
 
     baseline = next(iter(checkpoints))
@@ -107,7 +112,27 @@ def align(
     return {"alignment": alignment, "gain": gain, "n_trs": len(references)}
 
 
-def layer_features(checkpoint, stories, layers=None, length=16.0, stride=0.1, progress=None):
+def check_test_story(story, skip_trs=0):
+    """Refuse a story that models cannot be compared on.
+
+    Raises
+    ------
+    ValueError
+        It has no repeats to take a noise ceiling from, or too few TRs are left of it.
+    """
+    if story.repeats is None:
+        raise ValueError(f"test_story {story.name!r} has no repeats to take a noise ceiling from")
+    left = len(story.responses) - skip_trs
+    if skip_trs < 0 or left < SHORTEST:
+        raise ValueError(
+            f"test_skip_trs={skip_trs} leaves {left} of the {len(story.responses)} TRs of "
+            f"{story.name}; at least {SHORTEST} are needed"
+        )
+
+
+def layer_features(
+    checkpoint, stories, layers=None, length=16.0, stride=0.1, device="cpu", progress=None
+):
     """Representations of stories by the layers of a model, on the stories' TR axis.
 
     Parameters
@@ -118,6 +143,7 @@ def layer_features(checkpoint, stories, layers=None, length=16.0, stride=0.1, pr
         Every layer of the transformer, but not its input, by default.
     length, stride : float
         Seconds; of the evaluation windows.
+    device : str or torch.device
     progress : str, optional
         Name to show a progress bar under.
 
@@ -126,8 +152,7 @@ def layer_features(checkpoint, stories, layers=None, length=16.0, stride=0.1, pr
     dict of {layer: list of arrays of shape (n_trs, hidden)}
         An array per story.
     """
-    model = AutoModel.from_pretrained(checkpoint)
-    model.to("cuda" if torch.cuda.is_available() else "cpu")
+    model = AutoModel.from_pretrained(checkpoint, dtype=torch.float32).to(device)
     feature_extractor = AutoFeatureExtractor.from_pretrained(checkpoint)
     layers = layers or list(range(1, model.config.num_hidden_layers + 1))
     features = {layer: [] for layer in layers}

@@ -74,6 +74,8 @@ def _as_command_line(content, known, path):
         if value is None:
             continue
         values = value if isinstance(value, list) else [value]
+        if not values or any(v is None or isinstance(v, list) for v in values):
+            raise ValueError(f"{path}: {key} must be a value or a list of values, got {value}")
         words.append(f"--{key}")
         words += [json.dumps(v) if isinstance(v, bool | dict) else str(v) for v in values]
     return words

@@ -48,7 +48,7 @@ from modeling_braintune import (
     RunningCorrelation,
     layer_representations,
 )
-from recipes.align import align
+from recipes.align import align, check_test_story
 from recipes.arguments import parse_arguments
 from recipes.phantom import DATA, MODELS, phantom_data, phantom_model
 
@@ -75,7 +75,7 @@ class TuneArguments:
         default=0.4, metadata={"help": "Voxels need a noise ceiling above it."}
     )
     tuning_regions: list[str] | None = field(
-        default=None, metadata={"help": "Regions to tune on; all voxels above the ceiling if none."}
+        default=None, metadata={"help": "Regions to tune on; all that there are if none."}
     )
     apply_spec_augment: bool | None = field(
         default=None, metadata={"help": "Mask spans of the input; as the checkpoint says if none."}
@@ -149,6 +149,9 @@ class StopAt(TrainerCallback):
             control.should_training_stop = True
             control.should_save = False  # going on from there would be a step too many
 
+    def on_epoch_end(self, args, state, control, **kwargs):
+        self.on_step_end(args, state, control)
+
 
 class LossBar(ProgressCallback):
     """A progress bar that carries the losses instead of printing them line by line."""
@@ -187,7 +190,7 @@ def tune(arguments, training):
     is_main = training.process_index == 0
     say = print if is_main else lambda *_: None
     output = Path(training.output_dir)
-    settings = _settings(arguments, training)
+    settings = run_settings(arguments, training)
     with training.main_process_first(local=False):
         if is_main:
             _check_output(output, settings, arguments.overwrite_output_dir)
@@ -198,11 +201,11 @@ def tune(arguments, training):
     *heard, test = read_ds003020(data, arguments.participant, names, tr=arguments.tr)
     train = heard[: len(arguments.train_stories)]
     validation = heard[len(arguments.train_stories) :]
-    if test.repeats is None:
-        raise ValueError(f"test_story {test.name!r} has no repeats to take a noise ceiling from")
-    ceiling = noise_ceiling(test.repeats)
+    check_test_story(test, arguments.test_skip_trs)
+    ceiling = noise_ceiling(test.repeats[:, arguments.test_skip_trs :])
     regions = read_regions(data, arguments.participant)
-    voxels = select_voxels(ceiling, arguments.ceiling_threshold, regions, arguments.tuning_regions)
+    tuned_on = arguments.tuning_regions if regions else None
+    voxels = select_voxels(ceiling, arguments.ceiling_threshold, regions, tuned_on)
 
     def windows(stories):
         return TrainingWindows(stories, voxels, arguments.n_trs_per_window)
@@ -213,9 +216,11 @@ def tune(arguments, training):
             responses = permute_blocks(story.responses, block, [training.seed, i])
             yield dataclasses.replace(story, responses=responses)
 
+    # Every voxel that will be measured must be live, or the run would fail at its end.
+    TrainingWindows(train, select_voxels(ceiling, arguments.ceiling_threshold, regions))
     pairs = windows(train), windows(validation)
     permuted_pairs = windows(permuted(train)), windows(permuted(validation))
-    where = " and ".join(arguments.tuning_regions or ["all regions"])
+    where = " and ".join(tuned_on or regions or ["the whole brain"])
     say(
         f"{arguments.participant}: {len(pairs[0])} windows of {len(train)} stories to tune on, "
         f"{len(pairs[1])} of {len(validation)} to validate; {len(voxels)} voxels of "
@@ -250,6 +255,7 @@ def tune(arguments, training):
         stride=arguments.evaluation_stride,
         threshold=arguments.ceiling_threshold,
         test_skip_trs=arguments.test_skip_trs,
+        device=training.device,
         progress=not training.disable_tqdm,
     )
     results |= {
@@ -260,20 +266,21 @@ def tune(arguments, training):
         "seconds": round(time.time() - started, 1),
         "notes": _notes(results, regions, test),
     }
+    _write_json(output / RESULTS, results)
+    say(_table(results))
     tuning_figure(
         results["alignment"],
         results["curves"],
         output / FIGURE,
         title=f"{arguments.participant}, story {test.name!r}, {results['n_trs']} TRs",
     )
-    _write_json(output / RESULTS, results)
-    say(_table(results))
     say(f"Checkpoints, {RESULTS} and {FIGURE} are in {output}/ ({results['seconds']:.0f} s)")
     return results
 
 
-def _settings(arguments, training):
-    settings = dataclasses.asdict(arguments) | {"training": json.loads(training.to_json_string())}
+def run_settings(arguments, training):
+    """What a run's result follows from, as written to `settings.json`."""
+    settings = dataclasses.asdict(arguments) | json.loads(training.to_json_string())
     del settings["overwrite_output_dir"]
     return settings
 
@@ -312,7 +319,10 @@ def _materials(arguments, say):
 
 
 def _model(arguments, pretrained, n_voxels):
-    model = AutoModelForBrainTuning.from_pretrained(pretrained, num_voxels=n_voxels)
+    # In float32 whatever the checkpoint is stored in: half precision is Trainer's to choose.
+    model = AutoModelForBrainTuning.from_pretrained(
+        pretrained, num_voxels=n_voxels, dtype=torch.float32
+    )
     model.freeze_feature_encoder()
     model.set_training_switches(
         arguments.apply_spec_augment, arguments.layerdrop, arguments.dropout
@@ -355,6 +365,7 @@ def _train(name, arguments, training, pretrained, pairs, stop_at=None):
         "validation": [[row["step"], row["eval_loss"]] for row in history if "eval_loss" in row],
         "chosen_step": stop_at or trainer.state.best_global_step,
     }
+    trainer.accelerator.wait_for_everyone()
     if trainer.is_world_process_zero():
         trainer.model.save_pretrained(folder)
         feature_extractor.save_pretrained(folder)
@@ -392,7 +403,9 @@ def _estimate(arguments, training, pretrained, pairs, stories):
     )
     per_step = _seconds(step)
     per_batch = _seconds(
-        lambda: layer_representations(model, feature_extractor, longest.audio, windows)
+        lambda: layer_representations(
+            model, feature_extractor, longest.audio, windows, arguments.layers
+        )
     )
     batch = size * training.gradient_accumulation_steps * training.world_size
     n_steps = training.max_steps
@@ -403,7 +416,7 @@ def _estimate(arguments, training, pretrained, pairs, stories):
     return (
         f"About {(tuning + measuring) / 60:.0f} min ahead: twice up to {n_steps} steps of "
         f"{per_step:.2g} s, and {n_windows} representations by each of 3 models at "
-        f"{1000 * per_batch / len(windows):.0f} ms"
+        f"{1000 * per_batch / len(windows):.0f} ms, and then the encoding models"
     )
 
 

@@ -2,7 +2,8 @@
 
     python recipes/tune_seeds.py --seeds 0 1 2 3 4
 
-Takes all arguments of `recipes/tune.py`. A seed whose run is finished is not run again.
+Takes all arguments of `recipes/tune.py`. A seed that is finished with the same settings is not run
+again.
 """
 
 import copy
@@ -15,7 +16,15 @@ import numpy as np
 
 from modeling_braintune import BrainTuningArguments
 from recipes.arguments import parse_arguments
-from recipes.tune import DEFAULT_CONFIG, RESULTS, TuneArguments, prepare_process, tune
+from recipes.tune import (
+    DEFAULT_CONFIG,
+    RESULTS,
+    SETTINGS,
+    TuneArguments,
+    prepare_process,
+    run_settings,
+    tune,
+)
 
 
 @dataclass
@@ -44,12 +53,19 @@ def tune_seeds(seeds, arguments, training):
     for seed in seeds:
         this = copy.copy(training)
         this.seed, this.output_dir = seed, str(Path(training.output_dir) / f"seed-{seed}")
-        finished = Path(this.output_dir) / RESULTS
-        if finished.exists():
-            results[seed] = json.loads(finished.read_text())
-        else:
+        results[seed] = _finished(this.output_dir, run_settings(arguments, this))
+        if results[seed] is None:
             results[seed] = tune(arguments, this)
     return results
+
+
+def _finished(folder, settings):
+    """Results of a finished run with these settings, or None."""
+    if not (Path(folder) / RESULTS).exists():
+        return None
+    if json.loads((Path(folder) / SETTINGS).read_text()) != settings:
+        return None
+    return json.loads((Path(folder) / RESULTS).read_text())
 
 
 def table(results):
@@ -91,7 +107,8 @@ def main():
         results = tune_seeds(seeds.seeds, arguments, training)
     except (ValueError, TypeError, OSError) as error:
         sys.exit(f"{type(error).__name__}: {error}")
-    print(table(results))
+    if training.process_index == 0:
+        print(table(results))
 
 
 if __name__ == "__main__":

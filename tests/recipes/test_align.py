@@ -23,10 +23,7 @@ def stories(recordings):
 @pytest.fixture(scope="module")
 def planted(stories, pretrained):
     """Responses that follow layer 2 of the model, two TRs later, in 20 voxels; 5 more are noise."""
-    *train, test = stories
-    assert test.name != "repeated" or test.repeats is not None
-    stories = [s for s in stories if s.name != "repeated"]
-    (test,) = (s for s in [*train, test] if s.name == "repeated")
+    test, *stories = stories
     features = layer_features(pretrained, [*stories, test], [2], **WINDOWS)[2]
     rng = np.random.default_rng(0)
     weights = rng.standard_normal((features[0].shape[1], 20))

@@ -154,7 +154,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_weights(finished, tmp_path)
     changed = subprocess.run(
         [*words, "--seed", "1"], env=environment(), capture_output=True, text=True
     )
-    assert "interrupted run with other settings (training)" in changed.stderr
+    assert "interrupted run with other settings (seed)" in changed.stderr
     subprocess.run(words, env=environment(), check=True, capture_output=True)
     for name in ("brain-tuned", "random"):
         whole = load_file(output / name / "model.safetensors")

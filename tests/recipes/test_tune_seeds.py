@@ -1,7 +1,13 @@
 """Several seeds in one table."""
 
+import copy
 import json
 
+import pytest
+
+from modeling_braintune import BrainTuningArguments
+from recipes.arguments import parse_arguments
+from recipes.tune import DEFAULT_CONFIG, TuneArguments, run_settings
 from recipes.tune_seeds import table, tune_seeds
 
 
@@ -24,11 +30,19 @@ def test_the_table_shows_every_seed_its_mean_and_the_gain():
     )
 
 
-def test_a_finished_seed_is_not_run_again(tmp_path):
-    class Training:
-        output_dir = str(tmp_path)
+def test_only_a_seed_finished_with_the_same_settings_is_reused(tmp_path, settings, configuration):
+    words = ["--config", str(configuration()), "--output_dir", str(tmp_path / "seeds")]
+    arguments, training = parse_arguments(
+        (TuneArguments, BrainTuningArguments), DEFAULT_CONFIG, words
+    )
+    done, folder = results(0.1, 0.2), tmp_path / "seeds" / "seed-3"
+    folder.mkdir(parents=True)
+    (folder / "results.json").write_text(json.dumps(done))
+    this = copy.copy(training)
+    this.seed, this.output_dir = 3, str(folder)
+    (folder / "settings.json").write_text(json.dumps(run_settings(arguments, this)))
+    assert tune_seeds([3], arguments, training) == {3: done}
 
-    done = results(0.1, 0.2)
-    (tmp_path / "seed-3").mkdir()
-    (tmp_path / "seed-3" / "results.json").write_text(json.dumps(done))
-    assert tune_seeds([3], None, Training()) == {3: done}
+    arguments.tr = 2.0045
+    with pytest.raises(FileExistsError, match="seed-3 holds a finished run"):
+        tune_seeds([3], arguments, training)
