@@ -384,8 +384,8 @@ def _last_checkpoint(folder):
 def _estimate(arguments, training, pretrained, pairs, stories):
     """What lies ahead, from one step and one batch of representations timed on this machine."""
     set_seed(training.seed)
-    feature_extractor = AutoFeatureExtractor.from_pretrained(pretrained)
     model = _model(arguments, pretrained, len(pairs.voxels)).to(training.device).train()
+    feature_extractor = AutoFeatureExtractor.from_pretrained(pretrained)
     size = min(training.per_device_train_batch_size, len(pairs))
     items = [pairs[i] for i in range(size)]
 

@@ -169,8 +169,6 @@ def test_a_file_that_is_no_mapping_is_refused(parse, content, message):
         ("steps: many", "--steps", "'many'"),
         ("steps: 1.5", "--steps", "'1.5'"),
         ("steps: true", "--steps", "'true'"),
-        ("steps: [[1, 2]]", "--steps", "[1, 2]"),
-        ("layers: [[1, 2]]", "--layers", "[1, 2]"),
         ("layers: [first]", "--layers", "'first'"),
         ("learning_rate: {start: 1}", "--learning_rate", "start"),
         ("shuffle: maybe", "--shuffle", "maybe"),
@@ -184,6 +182,12 @@ def test_a_value_of_another_type_stops_with_the_argument_and_the_value(
     message = capsys.readouterr().err.splitlines()[-1]
     assert argument in message
     assert value in message
+
+
+@pytest.mark.parametrize("value", ["[[1, 2]]", "[]", "[1, null]"])
+def test_lists_hold_values_and_at_least_one(parse, value):
+    with pytest.raises(ValueError, match="layers must be a value or a list of values, got"):
+        parse(f"participant: UTS03\nlayers: {value}")
 
 
 def test_several_values_for_one_are_refused(parse):
