@@ -239,7 +239,7 @@ def test_selection_by_ceiling_keeps_what_follows_the_story(phantom, truth, repea
 def test_language_voxels_follow_meaning_and_loudness_up_to_their_ceiling(repeated, truth):
     language = kind(truth, "language")
     meaning, loud = language_parts(repeated, truth)
-    planted = np.sqrt(0.75) * meaning + np.sqrt(0.25) * loud
+    planted = np.sqrt(0.8) * meaning + np.sqrt(0.2) * loud
     found = correlation(planted, repeated.responses[:, language])
     reached = found / truth["P01/ceiling"][language]
     assert reached.mean() == pytest.approx(1, abs=0.01)
@@ -263,7 +263,7 @@ def test_auditory_voxels_do_not_follow_meaning(repeated, truth):
     assert explained[kind(truth, "language")].mean() > 0.5
 
 
-@pytest.mark.parametrize("share", [0.0, 0.25, 0.6, 1.0])
+@pytest.mark.parametrize("share", [0.0, 0.2, 0.6, 1.0])
 def test_loudness_has_the_stated_share_of_a_language_voxel(tmp_path, share):
     settings = TINY | dict(test_seconds=240, n_repeats=400, n_language=12, loudness_share=share)
     make_phantom(tmp_path / "data", **settings)
@@ -276,12 +276,12 @@ def test_loudness_has_the_stated_share_of_a_language_voxel(tmp_path, share):
 def test_low_level_impact_on_a_perfect_representation_is_the_stated_one(repeated, truth):
     language = kind(truth, "language")
     meaning, loud = language_parts(repeated, truth)
-    planted = np.sqrt(0.75) * meaning + np.sqrt(0.25) * loud
+    planted = np.sqrt(0.8) * meaning + np.sqrt(0.2) * loud
     left = planted - loud @ np.linalg.lstsq(loud, planted, rcond=None)[0]
     before, after = (
         correlation(known, repeated.responses[:, language]).mean() for known in (planted, left)
     )
-    assert 100 * (before - after) / before == pytest.approx(100 * (1 - np.sqrt(0.75)), abs=2)
+    assert 100 * (before - after) / before == pytest.approx(100 * (1 - np.sqrt(0.8)), abs=2)
 
 
 # When it is made, and when not
@@ -348,7 +348,7 @@ def test_what_an_interrupted_making_left_does_not_end_in_the_phantom(tmp_path):
 def test_the_settings_stand_beside_the_data(phantom):
     settings = json.loads((phantom / "truth.json").read_text())["settings"]
     assert settings.items() >= DECLARED.items()
-    assert settings["loudness_share"] == 0.25
+    assert settings["loudness_share"] == 0.2
 
 
 @pytest.mark.parametrize(
@@ -403,10 +403,10 @@ def told():
     return tell(600, np.random.default_rng(0))
 
 
-def test_one_word_in_four_is_a_function_word(told):
+def test_one_word_in_six_is_a_function_word(told):
     function = {word.label for word in FUNCTION_WORDS}
     share = np.mean([word.label in function for word in told.words])
-    assert share == pytest.approx(0.25, abs=0.04)
+    assert share == pytest.approx(1 / 6, abs=0.04)
 
 
 def test_every_topic_has_its_turn(told):
@@ -424,8 +424,10 @@ def test_topics_last_for_seconds_not_for_minutes(told):
     assert abs(agreement(600)) < 0.05
 
 
-def test_loudness_knows_nothing_of_the_topic(told):
-    meaning, level = told.meaning, loudness(told.audio)[:, 0]
+def test_loudness_knows_nothing_of_the_topic():
+    stories = [tell(300, np.random.default_rng([7, k])) for k in range(8)]
+    meaning = np.concatenate([story.meaning for story in stories])
+    level = np.concatenate([loudness(story.audio)[:, 0] for story in stories])
     spoken = meaning.any(axis=1)
     topics, topic = np.unique(meaning[spoken], axis=0, return_inverse=True)
     means = [level[spoken][topic == k].mean() for k in range(len(topics))]
