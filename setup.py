@@ -33,6 +33,7 @@ setup(
         "numpy>=2",
         "scipy>=1.15",
         "scikit-learn>=1.6",
+        "joblib>=1.4",
         "nibabel>=5.3",
         "h5py>=3.12",
         "soundfile>=0.13",

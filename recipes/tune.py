@@ -11,7 +11,6 @@ import copy
 import dataclasses
 import json
 import math
-import os
 import shutil
 import sys
 import time
@@ -20,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from joblib import cpu_count
 from transformers import (
     AutoFeatureExtractor,
     EarlyStoppingCallback,
@@ -483,9 +483,10 @@ def prepare_process(training):
     """Settings of the process that a recipe runs in: quiet libraries, all cores."""
     logging.disable_progress_bar()
     logging.set_verbosity_error()
+    training.log_level_replica = "error"
     if training.device.type == "cpu":
         # `accelerate launch` gives a process one thread unless told otherwise.
-        torch.set_num_threads(max(1, os.cpu_count() // training.world_size))
+        torch.set_num_threads(max(1, cpu_count() // training.world_size))
 
 
 def main():

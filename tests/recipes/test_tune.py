@@ -163,6 +163,18 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_weights(finished, tmp_path)
             np.testing.assert_array_equal(pieces[key], value, err_msg=f"{name} {key}")
 
 
+def test_two_processes_tune_one_model(configuration, tmp_path):
+    words = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    words += command(configuration(layerdrop=0.0), tmp_path / "output")
+    done = subprocess.run(words, capture_output=True, text=True, env=environment())
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("min ahead") == 1
+    results = json.loads((tmp_path / "output" / "results.json").read_text())
+    assert results["alignment"].keys() == MODELS
+    # 66 windows, two processes of 8 each: five steps an epoch
+    assert results["curves"]["brain-tuned"]["train"][-1][0] == 3 * 5
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
