@@ -17,6 +17,7 @@ setup(
         "evaluate_metrics",
         "evaluate_metrics.brain_alignment",
         "recipes",
+        "recipes.benchmarks",
     ],
     package_data={
         "evaluate_metrics.brain_alignment": ["*.md", "*.txt"],

@@ -1,33 +1,77 @@
 """From recordings on disk to arrays on the TR axis."""
 
+from .atlas import (
+    LATE_LANGUAGE,
+    REGIONS,
+    project_regions,
+    regions_from_annot,
+    regions_from_labels,
+    write_regions,
+)
+from .bids import bids_brain_mask, bids_stories, read_bids
 from .ds003020 import participant_stories, read_ds003020, read_regions
 from .lanczos import lanczos
+from .listening import Listening
+from .mel import fbank, frame_times, mfcc
 from .noise_ceiling import noise_ceiling, select_voxels
+from .participant import Participant, open_participant
 from .permutation import permute_blocks
 from .phantom import make_phantom
+from .phones import ARTICULATORS, PHONES, articulation, diphones, phone_inventory, triphones
+from .power_spectrum import power_bands, power_spectrum
 from .recordings import read_recording, resample
 from .story import Story, tr_midpoints
 from .textgrid import Interval, read_textgrid, write_textgrid
-from .windows import TrainingWindows, cut, evaluation_windows, training_windows
+from .tr_times import read_tr_times
+from .volumes import read_mask, write_surface, write_volume
+from .windows import EvaluationWindows, TrainingWindows, cut, evaluation_windows, training_windows
 
 __all__ = [
+    "ARTICULATORS",
+    "LATE_LANGUAGE",
+    "PHONES",
+    "REGIONS",
+    "EvaluationWindows",
     "Interval",
+    "Listening",
+    "Participant",
     "Story",
     "TrainingWindows",
+    "articulation",
+    "bids_brain_mask",
+    "bids_stories",
     "cut",
+    "diphones",
     "evaluation_windows",
+    "fbank",
+    "frame_times",
     "lanczos",
     "make_phantom",
+    "mfcc",
     "noise_ceiling",
+    "open_participant",
     "participant_stories",
     "permute_blocks",
+    "phone_inventory",
+    "power_bands",
+    "power_spectrum",
+    "project_regions",
+    "read_bids",
     "read_ds003020",
+    "read_mask",
     "read_recording",
     "read_regions",
     "read_textgrid",
+    "read_tr_times",
+    "regions_from_annot",
+    "regions_from_labels",
     "resample",
     "select_voxels",
     "tr_midpoints",
     "training_windows",
+    "triphones",
+    "write_regions",
+    "write_surface",
     "write_textgrid",
+    "write_volume",
 ]

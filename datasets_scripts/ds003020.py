@@ -3,19 +3,42 @@
 import json
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import h5py
 import numpy as np
 
 from .names import check_name
 from .recordings import read_recording, resample
-from .story import Story, tr_midpoints
+from .story import Story, stored_trs, tr_midpoints
 from .textgrid import read_textgrid
+from .tr_times import read_tr_times
 
 RAW_TRS = "derivative/respdict.json"
 
 
-def read_ds003020(root, participant, stories=None, *, tr=2.0):
+class TrAxis(NamedTuple):
+    """The TRs of a story whose responses are stored.
+
+    Parameters
+    ----------
+    tr_times : float64 array of shape (n_trs,)
+        Midpoints in seconds from the start of the sound.
+    tr : float
+        Seconds per TR.
+    raw_trs : int
+        TRs that the scanner took.
+    file : Path
+        Where that is stated.
+    """
+
+    tr_times: np.ndarray
+    tr: float
+    raw_trs: int
+    file: Path
+
+
+def read_ds003020(root, participant, stories=None, *, tr=2.0, tr_times=None):
     """Read a participant's stories, one at a time.
 
     The arguments are checked at the call; each story is read when it is asked for.
@@ -29,7 +52,10 @@ def read_ds003020(root, participant, stories=None, *, tr=2.0):
     stories : list of str, optional
         Names in the order wanted. All that the participant heard, sorted, by default.
     tr : float
-        Seconds per TR; see `tr_midpoints`.
+        Seconds per TR of the published time axis; see `tr_midpoints`.
+    tr_times : path-like, optional
+        Folder of exact TR times, `<story>.report`, that replace that axis, its TR and the TR
+        counts; see `read_tr_axis`.
 
     Returns
     -------
@@ -38,27 +64,104 @@ def read_ds003020(root, participant, stories=None, *, tr=2.0):
     Raises
     ------
     FileNotFoundError
-        `root` is no such folder, or a file of a story is missing.
+        `root` is no such folder, or files of the stories are missing; the message lists them.
     TypeError
         `stories` is one name, not a list.
     ValueError
-        An unknown participant or story, a story named twice, a TR that is not positive; while
-        reading, a damaged file or one that disagrees with the others. The message names the file.
+        An unknown participant or story, a story named twice, a TR that is not positive, a story
+        without a usable TR count; while reading, a damaged file or one that disagrees with the
+        others. The message names the file.
     """
-    available = participant_stories(root, participant)
-    if isinstance(stories, str):
-        raise TypeError(f"stories must be a list of names, got {stories!r}; use [{stories!r}]")
-    stories = available if stories is None else list(stories)
-    for story in stories:
-        if "/" in story or "\\" in story or ".." in story:
-            raise ValueError(f"a story name holds no path separators and no '..', got {story!r}")
-        check_name(f"story of {participant} in {root}", story, available)
-    if len(set(stories)) < len(stories):
-        raise ValueError(f"each story can be read once, got {stories}")
     if not tr > 0:
         raise ValueError(f"tr must be positive seconds, got {tr}")
-    raw_trs = _read_json(Path(root) / RAW_TRS)
-    return (_read_story(Path(root), participant, story, raw_trs, tr) for story in stories)
+    root = Path(root)
+    stories = _checked_stories(root, participant, stories)
+    source_files(root, participant, stories, tr_times=tr_times)  # refuses what is not there
+    axes = [read_tr_axis(root, story, tr=tr, tr_times=tr_times) for story in stories]
+    return (_read_story(root, participant, *pair) for pair in zip(stories, axes, strict=True))
+
+
+def source_files(root, participant, stories=None, *, tr_times=None):
+    """Every file that reading a participant's stories and regions touches.
+
+    Parameters
+    ----------
+    root, participant, stories, tr_times
+        As `read_ds003020`.
+
+    Returns
+    -------
+    list of Path
+        Responses, recordings and TextGrids, TR counts or exact TR times, and those of the
+        optional regions and mask that exist.
+
+    Raises
+    ------
+    FileNotFoundError
+        `root` is no such folder, or needed files are missing; the message lists them.
+    TypeError, ValueError
+        As `read_ds003020` of `stories`.
+    """
+    root = Path(root)
+    stories = _checked_stories(root, participant, stories)
+    files = [
+        file
+        for story in stories
+        for file in (
+            _responses_file(root, participant, story),
+            _recording_file(root, story),
+            _textgrid_file(root, story),
+        )
+    ]
+    files += [root / RAW_TRS] if tr_times is None else [_report(tr_times, s) for s in stories]
+    missing = [str(file) for file in files if not file.is_file()]
+    if missing:
+        raise FileNotFoundError(f"files of {participant} are missing: {', '.join(missing)}")
+    mask = root / "derivative" / "masks" / f"{participant}.nii.gz"
+    optional = [_regions_file(root, participant), mask]
+    return files + [file for file in optional if file.is_file()]
+
+
+def sound_files(root):
+    """Every recording in `stimuli/` that has a TextGrid.
+
+    Parameters
+    ----------
+    root : path-like
+
+    Returns
+    -------
+    dict of {story: (recording, TextGrid)}
+        Paths.
+    """
+    root = Path(root)
+    names = sorted(path.stem for path in (root / "stimuli").glob("[!.]*.wav"))
+    files = {name: (_recording_file(root, name), _textgrid_file(root, name)) for name in names}
+    return {name: pair for name, pair in files.items() if all(file.is_file() for file in pair)}
+
+
+def participants(root):
+    """Names of the participants, sorted.
+
+    Parameters
+    ----------
+    root : path-like
+
+    Returns
+    -------
+    list of str
+
+    Raises
+    ------
+    FileNotFoundError
+        `root` is not laid out as ds003020.
+    """
+    folder = Path(root) / "derivative" / "preprocessed_data"
+    if not folder.is_dir():
+        raise FileNotFoundError(
+            f"{root} is not a ds003020 folder: it should hold derivative/preprocessed_data/"
+        )
+    return sorted(path.name for path in folder.iterdir() if path.is_dir())
 
 
 def participant_stories(root, participant):
@@ -80,16 +183,11 @@ def participant_stories(root, participant):
     ValueError
         Unknown participant, or one without any story.
     """
-    folder = Path(root) / "derivative" / "preprocessed_data"
-    if not folder.is_dir():
-        raise FileNotFoundError(
-            f"{root} is not a ds003020 folder: it should hold derivative/preprocessed_data/"
-        )
-    participants = [path.name for path in folder.iterdir() if path.is_dir()]
-    check_name(f"participant in {root}", participant, participants)
-    stories = sorted(path.stem for path in (folder / participant).glob("[!.]*.hf5"))
+    check_name(f"participant in {root}", participant, participants(root))
+    folder = Path(root) / "derivative" / "preprocessed_data" / participant
+    stories = sorted(path.stem for path in folder.glob("[!.]*.hf5"))
     if not stories:
-        raise ValueError(f"{folder / participant} holds no responses (<story>.hf5)")
+        raise ValueError(f"{folder} holds no responses (<story>.hf5)")
     return stories
 
 
@@ -114,11 +212,11 @@ def read_regions(root, participant):
         Unknown participant, or a region that is no list of voxel indices of this participant.
     """
     story = participant_stories(root, participant)[0]
-    path = Path(root) / "derivative" / "regions" / f"{participant}.json"
+    path = _regions_file(root, participant)
     if not path.exists():
         return {}
-    with _open_responses(Path(root), participant, story) as file:
-        n_voxels = file["data"].shape[-1]
+    with open_responses(root, participant, story) as file:
+        n_voxels = file["data"].shape[1]
     regions = _read_json(path)
     for name, voxels in regions.items():
         if not isinstance(voxels, list) or not all(type(voxel) is int for voxel in voxels):
@@ -132,23 +230,142 @@ def read_regions(root, participant):
     return {name: np.array(voxels, dtype=np.int64) for name, voxels in regions.items()}
 
 
-def _read_story(root, participant, name, raw_trs, tr):
-    if name not in raw_trs:
-        raise ValueError(f"{root / RAW_TRS}: no TR count for story {name!r}")
+def read_tr_axis(root, story, *, tr=2.0, tr_times=None):
+    """Times of the TRs of a story whose responses are stored.
+
+    The published axis is simulated from the TR count of `derivative/respdict.json` (see
+    `tr_midpoints`). Exact TR times (see `read_tr_times`) replace it, the count and the TR: the TRs
+    that are left are the same, all but the first ten and the last ten that the scanner took.
+
+    Parameters
+    ----------
+    root : path-like
+    story : str
+    tr : float
+        Seconds per TR of the published axis.
+    tr_times : path-like, optional
+        Folder that holds `<story>.report`.
+
+    Returns
+    -------
+    TrAxis
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no report of the story.
+    ValueError
+        No TR count of the story, one that is no whole number or leaves no TR, or a report that
+        cannot be used. The message names the file.
+    """
+    if tr_times is None:
+        file = Path(root) / RAW_TRS
+        raw_trs = _read_json(file).get(story)
+        if type(raw_trs) is not int:
+            raise ValueError(
+                f"{file}: story {story!r} must have a whole number of TRs, got {raw_trs!r}"
+            )
+    else:
+        file = _report(tr_times, story)
+        midpoints, tr = read_tr_times(file)
+        raw_trs = len(midpoints)
     try:
-        tr_times = tr_midpoints(raw_trs[name], tr)
+        kept = stored_trs(raw_trs)
     except ValueError as error:
-        raise ValueError(f"{root / RAW_TRS}: story {name!r}: {error}") from error
-    responses, repeats = _read_responses(root, participant, name, raw_trs[name], len(tr_times))
-    audio_file = root / "stimuli" / f"{name}.wav"
-    phones, words = _read_phones_and_words(root / "derivative" / "TextGrids" / f"{name}.TextGrid")
+        raise ValueError(f"{file}: story {story!r}: {error}") from error
+    times = tr_midpoints(raw_trs, tr) if tr_times is None else midpoints[kept]
+    return TrAxis(times, tr, raw_trs, file)
+
+
+@contextmanager
+def open_responses(root, participant, story, axis=None):
+    """Open a story's responses, to be read in part.
+
+    Parameters
+    ----------
+    root : path-like
+    participant, story : str
+    axis : TrAxis, optional
+        The TRs that the responses must have.
+
+    Yields
+    ------
+    h5py.File
+        With `data` of shape (n_trs, n_voxels) and, if the story was repeated,
+        `individual_repeats` of shape (n_repeats, n_trs, n_voxels).
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no such file.
+    ValueError
+        The file is truncated or not HDF5, has no `data`, values that are not numbers, or a shape
+        that does not fit. The message names the file.
+    """
+    path = _responses_file(root, participant, story)
+    try:
+        file = h5py.File(path)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise ValueError(f"{path}: truncated, or not an HDF5 file ({error})") from error
+    with file:
+        _check_responses(path, file, axis)
+        yield file
+
+
+def _check_responses(path, file, axis):
+    if "data" not in file:
+        raise ValueError(f"{path}: no dataset 'data', got {sorted(file)}")
+    for name in {"data", "individual_repeats"} & set(file):
+        if not isinstance(file[name], h5py.Dataset) or file[name].dtype.kind not in "fiu":
+            raise ValueError(f"{path}: {name} must be an array of numbers, got {file[name]}")
+    shape = file["data"].shape
+    if len(shape) != 2:
+        raise ValueError(f"{path}: data must be (n_trs, n_voxels), got {shape}")
+    if axis is not None and shape[0] != len(axis.tr_times):
+        n_trs = len(axis.tr_times)
+        raise ValueError(
+            f"{path}: data must be ({n_trs} TRs, n_voxels), since {axis.file} counts "
+            f"{axis.raw_trs} TRs of which {axis.raw_trs - n_trs} are trimmed; got {shape}"
+        )
+    if "individual_repeats" in file:
+        repeats = file["individual_repeats"].shape
+        if len(repeats) != 3 or not repeats[0] or repeats[1:] != shape:
+            raise ValueError(
+                f"{path}: individual_repeats must be (n_repeats, {shape[0]}, {shape[1]}) like "
+                f"data, got {repeats}"
+            )
+
+
+def _checked_stories(root, participant, stories):
+    available = participant_stories(root, participant)
+    if isinstance(stories, str):
+        raise TypeError(f"stories must be a list of names, got {stories!r}; use [{stories!r}]")
+    stories = available if stories is None else list(stories)
+    for story in stories:
+        if "/" in story or "\\" in story or ".." in story:
+            raise ValueError(f"a story name holds no path separators and no '..', got {story!r}")
+        check_name(f"story of {participant} in {root}", story, available)
+    if len(set(stories)) < len(stories):
+        raise ValueError(f"each story can be read once, got {stories}")
+    return stories
+
+
+def _read_story(root, participant, name, axis):
+    with open_responses(root, participant, name, axis) as file:
+        responses = _read_values(file["data"])
+        repeats = file.get("individual_repeats")
+        repeats = None if repeats is None else _read_values(repeats)
+    phones, words = read_phones_and_words(_textgrid_file(root, name))
+    audio_file = _recording_file(root, name)
     return Story(
         name=name,
         participant=participant,
         audio=resample(*read_recording(audio_file), target=Story.sampling_rate),
         audio_file=audio_file,
-        tr=tr,
-        tr_times=tr_times,
+        tr=axis.tr,
+        tr_times=axis.tr_times,
         responses=responses,
         repeats=repeats,
         words=words,
@@ -156,43 +373,62 @@ def _read_story(root, participant, name, raw_trs, tr):
     )
 
 
-def _read_responses(root, participant, story, raw_trs, n_trs):
-    with _open_responses(root, participant, story) as file:
-        shape = file["data"].shape
-        if len(shape) != 2 or shape[0] != n_trs:
-            raise ValueError(
-                f"{file.filename}: data must be ({n_trs} TRs, n_voxels), since {RAW_TRS} counts "
-                f"{raw_trs} TRs of which {raw_trs - n_trs} are trimmed; got {shape}"
-            )
-        responses = file["data"].astype(np.float32)[()]
-        if "individual_repeats" not in file:
-            return responses, None
-        if file["individual_repeats"].shape[1:] != shape:
-            raise ValueError(
-                f"{file.filename}: individual_repeats must be (n_repeats, {shape[0]}, {shape[1]}) "
-                f"like data, got {file['individual_repeats'].shape}"
-            )
-        return responses, file["individual_repeats"].astype(np.float32)[()]
-
-
-@contextmanager
-def _open_responses(root, participant, story):
-    path = root / "derivative" / "preprocessed_data" / participant / f"{story}.hf5"
+def _read_values(dataset):
     try:
-        with h5py.File(path) as file:
-            if "data" not in file:
-                raise ValueError(f"{path}: no dataset 'data', got {sorted(file)}")
-            yield file
+        return dataset.astype(np.float32)[()]
     except OSError as error:
-        raise ValueError(f"{path}: truncated, or not an HDF5 file ({error})") from error
+        raise ValueError(f"{dataset.file.filename}: {dataset.name} is damaged ({error})") from error
 
 
-def _read_phones_and_words(path):
-    tiers = read_textgrid(path)
+def read_phones_and_words(path):
+    """Phones and words of a TextGrid, its first and its second tier.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    phones, words : list of Interval
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        As `read_textgrid`; the file has fewer than two tiers, or fewer phones than words.
+    """
     # The tiers are known by their places: their names differ between data sets.
+    tiers = list(read_textgrid(path).items())[:2]
     if len(tiers) < 2:
-        raise ValueError(f"{path}: expected a phone tier and then a word tier, got {list(tiers)}")
-    return list(tiers.values())[:2]
+        names = [name for name, _ in tiers]
+        raise ValueError(f"{path}: expected a phone tier and then a word tier, got {names}")
+    (phone_tier, phones), (word_tier, words) = tiers
+    if len(phones) < len(words):
+        raise ValueError(
+            f"{path}: expected a phone tier and then a word tier, but {phone_tier!r} holds "
+            f"{len(phones)} intervals, fewer than the {len(words)} of {word_tier!r}; "
+            "put the phones first"
+        )
+    return phones, words
+
+
+def _responses_file(root, participant, story):
+    return Path(root) / "derivative" / "preprocessed_data" / participant / f"{story}.hf5"
+
+
+def _recording_file(root, story):
+    return root / "stimuli" / f"{story}.wav"
+
+
+def _textgrid_file(root, story):
+    return root / "derivative" / "TextGrids" / f"{story}.TextGrid"
+
+
+def _regions_file(root, participant):
+    return Path(root) / "derivative" / "regions" / f"{participant}.json"
+
+
+def _report(folder, story):
+    return Path(folder) / f"{story}.report"
 
 
 def _read_json(path):

@@ -7,17 +7,19 @@ from .names import check_name
 VOXELS_AT_ONCE = 2048
 
 
-def noise_ceiling(repeats):
-    """Highest correlation that a prediction can reach with the mean of the repeats.
+def noise_ceiling(repeats, n_scored=None):
+    """Highest correlation that a prediction can reach with the mean of repeats.
 
     The normalised correlation coefficient of Schoppe et al. 2016: with every repeat z-scored over
     time, N repeats and their mean y, the signal power is SP = (N var(y) - 1) / (N - 1) and the
-    ceiling CCmax = 1 / sqrt(1 + (1 / SP - 1) / N).
+    ceiling of the mean of M repeats CCmax = 1 / sqrt(1 + (1 / SP - 1) / M).
 
     Parameters
     ----------
     repeats : array of shape (n_repeats, n_trs, n_voxels)
         Responses to one story heard repeatedly.
+    n_scored : int, optional
+        M, where the mean that is predicted is that of other repeats than these. N by default.
 
     Returns
     -------
@@ -28,7 +30,7 @@ def noise_ceiling(repeats):
     Raises
     ------
     ValueError
-        Fewer than two repeats or two TRs, or an array of another shape.
+        Fewer than two repeats or two TRs, an array of another shape, or no scored repeat.
     """
     repeats = np.asarray(repeats)
     if repeats.ndim != 3 or min(repeats.shape[:2]) < 2:
@@ -36,23 +38,26 @@ def noise_ceiling(repeats):
             "repeats must be of shape (n_repeats, n_trs, n_voxels) with at least two repeats and "
             f"two TRs, got {repeats.shape}"
         )
+    n_scored = len(repeats) if n_scored is None else n_scored
+    if n_scored < 1:
+        raise ValueError(f"n_scored must be at least 1, got {n_scored}")
     ceiling = np.full(repeats.shape[2], np.nan, dtype=np.result_type(repeats, np.float32))
     # In blocks: a float64 copy of all voxels of a participant would take gigabytes.
     for first in range(0, len(ceiling), VOXELS_AT_ONCE):
         block = repeats[:, :, first : first + VOXELS_AT_ONCE]
         live = np.flatnonzero((np.ptp(block, axis=1) > 0).all(axis=0))
-        ceiling[first + live] = _ceiling_of_live(block[:, :, live].astype(np.float64))
+        ceiling[first + live] = _ceiling_of_live(block[:, :, live].astype(np.float64), n_scored)
     return ceiling
 
 
-def _ceiling_of_live(repeats):
+def _ceiling_of_live(repeats, n_scored):
     n_repeats = len(repeats)
     repeats -= repeats.mean(axis=1, keepdims=True)
     repeats /= repeats.std(axis=1, keepdims=True, ddof=1)
     variance = repeats.mean(axis=0).var(axis=0, ddof=1)
     signal_power = np.maximum((n_repeats * variance - 1) / (n_repeats - 1), 0)
     with np.errstate(divide="ignore"):
-        return 1 / np.sqrt(1 + (1 / signal_power - 1) / n_repeats)
+        return 1 / np.sqrt(1 + (1 / signal_power - 1) / n_scored)
 
 
 def select_voxels(ceiling, threshold=0.4, regions=None, names=None):

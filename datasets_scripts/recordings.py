@@ -13,8 +13,8 @@ def read_recording(path):
 
     Parameters
     ----------
-    path : path-like
-        Any format that libsndfile reads.
+    path : path-like or binary file
+        Any format that libsndfile reads. A file is read from its start.
 
     Returns
     -------
@@ -29,8 +29,9 @@ def read_recording(path):
     ValueError
         The file is not a readable sound, holds no samples, or samples that are not finite.
     """
-    path = Path(path)
-    if not path.is_file():
+    if hasattr(path, "seek"):
+        path.seek(0)
+    elif not Path(path).is_file():
         raise FileNotFoundError(f"{path}: there is no such recording")
     try:
         channels, sampling_rate = soundfile.read(path, dtype="float32", always_2d=True)

@@ -17,6 +17,30 @@ TAIL_TRS = 5
 SOUND_START = 10.0
 
 
+def stored_trs(raw_trs):
+    """Which of the TRs that the scanner took have stored responses.
+
+    Parameters
+    ----------
+    raw_trs : int
+        TRs that the scanner took during the story.
+
+    Returns
+    -------
+    slice
+        All but 10 TRs at the start and 10 at the end.
+
+    Raises
+    ------
+    ValueError
+        No TR is left.
+    """
+    trimmed = UNSIMULATED_TRS + LEAD_TRS + TAIL_TRS
+    if raw_trs <= trimmed:
+        raise ValueError(f"raw_trs must be above the {trimmed} that are trimmed, got {raw_trs}")
+    return slice(LEAD_TRS, raw_trs - UNSIMULATED_TRS - TAIL_TRS)
+
+
 def tr_midpoints(raw_trs, tr=2.0):
     """Midpoints of the TRs whose responses are stored.
 
@@ -38,13 +62,10 @@ def tr_midpoints(raw_trs, tr=2.0):
     ValueError
         No TR is left, or `tr` is not positive.
     """
-    trimmed = UNSIMULATED_TRS + LEAD_TRS + TAIL_TRS
-    if raw_trs <= trimmed:
-        raise ValueError(f"raw_trs must be above the {trimmed} that are trimmed, got {raw_trs}")
+    kept = stored_trs(raw_trs)
     if not tr > 0:
         raise ValueError(f"tr must be positive seconds, got {tr}")
-    kept = np.arange(LEAD_TRS, raw_trs - UNSIMULATED_TRS - TAIL_TRS)
-    return kept * tr - SOUND_START + tr / 2
+    return np.arange(kept.start, kept.stop) * tr - SOUND_START + tr / 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,14 +79,14 @@ class Story:
     name, participant : str
     audio : float32 array of shape (n_samples,)
         Mono, at `Story.sampling_rate` (16000 samples per second).
-    audio_file : path-like
+    audio_file : path-like or binary file
         The original recording, at its own rate.
     tr : float
         Seconds per TR.
     tr_times : array of shape (n_trs,)
         Midpoints of the TRs.
     responses : float32 array of shape (n_trs, n_voxels)
-        Z-scored; dead voxels are NaN.
+        Z-scored; dead voxels are NaN. Float16 where it was prepared so.
     repeats : float32 array of shape (n_repeats, n_trs, n_voxels), or None
         The single presentations of a repeated story.
     words, phones : list of Interval

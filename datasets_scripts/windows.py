@@ -105,8 +105,8 @@ def cut(audio, start, stop):
 class TrainingWindows:
     """Pairs of sound and response, one per TR: an indexed data set for a Trainer.
 
-    The sound of a pair is cut when it is asked for. Of each story only the sound and the responses
-    of the selected voxels are kept, so that an iterator of stories never has two in memory.
+    The sound is cut and the responses of the selected voxels are picked when a pair is asked for,
+    so that nothing is held but the stories themselves.
 
     Parameters
     ----------
@@ -115,42 +115,42 @@ class TrainingWindows:
     voxels : array of int of shape (n_selected,), optional
         Indices of the voxels to predict, in the order of the labels. Every voxel by default.
     n_trs_per_window : int
+    orders : list of int arrays of shape (n_trs,), optional
+        For each story, the TRs whose responses stand in for those of its TRs (`permute_blocks`).
 
     Attributes
     ----------
     voxels : int64 array of shape (n_selected,)
-    responses : list of float32 array of shape (n_trs, n_selected)
-        Of each story.
 
     Raises
     ------
     ValueError
         There is no story, or no voxel; a voxel index is out of range; a selected voxel is dead in
-        a story; stories differ in participant, TR or number of voxels; a window is longer than a
-        story's sound.
+        a story; stories differ in participant, TR (by two milliseconds) or number of voxels; a
+        window is longer than a story's sound; an order does not fit its story.
     """
 
-    def __init__(self, stories, voxels=None, n_trs_per_window=5):
-        self.responses, self._audio, self._windows = [], [], []
-        for story in stories:
-            kind = (story.participant, story.tr, story.responses.shape[1])
-            if not self.responses:
-                first_kind, first_name = kind, story.name
-                self.voxels = _checked_voxels(voxels, n_voxels=kind[-1])
-            if kind != first_kind:
-                raise ValueError(
-                    "stories must agree in participant, TR and number of voxels, got "
-                    f"{first_kind} for {first_name} and {kind} for {story.name}"
-                )
+    def __init__(self, stories, voxels=None, n_trs_per_window=5, orders=None):
+        self._stories = list(stories)
+        if not self._stories:
+            raise ValueError("stories must hold at least one Story, got none")
+        first = self._stories[0]
+        self.voxels = _checked_voxels(voxels, first.responses.shape[1])
+        self._orders = [np.arange(len(s.tr_times)) for s in self._stories]
+        if orders is not None:
+            self._orders = [
+                _checked_order(*pair) for pair in zip(self._stories, orders, strict=True)
+            ]
+        self._windows = []
+        for story in self._stories:
+            _check_alike(first, story)
+            # One TR for all, so that all windows have one length.
             windows = training_windows(
-                story.tr_times, story.tr, n_trs_per_window, story.sampling_rate
+                story.tr_times, first.tr, n_trs_per_window, story.sampling_rate
             )
             _check_length(story, windows)
-            self.responses.append(_selected_responses(story, self.voxels))
-            self._audio.append(story.audio)
+            _check_live(story, self.voxels)
             self._windows.append(windows)
-        if not self.responses:
-            raise ValueError("stories must hold at least one Story, got none")
         self._ends = np.cumsum([len(windows) for windows in self._windows])
 
     def __len__(self):
@@ -166,13 +166,44 @@ class TrainingWindows:
             (n_selected,).
         """
         i = range(len(self))[index(i)]
-        story = np.searchsorted(self._ends, i, side="right")
-        row = i - self._ends[story]
-        start, stop = self._windows[story][row]
+        k = np.searchsorted(self._ends, i, side="right")
+        row = i - self._ends[k]
+        story, (start, stop) = self._stories[k], self._windows[k][row]
+        responses = story.responses[self._orders[k][row]]
         return {
-            "audio": cut(self._audio[story], start, stop),
-            "labels": self.responses[story][row],
+            "audio": cut(story.audio, start, stop),
+            "labels": responses[self.voxels].astype(np.float32, copy=False),
         }
+
+
+class EvaluationWindows:
+    """The sound of each evaluation window of a story: an indexed data set.
+
+    Parameters
+    ----------
+    story : Story
+    length, stride : float
+        Seconds; as `evaluation_windows`.
+
+    Attributes
+    ----------
+    bounds : int64 array of shape (n_windows, 2)
+        From `evaluation_windows`.
+    times : float64 array of shape (n_windows,)
+        Seconds at which the windows end.
+    """
+
+    def __init__(self, story, length=16.0, stride=0.1):
+        self._audio = story.audio
+        self.bounds = evaluation_windows(len(story.audio), story.sampling_rate, length, stride)
+        self.times = self.bounds[:, 1] / story.sampling_rate
+
+    def __len__(self):
+        return len(self.bounds)
+
+    def __getitem__(self, i):
+        """Return {"audio": float32 array of shape (n_samples,)} of a window."""
+        return {"audio": cut(self._audio, *self.bounds[range(len(self))[index(i)]])}
 
 
 def _checked_voxels(voxels, n_voxels):
@@ -198,12 +229,33 @@ def _check_length(story, windows):
         )
 
 
-def _selected_responses(story, voxels):
-    responses = np.ascontiguousarray(story.responses.take(voxels, axis=1), dtype=np.float32)
-    dead = voxels[~np.isfinite(responses).all(axis=0)]
-    if len(dead):
+def _check_live(story, voxels):
+    dead = np.zeros(len(voxels), dtype=bool)
+    for response in story.responses:  # a TR at a time: all together could fill the memory
+        dead |= ~np.isfinite(response[voxels])
+    if dead.any():
         raise ValueError(
-            f"story {story.name}: {len(dead)} of {len(voxels)} selected voxels are dead (NaN): "
-            f"{dead[:5]}...; select voxels with a noise ceiling"
+            f"story {story.name}: {dead.sum()} of {len(voxels)} selected voxels are dead (NaN): "
+            f"{voxels[dead][:5]}...; select voxels with a noise ceiling"
         )
-    return responses
+
+
+def _check_alike(first, story):
+    kinds = [(s.participant, s.tr, s.responses.shape[1]) for s in (first, story)]
+    (participant, tr, n_voxels), other = kinds
+    if abs(other[1] - tr) > 2e-3 or other != (participant, other[1], n_voxels):
+        raise ValueError(
+            "stories must agree in participant, TR and number of voxels, got "
+            f"{kinds[0]} for {first.name} and {kinds[1]} for {story.name}"
+        )
+
+
+def _checked_order(story, order):
+    order = np.asarray(order)
+    n_trs = len(story.tr_times)
+    if order.shape != (n_trs,) or not np.isin(order, np.arange(n_trs)).all():
+        raise ValueError(
+            f"story {story.name}: its order must hold {n_trs} TRs from 0 to {n_trs - 1}, got an "
+            f"array of shape {order.shape}"
+        )
+    return order

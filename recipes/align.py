@@ -1,5 +1,6 @@
 """Measure how well speech models predict the brain: normalised alignment on a held-out story."""
 
+import dataclasses
 from pathlib import Path
 
 import evaluate
@@ -9,19 +10,23 @@ from tqdm import tqdm
 from transformers import AutoFeatureExtractor, AutoModel
 
 import evaluate_metrics
-from datasets_scripts import evaluation_windows, lanczos
+from datasets_scripts import evaluation_windows, lanczos, noise_ceiling
 from evaluate_metrics import EncodingModel, alignment_interval
 from modeling_braintune import layer_representations
 
 METRIC = str(Path(evaluate_metrics.__file__).parent / "brain_alignment")
 SHORTEST = 20  # TRs: two blocks of the bootstrap
+OWN_REPEATS = (
+    "Warning: noise ceilings, and with them the voxels, come from the repeats of {!r}, on which "
+    "the models are scored too."
+)
 
 
 def align(
     checkpoints,
     train_stories,
     test_story,
-    noise_ceiling,
+    ceiling,
     regions,
     *,
     layers=None,
@@ -44,7 +49,8 @@ def align(
     train_stories : list of Story
     test_story : Story
         Its responses are the mean over its repeats.
-    noise_ceiling : array of shape (n_voxels,), of the test story
+    ceiling : array of shape (n_voxels,)
+        Noise ceiling of the test story's responses.
     regions : dict of {str: array of voxel indices}
     layers : list of int, optional
         Every layer of the transformer, but not its input, by default.
@@ -72,9 +78,9 @@ def align(
     check_test_story(test_story, test_skip_trs)
     references = test_story.responses[test_skip_trs:]
     voxels = np.unique(np.concatenate([np.asarray(v, dtype=int) for v in regions.values()]))
-    voxels = voxels[noise_ceiling[voxels] > threshold]
-    responses = [story.responses[:, voxels] for story in train_stories]
-    references, noise_ceiling = references[:, voxels], noise_ceiling[voxels]
+    voxels = voxels[ceiling[voxels] > threshold]
+    responses = [story.responses[:, voxels].astype(np.float32) for story in train_stories]
+    references, ceiling = references[:, voxels].astype(np.float32), ceiling[voxels]
     regions = {name: np.isin(voxels, indices) for name, indices in regions.items()}
 
     predictions, alignment = {}, {}
@@ -92,7 +98,7 @@ def align(
         for layer, (*train, test) in features.items():
             encoding_model = EncodingModel(device=device).fit(train, responses)
             (predictions[model][layer],) = encoding_model.predict([test[test_skip_trs:]])
-        alignment[model] = _alignment(predictions[model], references, noise_ceiling, regions)
+        alignment[model] = _alignment(predictions[model], references, ceiling, regions)
 
     baseline = next(iter(checkpoints))
     gain = {
@@ -100,9 +106,7 @@ def align(
             region: _gain(
                 alignment[model][region],
                 alignment[baseline][region],
-                _interval(
-                    predictions[model], references, noise_ceiling, members, predictions[baseline]
-                ),
+                _interval(predictions[model], references, ceiling, members, predictions[baseline]),
             )
             for region, members in regions.items()
         }
@@ -128,6 +132,66 @@ def check_test_story(story, skip_trs=0):
             f"test_skip_trs={skip_trs} leaves {left} of the {len(story.responses)} TRs of "
             f"{story.name}; at least {SHORTEST} are needed"
         )
+
+
+def test_and_ceiling(participant, test_story, *, skip_trs=0, ceiling_story=None, n_repeats=None):
+    """The story that models are compared on, and the noise ceilings of its responses.
+
+    The noise ceilings select voxels, so they should not come from the repeats that are scored:
+    they can be had from another repeated story, or from some of the repeats, whereupon the mean of
+    the others is scored (Schoppe et al. 2016).
+
+    Parameters
+    ----------
+    participant : Participant
+    test_story : str
+    skip_trs : int
+        TRs left out at the test story's start.
+    ceiling_story : str, optional
+        Repeated story to take the noise ceilings from instead.
+    n_repeats : int, optional
+        Take the noise ceilings from so many of the first repeats, and score the mean of the rest.
+
+    Returns
+    -------
+    test : Story
+    ceiling : array of shape (n_voxels,)
+    note : str
+        Where the noise ceilings come from.
+
+    Raises
+    ------
+    ValueError
+        As `check_test_story`; both options are given; too few repeats for either part.
+    """
+    (test,) = participant.stories([test_story])
+    check_test_story(test, skip_trs)
+    if ceiling_story is not None and n_repeats is not None:
+        raise ValueError("ceiling_story and ceiling_repeats exclude each other, got both")
+    if ceiling_story is not None:
+        (other,) = participant.stories([ceiling_story])
+        if other.repeats is None:
+            raise ValueError(f"ceiling_story {ceiling_story!r} has no repeats")
+        ceiling = noise_ceiling(other.repeats, n_scored=len(test.repeats))
+        return test, ceiling, f"Noise ceilings, and with them the voxels, come from {other.name!r}."
+    repeats = test.repeats[:, skip_trs:]
+    if n_repeats is None:
+        return test, noise_ceiling(repeats), OWN_REPEATS.format(test.name)
+    if not 2 <= n_repeats < len(repeats):
+        raise ValueError(
+            f"ceiling_repeats must be from 2 to {len(repeats) - 1}, so that of the {len(repeats)} "
+            f"repeats of {test.name} some are left to score, got {n_repeats}"
+        )
+    scored = test.repeats[n_repeats:]
+    mean = scored.mean(axis=0, dtype=np.float32)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = (mean - mean.mean(axis=0)) / mean.std(axis=0)
+    ceiling = noise_ceiling(repeats[:n_repeats], n_scored=len(scored))
+    note = (
+        f"Noise ceilings, and with them the voxels, come from {n_repeats} repeats of "
+        f"{test.name!r}; models are scored on the mean of the other {len(scored)}."
+    )
+    return dataclasses.replace(test, responses=mean, repeats=scored), ceiling, note
 
 
 def layer_features(

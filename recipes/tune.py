@@ -33,10 +33,8 @@ from transformers.utils import logging
 from datasets_scripts import (
     TrainingWindows,
     evaluation_windows,
-    noise_ceiling,
+    open_participant,
     permute_blocks,
-    read_ds003020,
-    read_regions,
     select_voxels,
 )
 from evaluate_metrics import tuning_figure
@@ -48,7 +46,7 @@ from modeling_braintune import (
     RunningCorrelation,
     layer_representations,
 )
-from recipes.align import align, check_test_story
+from recipes.align import align, test_and_ceiling
 from recipes.arguments import parse_arguments
 from recipes.phantom import DATA, MODELS, phantom_data, phantom_model
 
@@ -64,15 +62,38 @@ class TuneArguments:
     model: str = field(
         metadata={"help": f"Checkpoint folder, name on the Hub, or one of {', '.join(MODELS)}."}
     )
-    data: str = field(metadata={"help": f"Folder in the layout of ds003020, or '{DATA}'."})
+    data: str = field(
+        metadata={
+            "help": "Folder in the layout of ds003020 or of BIDS derivatives, name of a prepared "
+            f"data set on the Hub, or '{DATA}'."
+        }
+    )
     participant: str = field(metadata={"help": "Such as UTS03; P01 and P02 are the phantom's."})
     train_stories: list[str] = field(metadata={"help": "Stories to tune on."})
     validation_stories: list[str] = field(metadata={"help": "Stories that decide when to stop."})
     test_story: str = field(metadata={"help": "Repeated story that models are compared on."})
-    tr: float = field(default=2.0, metadata={"help": "Seconds per TR."})
+    tr: float | None = field(
+        default=None, metadata={"help": "Seconds per TR of ds003020, instead of 2.0."}
+    )
+    tr_times: str | None = field(
+        default=None, metadata={"help": "Folder of exact TR times, <story>.report, for ds003020."}
+    )
+    space: str | None = field(
+        default=None, metadata={"help": "Space of the BIDS images, where there are several."}
+    )
+    dtype: str = field(
+        default="float32", metadata={"help": "Of the prepared responses: float32 or float16."}
+    )
     n_trs_per_window: int = field(default=5, metadata={"help": "Sound per training window."})
     ceiling_threshold: float = field(
         default=0.4, metadata={"help": "Voxels need a noise ceiling above it."}
+    )
+    ceiling_story: str | None = field(
+        default=None, metadata={"help": "Repeated story to take noise ceilings from instead."}
+    )
+    ceiling_repeats: int | None = field(
+        default=None,
+        metadata={"help": "Repeats of the test story for noise ceilings; the others are scored."},
     )
     tuning_regions: list[str] | None = field(
         default=None, metadata={"help": "Regions to tune on; all that there are if none."}
@@ -195,31 +216,40 @@ def tune(arguments, training):
         if is_main:
             _check_output(output, settings, arguments.overwrite_output_dir)
         data, pretrained = _materials(arguments, say)
+        options = {name: getattr(arguments, name) for name in ("tr", "tr_times", "space")}
+        participant = open_participant(
+            data,
+            arguments.participant,
+            dtype=arguments.dtype,
+            options={name: value for name, value in options.items() if value is not None},
+        )
 
     # Recordings, and the voxels whose responses can be predicted at all
-    names = [*arguments.train_stories, *arguments.validation_stories, arguments.test_story]
-    *heard, test = read_ds003020(data, arguments.participant, names, tr=arguments.tr)
-    train = heard[: len(arguments.train_stories)]
-    validation = heard[len(arguments.train_stories) :]
-    check_test_story(test, arguments.test_skip_trs)
-    ceiling = noise_ceiling(test.repeats[:, arguments.test_skip_trs :])
-    regions = read_regions(data, arguments.participant)
+    test, ceiling, ceiling_note = test_and_ceiling(
+        participant,
+        arguments.test_story,
+        skip_trs=arguments.test_skip_trs,
+        ceiling_story=arguments.ceiling_story,
+        n_repeats=arguments.ceiling_repeats,
+    )
+    train = list(participant.stories(arguments.train_stories))
+    validation = list(participant.stories(arguments.validation_stories))
+    regions = participant.regions
     tuned_on = arguments.tuning_regions if regions else None
     voxels = select_voxels(ceiling, arguments.ceiling_threshold, regions, tuned_on)
 
-    def windows(stories):
-        return TrainingWindows(stories, voxels, arguments.n_trs_per_window)
+    def windows(stories, orders=None):
+        return TrainingWindows(stories, voxels, arguments.n_trs_per_window, orders)
 
-    def permuted(stories):
-        block = arguments.permutation_block
+    def orders(stories):
         for i, story in enumerate(stories):
-            responses = permute_blocks(story.responses, block, [training.seed, i])
-            yield dataclasses.replace(story, responses=responses)
+            seed = [training.seed, i]
+            yield permute_blocks(len(story.tr_times), arguments.permutation_block, seed)
 
     # Every voxel that will be measured must be live, or the run would fail at its end.
     TrainingWindows(train, select_voxels(ceiling, arguments.ceiling_threshold, regions))
     pairs = windows(train), windows(validation)
-    permuted_pairs = windows(permuted(train)), windows(permuted(validation))
+    permuted_pairs = windows(train, orders(train)), windows(validation, orders(validation))
     where = " and ".join(tuned_on or regions or ["the whole brain"])
     say(
         f"{arguments.participant}: {len(pairs[0])} windows of {len(train)} stories to tune on, "
@@ -264,7 +294,7 @@ def tune(arguments, training):
         "n_tuning_voxels": len(voxels),
         "curves": {"brain-tuned": tuned, "random": random},
         "seconds": round(time.time() - started, 1),
-        "notes": _notes(results, regions, test),
+        "notes": [ceiling_note, *_notes(results, regions)],
     }
     _write_json(output / RESULTS, results)
     say(_table(results))
@@ -315,7 +345,7 @@ def _materials(arguments, say):
     if model in MODELS:
         model, made = phantom_model(model)
         say(f"{'Made' if made else 'Reusing'} the pretrained model in {model}")
-    return Path(data), model
+    return data, model
 
 
 def _model(arguments, pretrained, n_voxels):
@@ -429,11 +459,8 @@ def _seconds(work):
     return time.perf_counter() - start
 
 
-def _notes(results, regions, test):
-    notes = [
-        f"Noise ceilings, and with them the voxels, come from the repeats of {test.name!r}, on "
-        "which the models are scored too."
-    ]
+def _notes(results, regions):
+    notes = []
     if not regions:
         notes.append("No regions are given: all voxels above the noise ceiling count.")
     if results["n_trs"] < 100:

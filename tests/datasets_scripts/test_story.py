@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from datasets_scripts import Story, tr_midpoints
+from datasets_scripts.story import stored_trs
 
 N_TRS, N_VOXELS = 4, 3
 
@@ -26,6 +27,12 @@ def test_the_first_stored_tr_is_the_one_that_starts_ten_seconds_into_the_sound()
     assert midpoints[0] == 11.0
     assert midpoints[-1] == 289 * 2.0 - 10.0 + 1.0
     np.testing.assert_array_equal(np.diff(midpoints), 2.0)
+
+
+def test_stored_trs_are_those_of_the_published_axis():
+    # Where the axis is simulated, TR k begins at 2 k s; the sound begins 10 s into it.
+    midpoints = np.arange(300) * 2.0 + 1.0 - 10.0
+    np.testing.assert_array_equal(midpoints[stored_trs(300)], tr_midpoints(300))
 
 
 def test_the_scanners_own_tr_parts_from_the_published_axis_by_little():

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -6,6 +8,7 @@ from hypothesis import strategies as st
 from transformers import Trainer, TrainingArguments
 
 from datasets_scripts import (
+    EvaluationWindows,
     Story,
     TrainingWindows,
     cut,
@@ -157,13 +160,46 @@ def test_pairs_are_indexed_like_a_sequence():
         pairs[16]
 
 
-def test_the_sound_is_not_copied_and_selected_responses_are_contiguous():
+def test_neither_sound_nor_responses_are_copied():
     told = story()
     pairs = TrainingWindows([told], voxels=[2, 0])
     told.audio[:] = 7
+    told.responses[0] = [5, 6, 7, 8]
     assert (pairs[0]["audio"] == 7).all()
-    assert pairs.responses[0].flags.c_contiguous
+    assert pairs[0]["labels"].tolist() == [7, 5]
     assert pairs.voxels.tolist() == [2, 0]
+
+
+def test_responses_stored_as_float16_come_as_float32():
+    told = dataclasses.replace(story(), responses=story().responses.astype(np.float16))
+    labels = TrainingWindows([told])[2]["labels"]
+    assert labels.dtype == np.float32
+    np.testing.assert_array_equal(labels, told.responses[2].astype(np.float32))
+
+
+def test_an_order_gives_each_sound_the_response_of_another_tr():
+    told, order = story(), [3, 4, 5, 6, 7, 0, 1, 2]
+    plain, ordered = TrainingWindows([told]), TrainingWindows([told], orders=[order])
+    for i in range(8):
+        np.testing.assert_array_equal(ordered[i]["audio"], plain[i]["audio"])
+        np.testing.assert_array_equal(ordered[i]["labels"], plain[order[i]]["labels"])
+
+
+def test_trs_that_differ_by_less_than_a_millisecond_give_windows_of_one_length():
+    pairs = TrainingWindows([story(tr=2.0045), story("avatar", tr=2.0048)])
+    assert len({len(pair["audio"]) for pair in pairs}) == 1
+
+
+def test_evaluation_windows_are_cut_when_asked_for():
+    told = story()
+    windows = EvaluationWindows(told, length=4.0, stride=0.5)
+    bounds = evaluation_windows(len(told.audio), length=4.0, stride=0.5)
+    assert len(windows) == len(bounds) == 60
+    np.testing.assert_array_equal(windows.times, bounds[:, 1] / RATE)
+    for i in (0, 7, 8, -1):
+        np.testing.assert_array_equal(windows[i]["audio"], told.audio[slice(*bounds[i])])
+    with pytest.raises(IndexError):
+        windows[60]
 
 
 def test_every_voxel_is_predicted_by_default():
@@ -189,6 +225,8 @@ def with_nan(told):
         ([story(), story("avatar", n_voxels=5)], {}, r"agree in .*4\) for souls .*5\) for avatar"),
         ([story(), story("avatar", tr=1.5)], {}, "agree in participant, TR and number of voxels"),
         ([story(), story("avatar", participant="UTS02")], {}, "UTS01.*souls.*UTS02.*avatar"),
+        ([story()], {"orders": [[0, 1]]}, r"souls: its order must hold 8 TRs.*shape \(2,\)"),
+        ([story()], {"orders": [np.arange(1, 9)]}, "souls: its order must hold 8 TRs from 0 to 7"),
     ],
 )
 def test_stories_and_voxels_that_cannot_train_are_refused(stories, options, message):
@@ -226,4 +264,4 @@ def test_a_trainer_takes_the_pairs_as_they_are(tmp_path):
     pairs = TrainingWindows([story()])
     trained = Trainer(Loudness(4), arguments, train_dataset=pairs, eval_dataset=pairs)
     assert np.isfinite(trained.train().training_loss)
-    np.testing.assert_array_equal(trained.predict(pairs).label_ids, np.concatenate(pairs.responses))
+    np.testing.assert_array_equal(trained.predict(pairs).label_ids, story().responses)

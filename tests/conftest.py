@@ -1,0 +1,72 @@
+"""A Hub of its own for tests that push and load."""
+
+import os
+import subprocess
+import sys
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+
+@dataclass(frozen=True)
+class LoopbackHub:
+    """A running Hub: its address, its user's token, and the folder that it keeps things in."""
+
+    url: str
+    folder: Path
+    user: str = "ada"
+    token: str = "hf_ada"
+
+    def environment(self, home):
+        """Return the whole environment of a client process that knows this Hub and no other.
+
+        Parameters
+        ----------
+        home : path-like
+            What the client caches in.
+        """
+        ours = {k: v for k, v in os.environ.items() if not k.startswith(("HF_", "HUGGINGFACE_"))}
+        return ours | {
+            "HF_ENDPOINT": self.url,
+            "HF_HOME": str(home),
+            "HF_TOKEN": self.token,
+            "HF_HUB_DISABLE_XET": "1",
+            "HF_HUB_DISABLE_TELEMETRY": "1",
+            "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+            "HF_UPDATE_DOWNLOAD_COUNTS": "0",  # evaluate would count on a server of its own
+            "NO_PROXY": "127.0.0.1",
+            "no_proxy": "127.0.0.1",
+        }
+
+
+@contextmanager
+def running_hub(folder, *options):
+    """Run `loopback_hub.py` in a process of its own, for user ada and a stranger, grace."""
+    program = Path(__file__).with_name("loopback_hub.py")
+    tokens = ["--token", "hf_ada=ada", "--token", "hf_grace=grace"]
+    command = [sys.executable, program, "--folder", folder, *tokens, *options]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield LoopbackHub(process.stdout.readline().strip(), Path(folder))
+        finally:
+            process.terminate()
+
+
+@pytest.fixture(scope="session")
+def start_loopback_hub(tmp_path_factory):
+    """Function that starts one more Hub, with further options of its command line."""
+    with ExitStack() as running:
+
+        def start(*options, folder=None):
+            folder = folder or tmp_path_factory.mktemp("loopback") / "hub"
+            return running.enter_context(running_hub(folder, *options))
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def loopback_hub(start_loopback_hub):
+    """A Hub for the whole session; tests take names of their own for their repositories."""
+    return start_loopback_hub()
