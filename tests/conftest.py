@@ -1,13 +1,20 @@
 """A Hub of its own for tests that push and load."""
 
+import atexit
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+# Before any client is imported: what tests cache is theirs, and goes with them.
+os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="braintune-tests-")
+atexit.register(shutil.rmtree, os.environ["HF_HOME"], ignore_errors=True)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import re
 import socket
 import subprocess
 import sys
+from contextlib import closing
 from textwrap import dedent
 from urllib.parse import urlsplit
 
@@ -40,13 +41,11 @@ def client(tmp_path):
 
 def request(hub, method, path, body=b"", token="hf_ada"):
     """Send one request as it stands; return status and content."""
-    connection = http.client.HTTPConnection(urlsplit(hub.url).netloc, timeout=10)
     headers = {"Authorization": f"Bearer {token}"} if token else {}
-    connection.request(method, path, body, headers)
-    answer = connection.getresponse()
-    content = answer.read()
-    connection.close()
-    return answer.status, content
+    with closing(http.client.HTTPConnection(urlsplit(hub.url).netloc, timeout=10)) as connection:
+        connection.request(method, path, body, headers)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
 
 
 def post(hub, path, content, **kwargs):
@@ -381,13 +380,15 @@ def large_file_url(hub, repository, content):
     return json.loads(answer)["objects"][0]["actions"]["upload"]["href"]
 
 
-def test_half_an_upload_never_becomes_a_blob(loopback_hub):
+@pytest.mark.parametrize("length", ["", "Content-Length: 100000\r\n"])
+def test_half_an_upload_never_becomes_a_blob(loopback_hub, length):
     content = os.urandom(100_000)
     url = urlsplit(large_file_url(loopback_hub, "cut", content))
     before = stored(loopback_hub)
     with socket.create_connection((url.hostname, url.port), timeout=10) as connection:
-        head = f"PUT {url.path} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(content)}\r\n\r\n"
-        connection.sendall(head.encode() + content[:60_000])
+        connection.sendall(f"PUT {url.path} HTTP/1.1\r\nHost: hub\r\n{length}\r\n".encode())
+        if length:
+            connection.sendall(content[:60_000])
         connection.shutdown(socket.SHUT_WR)
         assert connection.recv(100).startswith(b"HTTP/1.1 400")
     assert stored(loopback_hub) == before
@@ -403,7 +404,6 @@ def test_an_upload_is_what_was_asked_for(loopback_hub):
     other = hashlib.sha256(b"other").hexdigest()
     assert request(loopback_hub, "PUT", path, os.urandom(1000))[0] == 400
     assert request(loopback_hub, "PUT", path, content[:-1])[0] == 400
-    assert request(loopback_hub, "PUT", path, iter([content]))[0] == 400  # of unstated length
     assert request(loopback_hub, "PUT", path.replace(oid, other), b"other")[0] == 403
     pointer = {"path": "a.bin", "oid": oid, "size": 1000}
     assert commit(loopback_hub, "ada/asked", ("lfsFile", pointer))[0] == 400
@@ -423,12 +423,12 @@ def test_an_upload_is_what_was_asked_for(loopback_hub):
 def test_ranges(loopback_hub, asked, content, length):
     post(loopback_hub, "/api/repos/create", {"name": "ranges"})
     commit(loopback_hub, "ada/ranges", ("file", {"path": "d", "content": "MDEyMzQ1Njc4OQ=="}))
-    connection = http.client.HTTPConnection(urlsplit(loopback_hub.url).netloc, timeout=10)
-    connection.request("GET", "/ada/ranges/resolve/main/d", headers={"Range": asked})
-    answer = connection.getresponse()
-    assert answer.status == (206 if content else 416)
-    assert (answer.read(), answer.headers["Content-Range"]) == (content, length)
-    connection.close()
+    address = urlsplit(loopback_hub.url).netloc
+    with closing(http.client.HTTPConnection(address, timeout=10)) as connection:
+        connection.request("GET", "/ada/ranges/resolve/main/d", headers={"Range": asked})
+        answer = connection.getresponse()
+        assert answer.status == (206 if content else 416)
+        assert (answer.read(), answer.headers["Content-Range"]) == (content, length)
 
 
 def test_a_file_is_not_a_folder_too(loopback_hub):

@@ -8,7 +8,7 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datasets_scripts import Interval, write_textgrid
+from datasets_scripts import Interval, open_participant, write_textgrid
 from datasets_scripts.bids import (
     bids_brain_mask,
     bids_repeated,
@@ -557,3 +557,14 @@ def test_the_trs_kept_are_those_that_lie_in_the_story(tmp_path_factory, tr, onse
     np.testing.assert_allclose(
         story.responses[:, 0], zscored(waves(n_trs)[1, 1, 1, kept]), atol=2e-3
     )
+
+
+def test_prepared_as_a_data_set_the_stories_are_the_same(repeated, tmp_path):
+    participant = open_participant(repeated, "001", cache_dir=tmp_path / "cache")
+    (expected,), (found,) = read_bids(repeated, "001"), participant.stories()
+    assert participant.story_names == ["tale"]
+    assert participant.n_voxels == inside().sum()
+    for name in ("audio", "tr_times", "responses", "repeats"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
+    assert found.tr == expected.tr == TR
+    assert participant.provenance["trims"] == {"lead_seconds": 10.0}
