@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import h5py
+import nibabel
 import numpy as np
 
 from .names import check_name
@@ -13,6 +14,7 @@ from .recordings import read_recording, resample
 from .story import Story, stored_trs, tr_midpoints
 from .textgrid import read_textgrid
 from .tr_times import read_tr_times
+from .volumes import read_mask
 
 RAW_TRS = "derivative/respdict.json"
 
@@ -117,8 +119,7 @@ def source_files(root, participant, stories=None, *, tr_times=None):
     missing = [str(file) for file in files if not file.is_file()]
     if missing:
         raise FileNotFoundError(f"files of {participant} are missing: {', '.join(missing)}")
-    mask = root / "derivative" / "masks" / f"{participant}.nii.gz"
-    optional = [_regions_file(root, participant), mask]
+    optional = [_regions_file(root, participant), _mask_file(root, participant)]
     return files + [file for file in optional if file.is_file()]
 
 
@@ -228,6 +229,35 @@ def read_regions(root, participant):
                 f"got {wrong[:3]}"
             )
     return {name: np.array(voxels, dtype=np.int64) for name, voxels in regions.items()}
+
+
+def voxel_mask(root, participant):
+    """Where the voxels lie, from the optional file `derivative/masks/<participant>.nii.gz`.
+
+    Parameters
+    ----------
+    root : path-like
+    participant : str
+
+    Returns
+    -------
+    nibabel.Nifti1Image of shape (x, y, z), or None
+        1 at the voxels, which are in C order, 0 elsewhere. None where there is no such file.
+
+    Raises
+    ------
+    FileNotFoundError
+        `root` is not laid out as ds003020.
+    ValueError
+        Unknown participant, or a mask that does not fit the responses.
+    """
+    story = participant_stories(root, participant)[0]
+    path = _mask_file(root, participant)
+    if not path.exists():
+        return None
+    with open_responses(root, participant, story) as file:
+        inside, affine = read_mask(path, file["data"].shape[1])
+    return nibabel.Nifti1Image(inside.astype(np.uint8), affine)
 
 
 def read_tr_axis(root, story, *, tr=2.0, tr_times=None):
@@ -421,6 +451,10 @@ def _recording_file(root, story):
 
 def _textgrid_file(root, story):
     return root / "derivative" / "TextGrids" / f"{story}.TextGrid"
+
+
+def _mask_file(root, participant):
+    return Path(root) / "derivative" / "masks" / f"{participant}.nii.gz"
 
 
 def _regions_file(root, participant):

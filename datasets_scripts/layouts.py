@@ -1,11 +1,14 @@
 """The folder layouts that recordings come in: each answers the same questions.
 
-`participants()`; of a participant `stories`, `repeated_stories`, `n_voxels`, `regions`, `files`
-(every source file) and `read` (an iterator of Story); `sound_files()`, {story: (recording,
-TextGrid)}, whose TextGrids `read_phones_and_words` reads; `trims`, what is left out of a scan.
+`participants()`; of a participant `stories`, `repeated_stories`, `n_voxels`, `regions`, `mask` (an
+image, or None), `files` (every source file) and `read` (an iterator of Story); `sound_files()`,
+{story: (recording, TextGrid)}, whose TextGrids `read_phones_and_words` reads; `trims`, what is left
+out of a scan.
 """
 
 from pathlib import Path
+
+import numpy as np
 
 from . import bids, ds003020
 from .story import LEAD_TRS, TAIL_TRS, UNSIMULATED_TRS
@@ -56,6 +59,9 @@ class DS003020:
     def regions(self, participant):
         return ds003020.read_regions(self.root, participant)
 
+    def mask(self, participant):
+        return ds003020.voxel_mask(self.root, participant)
+
     def files(self, participant):
         tr_times = self._time["tr_times"]
         return ds003020.source_files(self.root, participant, tr_times=tr_times)
@@ -102,11 +108,13 @@ class BIDS:
         return bids.bids_repeated(self.root, participant, self._space)
 
     def n_voxels(self, participant):
-        mask = bids.bids_brain_mask(self.root, participant, self._space)
-        return int((mask.get_fdata() > 0).sum())
+        return int(np.count_nonzero(self.mask(participant).dataobj))
 
     def regions(self, participant):
         return {}
+
+    def mask(self, participant):
+        return bids.bids_brain_mask(self.root, participant, self._space)
 
     def files(self, participant):
         return bids.bids_source_files(self.root, participant, space=self._space)

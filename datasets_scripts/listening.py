@@ -9,6 +9,7 @@ import datasets
 import numpy as np
 import pyarrow as pa
 from datasets import Audio, Features, List, SplitGenerator, Value
+from datasets.exceptions import DatasetGenerationError
 
 from .layouts import find_layout
 from .names import check_name
@@ -107,6 +108,20 @@ class Listening(datasets.ArrowBasedBuilder):
             **kwargs,
         )
 
+    def download_and_prepare(self, *args, **kwargs):
+        """Prepare the data set as `datasets.DatasetBuilder`, unless that is done.
+
+        Raises
+        ------
+        FileNotFoundError, ValueError
+            As the layout's reader.
+        """
+        try:
+            super().download_and_prepare(*args, **kwargs)
+        except DatasetGenerationError as error:
+            # The reader's own error says which file is at fault and what would do.
+            raise error.__cause__ or error from None
+
     def _info(self):
         name = self.config.name
         interval = {"start": Value("float64"), "end": Value("float64"), "label": Value("string")}
@@ -193,11 +208,20 @@ class Listening(datasets.ArrowBasedBuilder):
             "dtype": self.config.dtype,
             "window": {"n_trs": WINDOW_TRS},
             "regions": {name: voxels.tolist() for name, voxels in regions.items()},
+            "mask": _place(self._layout.mask(self.config.name)),
             "noise_ceiling": {
                 story: [None if np.isnan(value) else value for value in ceiling.tolist()]
                 for story, ceiling in ceilings.items()
             },
         }
+
+
+def _place(mask):
+    """Where the voxels lie in the functional space: its shape, its affine, their flat indices."""
+    if mask is None:
+        return None
+    voxels = np.flatnonzero(np.asarray(mask.dataobj))
+    return {"shape": mask.shape, "affine": mask.affine.tolist(), "voxels": voxels.tolist()}
 
 
 def _responses(story, dtype):

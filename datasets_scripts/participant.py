@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import datasets
+import nibabel
 import numpy as np
 import pyarrow as pa
 from datasets.exceptions import DatasetNotFoundError
@@ -53,10 +54,12 @@ def open_participant(data, participant, *, dtype="float32", options=None, cache_
         )
         for builder in builders:
             builder.download_and_prepare()
+        # What was written stays in Arrow's pool otherwise: gigabytes, with repeats of full size.
+        pa.default_memory_pool().release_unused()
         own, stories = (builder.as_dataset() for builder in builders)
         provenance = json.loads(builders[0].info.description)
     elif not folder.exists() and not HUB_NAME.fullmatch(str(data)):
-        raise FileNotFoundError(f"there is no folder {data}, and no data set on the Hub is so named")
+        raise FileNotFoundError(f"there is no folder {data}, and it is no data set on the Hub")
     else:
         if options or dtype != "float32":
             raise ValueError(
@@ -100,6 +103,8 @@ class Participant:
     n_voxels : int
     regions : dict of str to int64 array of shape (n_region_voxels,)
         Empty where none are known.
+    mask : nibabel.Nifti1Image of shape (x, y, z), or None
+        1 at the voxels, which are in C order; for `write_volume`. None where it is not known.
     provenance : dict
         Where the recordings come from: as `info.description` of the data set.
     """
@@ -119,6 +124,15 @@ class Participant:
             region: np.array(voxels, dtype=np.int64)
             for region, voxels in provenance["regions"].items()
         }
+
+    @property
+    def mask(self):
+        place = self.provenance["mask"]
+        if place is None:
+            return None
+        inside = np.zeros(place["shape"], dtype=np.uint8)
+        inside.flat[place["voxels"]] = 1
+        return nibabel.Nifti1Image(inside, np.array(place["affine"]))
 
     def stories(self, names=None):
         """Read stories, one at a time.

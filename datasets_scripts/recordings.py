@@ -59,5 +59,7 @@ def resample(samples, sampling_rate, target=16000):
     -------
     array of shape (ceil(n_samples * target / sampling_rate),), of the same floating type
     """
+    if sampling_rate == target:
+        return samples
     common = gcd(sampling_rate, target)
     return resample_poly(samples, target // common, sampling_rate // common)

@@ -134,7 +134,7 @@ def check_test_story(story, skip_trs=0):
         )
 
 
-def test_and_ceiling(participant, test_story, *, skip_trs=0, ceiling_story=None, n_repeats=None):
+def scored_story(participant, test_story, *, skip_trs=0, ceiling_story=None, n_repeats=None):
     """The story that models are compared on, and the noise ceilings of its responses.
 
     The noise ceilings select voxels, so they should not come from the repeats that are scored:

@@ -46,7 +46,7 @@ from modeling_braintune import (
     RunningCorrelation,
     layer_representations,
 )
-from recipes.align import align, test_and_ceiling
+from recipes.align import align, scored_story
 from recipes.arguments import parse_arguments
 from recipes.phantom import DATA, MODELS, phantom_data, phantom_model
 
@@ -225,7 +225,7 @@ def tune(arguments, training):
         )
 
     # Recordings, and the voxels whose responses can be predicted at all
-    test, ceiling, ceiling_note = test_and_ceiling(
+    test, ceiling, ceiling_note = scored_story(
         participant,
         arguments.test_story,
         skip_trs=arguments.test_skip_trs,

@@ -43,6 +43,18 @@ def test_planted_ceilings_are_recovered():
     assert np.abs(planted - recovered)[planted > 0.4].mean() < 0.03
 
 
+def test_the_ceiling_of_the_mean_of_other_repeats_depends_on_their_number():
+    snr = np.random.default_rng(2).uniform(0.3, 1.5, 2000)
+    for n_scored in (1, 3):
+        planted = np.sqrt(n_scored * snr**2 / (1 + n_scored * snr**2))
+        recovered = noise_ceiling(simulated(snr), n_scored=n_scored)
+        assert np.abs(planted - recovered).mean() < 0.03
+    repeats = simulated(snr[:5])
+    np.testing.assert_array_equal(noise_ceiling(repeats), noise_ceiling(repeats, n_scored=10))
+    with pytest.raises(ValueError, match="n_scored must be at least 1, got 0"):
+        noise_ceiling(repeats, n_scored=0)
+
+
 def test_white_noise_seldom_passes_the_threshold():
     ceiling = noise_ceiling(simulated(np.zeros(4000)))
     assert ceiling.min() == 0

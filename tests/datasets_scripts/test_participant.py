@@ -4,6 +4,7 @@ import json
 import shutil
 
 import h5py
+import nibabel
 import numpy as np
 import pytest
 from datasets import DatasetDict, concatenate_datasets
@@ -68,6 +69,9 @@ def test_windows_come_from_mapped_responses(participant, recordings):
 
 def test_regions_and_provenance(participant, recordings):
     assert set(participant.regions) == {"language", "auditory"}
+    mask = nibabel.load(recordings / "derivative" / "masks" / "P01.nii.gz")
+    np.testing.assert_array_equal(participant.mask.dataobj, mask.dataobj)
+    np.testing.assert_array_equal(participant.mask.affine, mask.affine)
     assert participant.name == participant.provenance["participant"] == "P01"
     assert participant.n_voxels == participant.provenance["n_voxels"]
 
@@ -140,7 +144,7 @@ def test_stories_that_cannot_be_had_are_refused(participant, names, error, messa
 
 @pytest.mark.parametrize("data", ["nowhere", "./a/b/c", "../nowhere/x", "/nowhere"])
 def test_what_is_no_folder_and_no_name_on_the_hub_is_refused(data):
-    with pytest.raises(FileNotFoundError, match="there is no folder .*no data set on the Hub"):
+    with pytest.raises(FileNotFoundError, match="there is no folder .* no data set on the Hub"):
         open_participant(data, "P01")
 
 

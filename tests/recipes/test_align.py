@@ -7,9 +7,15 @@ import pytest
 from scipy.stats import zscore
 from transformers import AutoFeatureExtractor, AutoModel, Wav2Vec2Model, set_seed
 
-from datasets_scripts import evaluation_windows, lanczos, noise_ceiling, read_ds003020
+from datasets_scripts import (
+    evaluation_windows,
+    lanczos,
+    noise_ceiling,
+    open_participant,
+    read_ds003020,
+)
 from modeling_braintune import layer_representations
-from recipes.align import align, layer_features
+from recipes.align import align, layer_features, scored_story
 
 WINDOWS = dict(length=4.0, stride=1.0)
 N_REPEATS, SNR = 8, 1.0
@@ -124,3 +130,51 @@ def test_too_little_of_the_test_story_is_an_error(planted, pretrained):
     skip = len(test.responses) - 5
     with pytest.raises(ValueError, match=f"test_skip_trs={skip} leaves 5 of the"):
         align({"m": pretrained}, train, test, np.full(25, 0.9), {}, test_skip_trs=skip)
+
+
+@pytest.fixture(scope="module")
+def participant(recordings):
+    return open_participant(recordings, "P01")
+
+
+def test_by_default_the_ceiling_comes_from_the_scored_repeats_with_a_warning(participant):
+    test, ceiling, note = scored_story(participant, "repeated", skip_trs=3)
+    np.testing.assert_array_equal(ceiling, noise_ceiling(test.repeats[:, 3:]))
+    assert note.startswith("Warning: ") and "on which the models are scored too" in note
+
+
+def test_the_ceiling_can_come_from_repeats_that_are_not_scored(participant):
+    (whole,) = participant.stories(["repeated"])
+    test, ceiling, note = scored_story(participant, "repeated", n_repeats=6)
+    assert "come from 6 repeats of 'repeated'" in note and "Warning" not in note
+    np.testing.assert_array_equal(ceiling, noise_ceiling(whole.repeats[:6], n_scored=4))
+    np.testing.assert_array_equal(test.repeats, whole.repeats[6:])
+    mean = zscore(whole.repeats[6:].mean(axis=0, dtype=np.float64))
+    np.testing.assert_allclose(test.responses, mean, atol=1e-5)
+    spoilt = whole.repeats.copy()
+    spoilt[6:] = np.random.default_rng(0).standard_normal(spoilt[6:].shape)
+    np.testing.assert_array_equal(noise_ceiling(spoilt[:6], n_scored=4), ceiling)
+
+
+def test_the_ceiling_can_come_from_another_repeated_story(participant, monkeypatch):
+    (whole,) = participant.stories(["repeated"])
+    other = dataclasses.replace(whole, name="other", repeats=whole.repeats[:5])
+    stories = {"repeated": whole, "other": other}
+    monkeypatch.setattr(participant, "stories", lambda names: (stories[name] for name in names))
+    test, ceiling, note = scored_story(participant, "repeated", ceiling_story="other")
+    np.testing.assert_array_equal(ceiling, noise_ceiling(other.repeats, n_scored=10))
+    assert test is whole and note.endswith("come from 'other'.")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"ceiling_story": "story01"}, "ceiling_story 'story01' has no repeats"),
+        ({"ceiling_story": "story01", "n_repeats": 5}, "exclude each other, got both"),
+        ({"n_repeats": 1}, "from 2 to 9, so that of the 10 repeats .* got 1"),
+        ({"n_repeats": 10}, "from 2 to 9, .* got 10"),
+    ],
+)
+def test_ceilings_that_cannot_be_had_are_refused(participant, options, message):
+    with pytest.raises(ValueError, match=message):
+        scored_story(participant, "repeated", **options)

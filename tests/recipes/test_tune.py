@@ -186,7 +186,7 @@ def test_two_processes_tune_one_model(configuration, tmp_path):
         ({"ceiling_threshold": 0.999}, "no voxel of .* noise ceiling above 0.999"),
         ({"n_trs_per_window": 40}, "window of 80 s is longer than its sound of 60 s"),
         ({"permutation_block": 40}, "block must be from 1 to"),
-        ({"data": "nowhere"}, "no folder nowhere, and no data set on the Hub"),
+        ({"data": "nowhere"}, "no folder nowhere, and it is no data set on the Hub"),
         ({"model": "./nowhere"}, "no checkpoint at './nowhere'"),
         ({"layers": [7]}, "layers must be among 0 .* to 2, got"),
     ],
