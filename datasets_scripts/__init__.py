@@ -12,6 +12,7 @@ from .bids import bids_brain_mask, bids_stories, read_bids
 from .ds003020 import participant_stories, read_ds003020, read_regions
 from .lanczos import lanczos
 from .listening import Listening
+from .low_level import low_level_features
 from .mel import fbank, frame_times, mfcc
 from .noise_ceiling import noise_ceiling, select_voxels
 from .participant import Participant, open_participant
@@ -46,6 +47,7 @@ __all__ = [
     "fbank",
     "frame_times",
     "lanczos",
+    "low_level_features",
     "make_phantom",
     "mfcc",
     "noise_ceiling",

@@ -27,7 +27,7 @@ from modeling_braintune import model_inputs
 CACHE = Path(HF_HOME) / "braintune"
 DATA = "phantom"
 VERSION = 1  # of the phantom's data and models: a change of either takes new folders
-CLIP_SECONDS = 4.0
+CLIP_SECONDS = 4.0  # to learn phones from; all of its chunk where a family pads to that
 
 _SIZE = dict(hidden_size=64, num_hidden_layers=4, num_attention_heads=2, intermediate_size=128)
 # Frames of 40 ms, half the published models' rate: enough for phones, at a quarter of the cost.
@@ -54,7 +54,9 @@ def _waveform_family(config_class):
 
 
 def _whisper():
-    feature_extractor = WhisperFeatureExtractor(feature_size=40, chunk_length=16)
+    feature_extractor = WhisperFeatureExtractor(
+        feature_size=40, chunk_length=16, hop_length=320, n_fft=640
+    )
     config = WhisperConfig(
         vocab_size=64,
         num_mel_bins=40,
@@ -179,7 +181,7 @@ def _encoder(model):
 
 def _clips(model, feature_extractor, stories, batch_size, rng):
     """Encoder frames of random clips, and the index of the phone in the middle of each frame."""
-    n_samples = round(CLIP_SECONDS * SAMPLING_RATE)
+    n_samples = getattr(feature_extractor, "n_samples", round(CLIP_SECONDS * SAMPLING_RATE))
     clips, starts, told = [], [], rng.integers(len(stories), size=batch_size)
     for story in told:
         start = rng.integers(len(stories[story].audio) - n_samples)
@@ -188,9 +190,7 @@ def _clips(model, feature_extractor, stories, batch_size, rng):
     inputs = model_inputs(feature_extractor, clips)
     encoder = _encoder(model)
     frames = encoder(inputs[encoder.main_input_name]).last_hidden_state
-    if "attention_mask" in inputs:
-        frames = frames[:, : int(inputs["attention_mask"][0, ::2].sum())]
-    middles = (np.arange(frames.shape[1]) + 0.5) * CLIP_SECONDS / frames.shape[1]
+    middles = (np.arange(frames.shape[1]) + 0.5) * n_samples / SAMPLING_RATE / frames.shape[1]
     labels = list(PHONES)
     phones = []
     for start, story in zip(starts, told, strict=True):
