@@ -4,6 +4,8 @@ from pathlib import Path
 
 from setuptools import setup
 
+FIGURES = ["matplotlib>=3.9", "nilearn>=0.14"]
+
 setup(
     name="braintune",
     version="0.1.0",
@@ -16,11 +18,13 @@ setup(
         "datasets_scripts",
         "evaluate_metrics",
         "evaluate_metrics.brain_alignment",
+        "evaluate_metrics.low_level_impact",
         "recipes",
         "recipes.benchmarks",
     ],
     package_data={
         "evaluate_metrics.brain_alignment": ["*.md", "*.txt"],
+        "evaluate_metrics.low_level_impact": ["*.md", "*.txt"],
         "recipes": ["configs/*.yaml"],
     },
     python_requires=">=3.11",
@@ -34,16 +38,18 @@ setup(
         "numpy>=2",
         "scipy>=1.15",
         "scikit-learn>=1.6",
+        "filelock>=3.12",
         "joblib>=1.4",
         "nibabel>=5.3",
         "h5py>=3.12",
+        "safetensors>=0.5",
         "soundfile>=0.13",
         "praatio>=6.2",
         "pyyaml>=6",
         "tqdm>=4.66",
     ],
     extras_require={
-        "figures": ["matplotlib>=3.9"],
-        "test": ["matplotlib>=3.9", "pytest>=9", "hypothesis>=6.100", "ruff>=0.14"],
+        "figures": FIGURES,
+        "test": [*FIGURES, "pytest>=9", "hypothesis>=6.100", "ruff>=0.14"],
     },
 )

@@ -1,13 +1,41 @@
-"""From arrays to scores and pictures: encoding model, brain alignment, statistics, figures."""
+"""From arrays to scores and pictures: encoding model, alignment, statistics, figures."""
 
+from .brain_maps import surface_map, volume_map
 from .encoding_model import EncodingModel, delay
-from .figures import tuning_figure
-from .statistics import alignment_interval, bootstrap_interval
+from .figures import change_figure, layer_figure, report_figure, tuning_figure
+from .residualizer import Residualizer
+from .scores import MEAN_IMPACT, Scores
+from .spaces import space_files
+from .statistics import (
+    alignment_interval,
+    block_exchange_test,
+    block_permutation_p,
+    bootstrap_interval,
+    fdr,
+    holm,
+    impact_interval,
+    paired_test,
+)
 
 __all__ = [
+    "MEAN_IMPACT",
     "EncodingModel",
+    "Residualizer",
+    "Scores",
     "alignment_interval",
+    "block_exchange_test",
+    "block_permutation_p",
     "bootstrap_interval",
+    "change_figure",
     "delay",
+    "fdr",
+    "holm",
+    "impact_interval",
+    "layer_figure",
+    "paired_test",
+    "report_figure",
+    "space_files",
+    "surface_map",
     "tuning_figure",
+    "volume_map",
 ]

@@ -100,11 +100,11 @@ class EncodingModel(BaseEstimator):
             If stories do not match in number, length or width, hold NaN or infinite values or
             fewer than 2 TRs, if a voxel never varies, or if a parameter is out of its range.
         """
-        penalties = _checked_penalties(self.penalties)
+        penalties = checked_penalties(self.penalties)
         voxel_batch = VOXEL_BATCH if self.voxel_batch is None else self.voxel_batch
         _check_count(voxel_batch, "voxel_batch", at_least=1)
-        features = _checked_stories(features, "features")
-        responses = _checked_stories(responses, "responses")
+        features = checked_stories(features, "features")
+        responses = checked_stories(responses, "responses")
         _check_pairs(features, responses)
         folds = story_folds([len(story) for story in features], self.folds)
 
@@ -143,7 +143,7 @@ class EncodingModel(BaseEstimator):
             2 TRs.
         """
         check_is_fitted(self)
-        features = _checked_stories(features, "features")
+        features = checked_stories(features, "features")
         if features[0].shape[1] != self.n_features_in_:
             raise ValueError(
                 f"features have {features[0].shape[1]} columns, but the model was fitted with "
@@ -251,7 +251,7 @@ def story_folds(lengths, n_folds):
     return [np.flatnonzero(fold_of_story[story_of_row] == fold) for fold in range(n_folds)]
 
 
-def _checked_penalties(penalties):
+def checked_penalties(penalties):
     penalties = np.asarray(penalties, dtype=float)
     if (
         penalties.ndim != 1
@@ -267,7 +267,7 @@ def _check_count(value, name, at_least):
         raise ValueError(f"{name} must be an integer of at least {at_least}, got {value!r}")
 
 
-def _checked_stories(stories, name):
+def checked_stories(stories, name):
     if not isinstance(stories, (list, tuple)) or not stories:
         raise TypeError(
             f"{name} must be a non-empty list with one array per story, got "

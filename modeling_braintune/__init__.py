@@ -2,7 +2,7 @@
 
 from .auto import AutoModelForBrainTuning
 from .collator import BrainTuningCollator, model_inputs
-from .layer_representations import layer_representations
+from .layer_representations import layer_representations, receptive_field
 from .modeling_braintune import (
     BrainTuningMixin,
     BrainTuningOutput,
@@ -11,6 +11,7 @@ from .modeling_braintune import (
     WhisperForBrainTuning,
 )
 from .pooling import masked_mean
+from .representation_cache import cached_representations, weights_fingerprint
 from .running_correlation import RunningCorrelation
 from .trainer import BrainTuningArguments, BrainTuningTrainer
 
@@ -25,7 +26,10 @@ __all__ = [
     "RunningCorrelation",
     "Wav2Vec2ForBrainTuning",
     "WhisperForBrainTuning",
+    "cached_representations",
     "layer_representations",
     "masked_mean",
     "model_inputs",
+    "receptive_field",
+    "weights_fingerprint",
 ]

@@ -1,9 +1,12 @@
 """What each layer of a speech model makes of the audio up to a moment."""
 
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import numpy as np
 import torch
+from torch.func import functional_call
 from transformers.utils import logging
 
 from .collator import model_inputs
@@ -11,7 +14,14 @@ from .modeling_braintune import whisper_frame_mask
 
 
 def layer_representations(
-    model, feature_extractor, audio, windows, layers=None, batch_size=8, progress=False
+    model,
+    feature_extractor,
+    audio,
+    windows,
+    layers=None,
+    batch_size=8,
+    progress=False,
+    dtype=None,
 ) -> np.ndarray:
     """Represent windows of audio by every layer's last real frame (Moussa et al. 2025, 3.2).
 
@@ -26,6 +36,8 @@ def layer_representations(
     layers : list of int, or None for all; 0 is the transformer's input
     batch_size : int, windows per batch
     progress : bool, whether to show a progress bar
+    dtype : torch.bfloat16 to compute in it, with a copy of the weights, or None for their own
+        On hardware that has bfloat16, half the time and a relative error of 1 to 2 %.
 
     Returns
     -------
@@ -34,57 +46,54 @@ def layer_representations(
     Raises
     ------
     ValueError
-        If the audio is not finite mono audio, a layer is unknown, a window does not lie within
-        the audio, is shorter than the model's receptive field, or longer than the feature
+        If the audio is not finite mono audio, a layer or dtype is unknown, a window does not lie
+        within the audio, is shorter than the model's receptive field, or longer than the feature
         extractor's chunk.
     """
-    backbone = model.base_model
-    config = backbone.config
-    if config.is_encoder_decoder:
-        backbone = backbone.get_encoder()
-    layers = _checked_layers(layers, config.num_hidden_layers)
-    audio = _checked_audio(audio)
-    windows = _checked_windows(windows, audio.size, _receptive_field(config))
-    if batch_size < 1:
-        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
-
-    representations = np.empty((len(layers), len(windows), config.hidden_size), np.float32)
+    audio, windows, layers = checked_request(model, audio, windows, layers, batch_size, dtype)
+    hidden = encoder_of(model).config.hidden_size
+    representations = np.empty((len(layers), len(windows), hidden), np.float32)
+    batches = batches_of_equal_length(windows, batch_size)
     with (
-        _evaluating(model),
-        torch.inference_mode(),
+        measuring(model),
         logging.tqdm(total=len(windows), unit="window", disable=not progress) as bar,
     ):
-        for batch in _batches_of_equal_length(windows, batch_size):
-            clips = [audio[start:end] for start, end in windows[batch]]
-            inputs = model_inputs(feature_extractor, clips)
-            hidden_states = _hidden_states(backbone, inputs)
-            last = _last_real_frame(inputs, hidden_states[0].shape[1])
-            frames = torch.stack([hidden_states[layer][:, last] for layer in layers])
-            representations[:, batch] = frames.float().cpu().numpy()
+        for batch, frames in represented(
+            model, feature_extractor, audio, windows, layers, batches, dtype
+        ):
+            representations[:, batch] = frames
             bar.update(len(batch))
     return representations
 
 
-def _hidden_states(backbone, inputs):
-    """Run the backbone; its windows have one length, so that no mask is needed."""
-    name = backbone.main_input_name
-    if name not in inputs:
-        raise ValueError(
-            f"{type(backbone).__name__} takes {name}, but the feature extractor gives "
-            f"{', '.join(inputs)}: use the one of the model's own checkpoint"
-        )
-    values = inputs[name].to(backbone.device, backbone.dtype)
-    return backbone(values, output_hidden_states=True).hidden_states
+def encoder_of(model):
+    """Return the part of a model that turns audio into layers of frames."""
+    backbone = model.base_model
+    return backbone.get_encoder() if backbone.config.is_encoder_decoder else backbone
 
 
-def _last_real_frame(inputs, num_frames):
-    if "input_features" in inputs:
-        return int(whisper_frame_mask(inputs["attention_mask"][:1]).sum()) - 1
-    return num_frames - 1
+def checked_request(model, audio, windows, layers, batch_size, dtype):
+    """Return audio, windows and layers in full, or raise as `layer_representations` says.
+
+    Returns
+    -------
+    audio : float32 array of shape (n_samples,)
+    windows : int64 array of shape (n_windows, 2)
+    layers : list of int
+    """
+    config = encoder_of(model).config
+    layers = _checked_layers(layers, config.num_hidden_layers)
+    audio = _checked_audio(audio)
+    windows = _checked_windows(windows, audio.size, receptive_field(model))
+    if batch_size < 1:
+        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+    if dtype not in (None, torch.bfloat16):
+        raise ValueError(f"dtype must be torch.bfloat16, or None for the weights' own, got {dtype}")
+    return audio, windows, layers
 
 
-def _batches_of_equal_length(windows, batch_size):
-    """Yield window indices, at most `batch_size` at a time and all of one length."""
+def batches_of_equal_length(windows, batch_size):
+    """Yield window indices, at most `batch_size` at a time and all of one length, short first."""
     lengths = windows[:, 1] - windows[:, 0]
     order = np.argsort(lengths, kind="stable")
     changes = np.flatnonzero(np.diff(lengths[order])) + 1
@@ -94,23 +103,99 @@ def _batches_of_equal_length(windows, batch_size):
 
 
 @contextmanager
-def _evaluating(model):
-    """Evaluation mode, with every module's own mode restored at the end."""
+def measuring(model):
+    """Evaluation mode and full float32, with all as it was before at the end."""
     modes = [(module, module.training) for module in model.modules()]
+    allow_tf32 = torch.backends.cudnn.allow_tf32
     model.eval()
+    # Left alone, convolutions on a GPU round float32 input to 10 bits of mantissa.
+    torch.backends.cudnn.allow_tf32 = False
     try:
         yield
     finally:
+        torch.backends.cudnn.allow_tf32 = allow_tf32
         for module, training in modes:
             module.training = training
 
 
-def _receptive_field(config):
-    """Number of samples behind one frame of a CNN feature encoder; 1 where clips are padded."""
-    samples = 1
+def represented(model, feature_extractor, audio, windows, layers, batches, dtype):
+    """Yield each batch of window indices with its float32 (n_layers, batch, hidden) frames.
+
+    Batches are drawn when there is work to do, a few ahead of the model.
+    """
+    encoder = encoder_of(model)
+    weights = _converted_weights(encoder, dtype)
+
+    def prepare(batch):
+        clips = [audio[start:end] for start, end in windows[batch]]
+        return batch, model_inputs(feature_extractor, clips)
+
+    # An accelerator is done with a batch before one thread has prepared the next.
+    n_ahead = 1 if encoder.device.type == "cpu" else 4
+    for batch, inputs in _map_ahead(prepare, batches, n_ahead):
+        yield batch, _last_frames(encoder, weights, inputs, layers)
+
+
+def _converted_weights(encoder, dtype):
+    """What stands in for the encoder's parameters and buffers, by name."""
+    if dtype is None:
+        return {}
+    state = {**dict(encoder.named_parameters()), **dict(encoder.named_buffers())}
+    return {name: t.detach().to(dtype) for name, t in state.items() if t.is_floating_point()}
+
+
+def _map_ahead(function, items, n_ahead):
+    """Map in threads, with at most `n_ahead` items under way or waiting to be taken."""
+    with ThreadPoolExecutor(n_ahead) as pool:
+        under_way = deque()
+        for item in items:
+            under_way.append(pool.submit(function, item))
+            if len(under_way) > n_ahead:
+                yield under_way.popleft().result()
+        while under_way:
+            yield under_way.popleft().result()
+
+
+@torch.inference_mode()
+def _last_frames(encoder, weights, inputs, layers):
+    hidden_states = _hidden_states(encoder, weights, inputs)
+    last = _last_real_frame(inputs, hidden_states[0].shape[1])
+    return torch.stack([hidden_states[k][:, last] for k in layers]).float().cpu().numpy()
+
+
+def _hidden_states(encoder, weights, inputs):
+    """Run the encoder; its windows have one length, so that no mask is needed."""
+    name = encoder.main_input_name
+    if name not in inputs:
+        raise ValueError(
+            f"{type(encoder).__name__} takes {name}, but the feature extractor gives "
+            f"{', '.join(inputs)}: use the one of the model's own checkpoint"
+        )
+    dtype = torch.bfloat16 if weights else encoder.dtype
+    values = inputs[name].to(encoder.device, dtype)
+    with torch.autocast(encoder.device.type, enabled=False):
+        return functional_call(
+            encoder, weights, values, {"output_hidden_states": True}
+        ).hidden_states
+
+
+def _last_real_frame(inputs, num_frames):
+    if "input_features" in inputs:
+        return int(whisper_frame_mask(inputs["attention_mask"][:1]).sum()) - 1
+    return num_frames - 1
+
+
+def receptive_field(model) -> int:
+    """Return how many samples a window must have at least: those behind one frame.
+
+    A CNN feature encoder takes its kernels and strides together; where a family pads its clips,
+    one sample is enough.
+    """
+    config = encoder_of(model).config
     layers = zip(
         getattr(config, "conv_kernel", ()), getattr(config, "conv_stride", ()), strict=True
     )
+    samples = 1
     for kernel, stride in reversed(list(layers)):
         samples = (samples - 1) * stride + kernel
     return samples
@@ -124,7 +209,7 @@ def _checked_layers(layers, last):
         raise ValueError(
             f"layers must be among 0 (the transformer's input) to {last}, got {layers}"
         )
-    return layers
+    return [int(layer) for layer in layers]
 
 
 def _checked_audio(audio):
@@ -154,4 +239,4 @@ def _checked_windows(windows, n_samples, shortest):
             raise ValueError(
                 f"window {index}, [{start[index]}, {end[index]}) in samples, is {reason}"
             )
-    return windows
+    return windows.astype(np.int64)

@@ -1,25 +1,147 @@
-"""Measure how well speech models predict the brain: normalised alignment on a held-out story."""
+"""Measure how well speech models predict the brain, and how much of it is mere acoustics.
+
+    accelerate launch recipes/align.py --model outputs/phantom/brain-tuned
+    accelerate launch recipes/align.py --config recipes/configs/ds003020.yaml --data <folder> \\
+        --participant UTS03 --model outputs/ds003020/brain-tuned
+
+For every layer and region: normalised brain alignment on a held-out story and the impact of
+low-level features on it, against the pretrained model that the configuration names.
+"""
 
 import dataclasses
+import sys
+from dataclasses import dataclass, field
 from pathlib import Path
 
-import evaluate
 import numpy as np
 import torch
+from accelerate import PartialState
 from tqdm import tqdm
-from transformers import AutoFeatureExtractor, AutoModel
+from transformers import AutoFeatureExtractor, AutoModel, TrainingArguments
 
-import evaluate_metrics
-from datasets_scripts import evaluation_windows, lanczos, noise_ceiling
-from evaluate_metrics import EncodingModel, alignment_interval
-from modeling_braintune import layer_representations
+from datasets_scripts import (
+    evaluation_windows,
+    lanczos,
+    low_level_features,
+    noise_ceiling,
+    open_participant,
+)
+from evaluate_metrics import MEAN_IMPACT, EncodingModel, Residualizer, Scores
+from modeling_braintune import cached_representations, layer_representations, receptive_field
+from recipes.arguments import parse_arguments
+from recipes.phantom import CACHE, DATA, MODELS, phantom_data, phantom_model
+from recipes.report import BASELINE, notes, report, table
 
-METRIC = str(Path(evaluate_metrics.__file__).parent / "brain_alignment")
+DEFAULT_CONFIG = Path(__file__).parent / "configs" / "phantom.yaml"
 SHORTEST = 20  # TRs: two blocks of the bootstrap
 OWN_REPEATS = (
     "Warning: noise ceilings, and with them the voxels, come from the repeats of {!r}, on which "
     "the models are scored too."
 )
+
+
+@dataclass(kw_only=True)
+class RecordingArguments:
+    """Which recordings, and how models are measured on them."""
+
+    data: str = field(
+        metadata={
+            "help": "Folder in the layout of ds003020 or of BIDS derivatives, name of a prepared "
+            f"data set on the Hub, or '{DATA}'."
+        }
+    )
+    participant: str = field(metadata={"help": "Such as UTS03; P01 and P02 are the phantom's."})
+    train_stories: list[str] = field(
+        metadata={"help": "Stories to tune on; encoding models are fitted on them too."}
+    )
+    test_story: str = field(metadata={"help": "Repeated story that models are compared on."})
+    tr: float | None = field(
+        default=None, metadata={"help": "Seconds per TR of ds003020, instead of 2.0."}
+    )
+    tr_times: str | None = field(
+        default=None, metadata={"help": "Folder of exact TR times, <story>.report, for ds003020."}
+    )
+    space: str | None = field(
+        default=None, metadata={"help": "Space of the BIDS images, where there are several."}
+    )
+    dtype: str = field(
+        default="float32", metadata={"help": "Of the prepared responses: float32 or float16."}
+    )
+    ceiling_threshold: float = field(
+        default=0.4, metadata={"help": "Voxels need a noise ceiling above it."}
+    )
+    ceiling_story: str | None = field(
+        default=None, metadata={"help": "Repeated story to take noise ceilings from instead."}
+    )
+    ceiling_repeats: int | None = field(
+        default=None,
+        metadata={"help": "Repeats of the test story for noise ceilings; the others are scored."},
+    )
+    test_skip_trs: int = field(
+        default=0, metadata={"help": "TRs left out at the start of the test story."}
+    )
+    layers: list[int] | None = field(
+        default=None, metadata={"help": "Layers to measure; all of the transformer if none."}
+    )
+    evaluation_length: float = field(
+        default=16.0, metadata={"help": "Seconds of sound behind each representation."}
+    )
+    evaluation_stride: float = field(
+        default=0.1, metadata={"help": "Seconds between two representations."}
+    )
+
+    def open(self):
+        """Open the participant's recordings.
+
+        Returns
+        -------
+        Participant
+        """
+        options = {name: getattr(self, name) for name in ("tr", "tr_times", "space")}
+        options = {name: value for name, value in options.items() if value is not None}
+        data = phantom_data()[0] if self.data == DATA else self.data
+        return open_participant(data, self.participant, dtype=self.dtype, options=options)
+
+    def scored_story(self, participant):
+        """As the function of that name, with these arguments."""
+        return scored_story(
+            participant,
+            self.test_story,
+            skip_trs=self.test_skip_trs,
+            ceiling_story=self.ceiling_story,
+            n_repeats=self.ceiling_repeats,
+        )
+
+
+@dataclass(kw_only=True)
+class AlignArguments(RecordingArguments):
+    """Which models are measured, against which one, and where the report goes."""
+
+    model: list[str] = field(metadata={"help": "Checkpoint folders or names on the Hub."})
+    baseline: str | None = field(
+        default=None,
+        metadata={"help": "What they are compared with: `model` of the configuration if none."},
+    )
+    low_level: bool = field(
+        default=True, metadata={"help": "Also measure the impact of low-level features."}
+    )
+    precision: str = field(
+        default="float32", metadata={"help": "Of the representations: float32 or bfloat16."}
+    )
+    cache_dir: str = field(
+        default=str(CACHE / "representations"), metadata={"help": "Keeps representations."}
+    )
+    report_dir: str = field(default="outputs/alignment", metadata={"help": "Where to report."})
+
+    def __post_init__(self):
+        if self.precision not in ("float32", "bfloat16"):
+            raise ValueError(f"precision must be float32 or bfloat16, got {self.precision!r}")
+        names = [BASELINE, *map(_label, self.model)]
+        if len(set(names)) < len(names):
+            raise ValueError(
+                f"models are told apart by the last part of their names, which must differ from "
+                f"one another and from {BASELINE!r}; got {', '.join(self.model)}"
+            )
 
 
 def align(
@@ -34,6 +156,9 @@ def align(
     stride=0.1,
     threshold=0.4,
     test_skip_trs=0,
+    low_level=None,
+    precision=None,
+    cache_dir=None,
     device="cpu",
     progress=False,
 ):
@@ -45,7 +170,7 @@ def align(
     Parameters
     ----------
     checkpoints : dict of {str: folder or name on the Hub}
-        The first is the baseline that gains are relative to.
+        The first is the baseline that the others are compared with.
     train_stories : list of Story
     test_story : Story
         Its responses are the mean over its repeats.
@@ -59,16 +184,31 @@ def align(
     threshold : float
     test_skip_trs : int
         TRs left out at the test story's start, on top of the trims (Antonello et al. 2023).
+    low_level : dict of {feature: list of arrays of shape (n_trs, n_features)}, optional
+        From `low_level_features`: also measure what is left without each of them.
+    precision : torch.dtype, optional
+        torch.bfloat16 for representations that are computed twice as fast, at 1 % relative error.
+    cache_dir : path-like, optional
+        Keep representations there.
     device : str or torch.device
     progress : bool
 
     Returns
     -------
     dict
-        "alignment" {model: {region: scores}}, "gain" {model: {region: scores}} over the baseline,
-        "n_trs". Scores hold "mean" over layers, its 95 % bootstrap "interval" over blocks of TRs
-        and "n_voxels"; those of alignment also "layers" {layer: mean}. A region without a voxel
-        above the threshold has None for all but "n_voxels".
+        - "alignment" {model: {region: scores}}; scores hold "mean" over layers, its 95 % bootstrap
+          "interval" over blocks of TRs, "n_voxels", "layers" {layer: mean} and "layer_intervals";
+        - "gain" {model: {region: scores}} over the baseline;
+        - "tests" {model: {region: test}}: block-exchange test against the baseline, with "p_holm"
+          over regions;
+        - "predicted_voxels" {model: {region: scores}}: per cent of voxels predicted better than by
+          misplaced blocks, at a false discovery rate of 5 %, in the model's last layer;
+        - "impact" {model: {feature: {region: scores}}} in per cent, with `low_level`;
+        - "change" {model: {region: array (n_region_voxels,)}}: of the voxels' alignment, and
+          "voxels" {region: their indices};
+        - "n_trs".
+
+        A region without a voxel above the threshold has None for all but "n_voxels".
 
     Raises
     ------
@@ -76,14 +216,16 @@ def align(
         Too little is left of the test story, or a window is longer than a model takes.
     """
     check_test_story(test_story, test_skip_trs)
-    references = test_story.responses[test_skip_trs:]
     voxels = np.unique(np.concatenate([np.asarray(v, dtype=int) for v in regions.values()]))
     voxels = voxels[ceiling[voxels] > threshold]
     responses = [story.responses[:, voxels].astype(np.float32) for story in train_stories]
-    references, ceiling = references[:, voxels].astype(np.float32), ceiling[voxels]
-    regions = {name: np.isin(voxels, indices) for name, indices in regions.items()}
+    scored = Scores(
+        references=test_story.responses[test_skip_trs:, voxels].astype(np.float32),
+        ceiling=ceiling[voxels],
+        regions={name: np.isin(voxels, indices) for name, indices in regions.items()},
+    )
 
-    predictions, alignment = {}, {}
+    predictions, impact = {}, {}
     for model, checkpoint in checkpoints.items():
         features = layer_features(
             checkpoint,
@@ -93,27 +235,48 @@ def align(
             stride,
             device,
             progress and model,
+            precision=precision,
+            cache_dir=cache_dir,
         )
-        predictions[model] = {}
-        for layer, (*train, test) in features.items():
-            encoding_model = EncodingModel(device=device).fit(train, responses)
-            (predictions[model][layer],) = encoding_model.predict([test[test_skip_trs:]])
-        alignment[model] = _alignment(predictions[model], references, ceiling, regions)
 
-    baseline = next(iter(checkpoints))
-    gain = {
-        model: {
-            region: _gain(
-                alignment[model][region],
-                alignment[baseline][region],
-                _interval(predictions[model], references, ceiling, members, predictions[baseline]),
-            )
-            for region, members in regions.items()
-        }
-        for model in checkpoints
-        if model != baseline
+        def predicted(features):
+            """Responses to the test story, by layer."""
+            fitted = {}
+            for layer, (*train, test) in features.items():
+                encoding_model = EncodingModel(device=device).fit(train, responses)
+                (fitted[layer],) = encoding_model.predict([test[test_skip_trs:]])
+            return fitted
+
+        predictions[model] = predicted(features)
+        if low_level:
+            impact[model] = {}
+            for name, feature in low_level.items():
+                left = predicted(_residuals(feature, features))
+                impact[model][name] = scored.impact(predictions[model], left)
+            impact[model][MEAN_IMPACT] = scored.mean_impact(impact[model])
+
+    baseline = predictions[next(iter(checkpoints))]
+    alignment = {model: scored.alignment(p) for model, p in predictions.items()}
+    others = {model: p for model, p in predictions.items() if p is not baseline}
+    return {
+        "alignment": alignment,
+        "gain": {model: scored.gain(p, baseline) for model, p in others.items()},
+        "tests": {model: scored.tests(p, baseline) for model, p in others.items()},
+        "predicted_voxels": {model: scored.predicted(p) for model, p in predictions.items()},
+        "impact": impact,
+        "change": {model: scored.change(p, baseline) for model, p in others.items()},
+        "voxels": {name: voxels[members] for name, members in scored.regions.items()},
+        "n_trs": len(scored.references),
     }
-    return {"alignment": alignment, "gain": gain, "n_trs": len(references)}
+
+
+def _residuals(feature, features):
+    """What is left of every layer without a low-level feature; layers are fitted side by side."""
+    widths = np.cumsum([arrays[0].shape[1] for arrays in features.values()])[:-1]
+    together = [np.hstack(layers) for layers in zip(*features.values(), strict=True)]
+    residualizer = Residualizer().fit(feature[:-1], together[:-1])
+    left = [np.split(r, widths, axis=1) for r in residualizer.transform(feature, together)]
+    return {layer: [story[i] for story in left] for i, layer in enumerate(features)}
 
 
 def check_test_story(story, skip_trs=0):
@@ -195,9 +358,19 @@ def scored_story(participant, test_story, *, skip_trs=0, ceiling_story=None, n_r
 
 
 def layer_features(
-    checkpoint, stories, layers=None, length=16.0, stride=0.1, device="cpu", progress=None
+    checkpoint,
+    stories,
+    layers=None,
+    length=16.0,
+    stride=0.1,
+    device="cpu",
+    progress=None,
+    precision=None,
+    cache_dir=None,
 ):
     """Representations of stories by the layers of a model, on the stories' TR axis.
+
+    Windows at the start of a sound that are too short for the model's first frame are left out.
 
     Parameters
     ----------
@@ -210,6 +383,10 @@ def layer_features(
     device : str or torch.device
     progress : str, optional
         Name to show a progress bar under.
+    precision : torch.dtype, optional
+        As `align`.
+    cache_dir : path-like, optional
+        Keep representations there.
 
     Returns
     -------
@@ -222,52 +399,107 @@ def layer_features(
     features = {layer: [] for layer in layers}
     for story in tqdm(stories, desc=progress or None, unit="story", disable=not progress):
         windows = evaluation_windows(len(story.audio), length=length, stride=stride)
-        representations = layer_representations(
-            model, feature_extractor, story.audio, windows, layers
+        windows = windows[windows[:, 1] - windows[:, 0] >= receptive_field(model)]
+        represent = layer_representations
+        options = {"dtype": precision}
+        if cache_dir is not None:
+            represent, options = cached_representations, options | {"cache_dir": cache_dir}
+        values_by_layer = represent(
+            model, feature_extractor, story.audio, windows, layers, **options
         )
         ends = windows[:, 1] / story.sampling_rate
-        for layer, values in zip(layers, representations, strict=True):
+        for layer, values in zip(layers, values_by_layer, strict=True):
             features[layer].append(lanczos(values, ends, story.tr_times))
     return features
 
 
-def _alignment(predictions, references, noise_ceiling, regions):
-    """Scores of a model by region, from {layer: predicted responses (n_trs, n_voxels)}."""
-    metric = evaluate.load(METRIC)
-    by_layer = {
-        layer: metric.compute(
-            predictions=predicted,
-            references=references,
-            noise_ceiling=noise_ceiling,
-            regions=regions,
-            threshold=0.0,  # these voxels have passed it
-        )["regions"]
-        for layer, predicted in predictions.items()
-    }
-    return {
-        region: {
-            "mean": float(np.mean([by_layer[k][region]["brain_alignment"] for k in by_layer]))
-            if members.any()
-            else None,
-            "interval": _interval(predictions, references, noise_ceiling, members),
-            "n_voxels": int(members.sum()),
-            "layers": {k: by_layer[k][region]["brain_alignment"] for k in by_layer},
-        }
-        for region, members in regions.items()
-    }
+def _label(checkpoint):
+    return Path(checkpoint).name
 
 
-def _interval(predictions, references, noise_ceiling, members, baseline=None):
-    if not members.any():
+def main():
+    try:
+        (arguments,) = parse_arguments(
+            (AlignArguments,),
+            DEFAULT_CONFIG,
+            renamed={"model": "baseline"},
+            passed_over=_keys_of_tuning(),
+        )
+        run(arguments)
+    except (ValueError, TypeError, OSError) as error:
+        sys.exit(f"{type(error).__name__}: {error}")
+
+
+def _keys_of_tuning():
+    from recipes.tune import TuneArguments  # which imports this module
+
+    return {f.name for cls in (TuneArguments, TrainingArguments) for f in dataclasses.fields(cls)}
+
+
+def run(arguments):
+    """Measure, print and write the report.
+
+    Parameters
+    ----------
+    arguments : AlignArguments
+
+    Returns
+    -------
+    dict
+        As `align`; None on all processes but the first, which only share in the representations.
+
+    Raises
+    ------
+    ValueError, FileNotFoundError
+        As the parts that read and measure.
+    """
+    state = PartialState()
+    with state.main_process_first():
+        participant = arguments.open()
+        baseline = arguments.baseline
+        if baseline in MODELS:
+            baseline, _ = phantom_model(baseline)
+    if baseline is None:
+        raise ValueError("baseline must name the model to compare with; got none")
+    test, ceiling, note = arguments.scored_story(participant)
+    train = list(participant.stories(arguments.train_stories))
+    checkpoints = {BASELINE: baseline} | {_label(model): model for model in arguments.model}
+    measured = {
+        "layers": arguments.layers,
+        "length": arguments.evaluation_length,
+        "stride": arguments.evaluation_stride,
+        "device": state.device,
+        "precision": torch.bfloat16 if arguments.precision == "bfloat16" else None,
+        "cache_dir": arguments.cache_dir,
+    }
+    if not state.is_main_process:
+        for checkpoint in checkpoints.values():
+            layer_features(checkpoint, [*train, test], **measured)
         return None
-    return alignment_interval(
-        [predicted[:, members] for predicted in predictions.values()],
-        references[:, members],
-        noise_ceiling[members],
-        baseline and [predicted[:, members] for predicted in baseline.values()],
+    results = align(
+        checkpoints,
+        train,
+        test,
+        ceiling,
+        participant.regions or {"all": np.arange(len(ceiling))},
+        threshold=arguments.ceiling_threshold,
+        test_skip_trs=arguments.test_skip_trs,
+        low_level=low_level_features(train, test) if arguments.low_level else None,
+        progress=True,
+        **measured,
     )
+    results |= {
+        "participant": arguments.participant,
+        "test_story": test.name,
+        "notes": [note, *notes(results, participant.regions)],
+        "settings": dataclasses.asdict(arguments),
+    }
+    print(table(results))
+    title = f"{arguments.participant}, story {test.name!r}, {results['n_trs']} TRs"
+    paths = report(results, arguments.report_dir, title)
+    print(f"{', '.join(path.name for path in paths)} are in {arguments.report_dir}/")
+    return results
 
 
-def _gain(scores, baseline, interval):
-    mean = None if interval is None else scores["mean"] - baseline["mean"]
-    return {"mean": mean, "interval": interval, "n_voxels": scores["n_voxels"]}
+if __name__ == "__main__":
+    main()

@@ -10,7 +10,7 @@ import yaml
 from transformers import HfArgumentParser
 
 
-def parse_arguments(classes, default_config, arguments=None):
+def parse_arguments(classes, default_config, arguments=None, *, renamed=None, passed_over=()):
     """Fill dataclasses from a configuration file, then from the command line, which wins.
 
     Parameters
@@ -21,6 +21,10 @@ def parse_arguments(classes, default_config, arguments=None):
         YAML file that is read unless `--config` names another.
     arguments : list of str, optional
         The command line; that of the process by default.
+    renamed : dict of {str: str}, optional
+        Keys of the file that set an argument of another name.
+    passed_over : collection of str
+        Keys of the file that mean something to another recipe only.
 
     Returns
     -------
@@ -43,7 +47,12 @@ def parse_arguments(classes, default_config, arguments=None):
         "--config", default=str(default_config), help="YAML file that sets any of these arguments."
     )
     known = {field.name for cls in classes for field in fields(cls) if field.init}
-    from_file = _as_command_line(_read(chosen.config), known, chosen.config)
+    content = {
+        (renamed or {}).get(key, key): value
+        for key, value in _read(chosen.config).items()
+        if key in known or key not in passed_over
+    }
+    from_file = _as_command_line(content, known, chosen.config)
     *filled, unknown = parser.parse_args_into_dataclasses(
         [*from_file, *command_line], look_for_args_file=False, return_remaining_strings=True
     )

@@ -33,7 +33,6 @@ from transformers.utils import logging
 from datasets_scripts import (
     TrainingWindows,
     evaluation_windows,
-    open_participant,
     permute_blocks,
     select_voxels,
 )
@@ -46,55 +45,25 @@ from modeling_braintune import (
     RunningCorrelation,
     layer_representations,
 )
-from recipes.align import align, scored_story
+from recipes.align import RecordingArguments, align
 from recipes.arguments import parse_arguments
 from recipes.phantom import DATA, MODELS, phantom_data, phantom_model
+from recipes.report import notes, table
 
 DEFAULT_CONFIG = Path(__file__).parent / "configs" / "phantom.yaml"
 RESULTS, SETTINGS, FIGURE = "results.json", "settings.json", "alignment.png"
 CURVE = "losses.json"
 
 
-@dataclass
-class TuneArguments:
+@dataclass(kw_only=True)
+class TuneArguments(RecordingArguments):
     """What is tuned on which recordings, and how the result is measured."""
 
     model: str = field(
         metadata={"help": f"Checkpoint folder, name on the Hub, or one of {', '.join(MODELS)}."}
     )
-    data: str = field(
-        metadata={
-            "help": "Folder in the layout of ds003020 or of BIDS derivatives, name of a prepared "
-            f"data set on the Hub, or '{DATA}'."
-        }
-    )
-    participant: str = field(metadata={"help": "Such as UTS03; P01 and P02 are the phantom's."})
-    train_stories: list[str] = field(metadata={"help": "Stories to tune on."})
     validation_stories: list[str] = field(metadata={"help": "Stories that decide when to stop."})
-    test_story: str = field(metadata={"help": "Repeated story that models are compared on."})
-    tr: float | None = field(
-        default=None, metadata={"help": "Seconds per TR of ds003020, instead of 2.0."}
-    )
-    tr_times: str | None = field(
-        default=None, metadata={"help": "Folder of exact TR times, <story>.report, for ds003020."}
-    )
-    space: str | None = field(
-        default=None, metadata={"help": "Space of the BIDS images, where there are several."}
-    )
-    dtype: str = field(
-        default="float32", metadata={"help": "Of the prepared responses: float32 or float16."}
-    )
     n_trs_per_window: int = field(default=5, metadata={"help": "Sound per training window."})
-    ceiling_threshold: float = field(
-        default=0.4, metadata={"help": "Voxels need a noise ceiling above it."}
-    )
-    ceiling_story: str | None = field(
-        default=None, metadata={"help": "Repeated story to take noise ceilings from instead."}
-    )
-    ceiling_repeats: int | None = field(
-        default=None,
-        metadata={"help": "Repeats of the test story for noise ceilings; the others are scored."},
-    )
     tuning_regions: list[str] | None = field(
         default=None, metadata={"help": "Regions to tune on; all that there are if none."}
     )
@@ -112,18 +81,6 @@ class TuneArguments:
     )
     permutation_block: int = field(
         default=15, metadata={"help": "TRs per block that the random control permutes."}
-    )
-    layers: list[int] | None = field(
-        default=None, metadata={"help": "Layers to measure; all of the transformer if none."}
-    )
-    evaluation_length: float = field(
-        default=16.0, metadata={"help": "Seconds of sound behind each representation."}
-    )
-    evaluation_stride: float = field(
-        default=0.1, metadata={"help": "Seconds between two representations."}
-    )
-    test_skip_trs: int = field(
-        default=0, metadata={"help": "TRs left out at the start of the test story."}
     )
     overwrite_output_dir: bool = field(
         default=False, metadata={"help": "Replace what an earlier run left in the output folder."}
@@ -215,23 +172,11 @@ def tune(arguments, training):
     with training.main_process_first(local=False):
         if is_main:
             _check_output(output, settings, arguments.overwrite_output_dir)
-        data, pretrained = _materials(arguments, say)
-        options = {name: getattr(arguments, name) for name in ("tr", "tr_times", "space")}
-        participant = open_participant(
-            data,
-            arguments.participant,
-            dtype=arguments.dtype,
-            options={name: value for name, value in options.items() if value is not None},
-        )
+        pretrained = _materials(arguments, say)
+        participant = arguments.open()
 
     # Recordings, and the voxels whose responses can be predicted at all
-    test, ceiling, ceiling_note = scored_story(
-        participant,
-        arguments.test_story,
-        skip_trs=arguments.test_skip_trs,
-        ceiling_story=arguments.ceiling_story,
-        n_repeats=arguments.ceiling_repeats,
-    )
+    test, ceiling, ceiling_note = arguments.scored_story(participant)
     train = list(participant.stories(arguments.train_stories))
     validation = list(participant.stories(arguments.validation_stories))
     regions = participant.regions
@@ -288,16 +233,18 @@ def tune(arguments, training):
         device=training.device,
         progress=not training.disable_tqdm,
     )
+    for per_voxel in ("change", "voxels"):
+        del results[per_voxel]
     results |= {
         "participant": arguments.participant,
         "test_story": test.name,
         "n_tuning_voxels": len(voxels),
         "curves": {"brain-tuned": tuned, "random": random},
         "seconds": round(time.time() - started, 1),
-        "notes": [ceiling_note, *_notes(results, regions)],
+        "notes": [ceiling_note, *notes(results, regions)],
     }
     _write_json(output / RESULTS, results)
-    say(_table(results))
+    say(table(results))
     tuning_figure(
         results["alignment"],
         results["curves"],
@@ -337,15 +284,15 @@ def _check_output(output, settings, overwrite):
 
 
 def _materials(arguments, say):
-    """Folders of the recordings and of the pretrained model; the phantom's are made if need be."""
-    data, model = arguments.data, arguments.model
-    if data == DATA:
+    """The pretrained model; the phantom's recordings and models are made if need be."""
+    if arguments.data == DATA:
         data, made = phantom_data()
         say(f"{'Made' if made else 'Reusing'} the phantom recordings in {data}")
-    if model in MODELS:
-        model, made = phantom_model(model)
-        say(f"{'Made' if made else 'Reusing'} the pretrained model in {model}")
-    return data, model
+    if arguments.model not in MODELS:
+        return arguments.model
+    model, made = phantom_model(arguments.model)
+    say(f"{'Made' if made else 'Reusing'} the pretrained model in {model}")
+    return model
 
 
 def _model(arguments, pretrained, n_voxels):
@@ -457,47 +404,6 @@ def _seconds(work):
     if torch.accelerator.is_available():
         torch.accelerator.synchronize()
     return time.perf_counter() - start
-
-
-def _notes(results, regions):
-    notes = []
-    if not regions:
-        notes.append("No regions are given: all voxels above the noise ceiling count.")
-    if results["n_trs"] < 100:
-        notes.append(
-            f"{results['n_trs']} TRs are few: differences within the intervals say nothing."
-        )
-    return notes
-
-
-def _table(results):
-    regions = next(iter(results["alignment"].values()))
-    width = 26
-    rows = [["", *(f"{name} ({r['n_voxels']} voxels)" for name, r in regions.items())]]
-    rows += [
-        [model, *(_cell(scores[region], "") for region in regions)]
-        for model, scores in results["alignment"].items()
-    ]
-    rows += [
-        [f"gain, {model}", *(_cell(scores[region], "+") for region in regions)]
-        for model, scores in results["gain"].items()
-    ]
-    lines = [
-        "",
-        f"Normalised brain alignment on {results['test_story']!r}, which no model heard: "
-        f"{results['n_trs']} TRs, mean over layers [95 % interval]",
-        *("".join(cell.ljust(width if i else 18) for i, cell in enumerate(row)) for row in rows),
-        *results["notes"],
-        "",
-    ]
-    return "\n".join(lines)
-
-
-def _cell(scores, sign):
-    if scores["mean"] is None:
-        return "empty"
-    low, high = scores["interval"]
-    return f"{scores['mean']:{sign}.2f} [{low:{sign}.2f}, {high:{sign}.2f}]"
 
 
 def _write_json(path, content):

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+BLOCK = 2**17  # values at a time: a megabyte of float64 stays in the processor's cache
+
 
 def pearson(predictions, references):
     """Correlate predicted with measured responses, voxel by voxel.
@@ -32,16 +34,18 @@ def pearson(predictions, references):
             "predictions and references must both be (n_trs, n_voxels) with 2 or more TRs, got "
             f"shapes {predictions.shape} and {references.shape}"
         )
-    bad = ~np.isfinite(predictions).all(axis=0)
+    correlations = np.empty(references.shape[1])
+    bad = np.empty(references.shape[1], dtype=bool)
+    width = max(BLOCK // len(references), 1)
+    for start in range(0, len(correlations), width):
+        voxels = slice(start, start + width)
+        bad[voxels] = ~np.isfinite(predictions[:, voxels]).all(axis=0)
+        correlations[voxels] = _correlations(predictions[:, voxels], references[:, voxels])
     if bad.any():
         raise ValueError(
             f"predictions hold NaN or infinite values in {bad.sum()} voxels, the first is voxel "
             f"{np.flatnonzero(bad)[0]}: a model must predict every voxel that it is scored on"
         )
-    known = np.isfinite(references).all(axis=0) & (references.max(axis=0) > references.min(axis=0))
-    correlations = np.full(references.shape[1], np.nan)
-    products = _unit_columns(predictions[:, known]) * _unit_columns(references[:, known])
-    correlations[known] = products.sum(axis=0).clip(-1, 1)
     return correlations
 
 
@@ -141,15 +145,24 @@ def alignment_scores(
     return scores
 
 
-def _unit_columns(columns):
-    """Centre columns over time and give them unit length; a constant column becomes 0."""
+def _correlations(predictions, references):
+    """`pearson` of a few voxels; without a meaning where predictions are not finite."""
+    with np.errstate(invalid="ignore"):  # of infinite values
+        x, y = _centred(predictions), _centred(references)
+        xx, xy, yy = (np.einsum("tv,tv->v", a, b) for a, b in ((x, x), (x, y), (y, y)))
+    known, constant = yy > 0, xx == 0
+    rho = (xy / np.sqrt(np.where(known & ~constant, xx * yy, 1))).clip(-1, 1)
+    return np.where(known, rho, np.nan)
+
+
+def _centred(columns):
+    """Centre columns over time, in float64 and to a largest deviation of 1; constants give 0."""
     columns = columns.astype(np.float64)
-    constant = np.ptp(columns, axis=0) == 0
+    columns -= columns[0]  # exactly 0 for constants, where a mean would be rounded
     columns -= columns.mean(axis=0)
-    columns[:, constant] = 0  # where rounding of the mean would leave specks of noise
-    # scaled by the largest deviation first, lest squares underflow
-    columns /= np.where(constant, 1, np.abs(columns).max(axis=0))
-    return columns / np.where(constant, 1, np.linalg.norm(columns, axis=0))
+    largest = np.abs(columns).max(axis=0)
+    columns /= np.where(largest == 0, 1, largest)  # lest squares underflow
+    return columns
 
 
 def _mean(values):

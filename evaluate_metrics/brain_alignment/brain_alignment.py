@@ -138,4 +138,4 @@ class BrainAlignment(evaluate.Metric):
 def _as_array(values):
     if hasattr(values, "detach"):  # a torch tensor, perhaps of a type that numpy lacks
         return values.detach().cpu().double().numpy()
-    return np.asarray(values)
+    return np.array(values)  # a copy, since callers may refill their buffers between batches

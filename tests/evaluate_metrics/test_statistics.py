@@ -1,11 +1,25 @@
-"""Bootstrap intervals over blocks of TRs."""
+"""Bootstrap intervals over blocks of TRs, tests between models, corrections for many tests."""
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.signal import lfilter
+from scipy.stats import kstest
 
-from evaluate_metrics import alignment_interval, bootstrap_interval
 from evaluate_metrics.brain_alignment.alignment import pearson
+from evaluate_metrics.statistics import (
+    alignment_interval,
+    block_exchange_test,
+    block_permutation_p,
+    bootstrap_interval,
+    fdr,
+    holm,
+    impact_interval,
+    paired_test,
+)
+
+P_VALUES = st.lists(st.floats(0, 1), max_size=20)
 
 
 def drifting(rng, *shape):
@@ -155,3 +169,251 @@ def test_voxels_that_cannot_be_scored_are_refused():
     references[:, 4] = 1
     with pytest.raises(ValueError, match="not finite in 1 voxels, the first is voxel 4"):
         alignment_interval(layers, references, ceiling)
+
+
+@given(P_VALUES)
+def test_holm_rejects_what_its_steps_reject(p):
+    adjusted = holm(p)
+    for level in (0.01, 0.05, 0.3):
+        rejected = set()
+        for step, test in enumerate(np.argsort(p, kind="stable")):
+            if p[test] * (len(p) - step) > level:
+                break
+            rejected.add(test)
+        assert set(np.flatnonzero(adjusted <= level)) == rejected
+
+
+@given(P_VALUES)
+def test_fdr_calls_what_benjamini_and_hochberg_call(p):
+    adjusted = fdr(p)
+    ranked = np.sort(p)
+    for rate in (0.01, 0.05, 0.3):
+        passing = [k for k in range(len(p)) if ranked[k] * (len(p) / (k + 1)) <= rate]
+        highest = ranked[passing[-1]] if passing else -1
+        assert list(adjusted <= rate) == [value <= highest for value in p]
+
+
+@given(P_VALUES, st.randoms())
+def test_adjusted_p_follows_its_test_wherever_that_stands(p, random):
+    order = list(range(len(p)))
+    random.shuffle(order)
+    for adjust in (holm, fdr):
+        assert adjust([p[i] for i in order]) == pytest.approx(adjust(p)[order])
+
+
+@pytest.mark.parametrize("adjust", [holm, fdr])
+@pytest.mark.parametrize(
+    ("p", "message"),
+    [
+        ([0.1, np.nan], "p must be from 0 to 1, got nan for test 1: leave out"),
+        ([1.1], "got 1.1 for test 0"),
+        ([[0.1]], r"p must be \(n_tests,\), got shape \(1, 1\)"),
+    ],
+)
+def test_what_is_no_p_value_is_refused(adjust, p, message):
+    with pytest.raises(ValueError, match=message):
+        adjust(p)
+
+
+def test_paired_test_is_wilcoxons_exact_one():
+    a = np.array([0.31, 0.42, 0.50, 0.61, 0.70, 0.45, 0.38, 0.52])
+    differences = np.array([5, 1, 4, 8, 6, -2, 7, -3]) / 100
+    signs = 1 - 2 * ((np.arange(2**8)[:, np.newaxis] >> np.arange(8)) & 1)  # all that could be
+    rank_sums = ((signs > 0) * np.arange(1, 9)).sum(axis=1)
+    expected = 2 * np.mean(rank_sums <= 5)
+    assert paired_test(a, a - differences) == {"statistic": 5, "p": expected, "n": 8}
+
+
+def test_six_participants_are_the_fewest_for_significance():
+    a = np.array([0.3, 0.45, 0.5, 0.62, 0.7, 0.81])
+    assert paired_test(a, np.full(6, 0.2))["p"] == 2 / 2**6
+    with pytest.warns(UserWarning, match="differ in 5 of 5 participants, .* needs 6"):
+        assert paired_test(a[:5], np.full(5, 0.2))["p"] > 0.05
+
+
+def test_participants_without_a_difference_take_no_part():
+    a, b = np.array([0.3, 0.45, 0.5, 0.62, 0.7, 0.81]), np.full(6, 0.2)
+    with_zeros = paired_test([*a, 0.2, 0.2], [*b, 0.2, 0.2])
+    assert with_zeros == {**paired_test(a, b), "n": 8}
+    assert paired_test(a, a) == {"statistic": 0, "p": 1, "n": 6}
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "message"),
+    [
+        ([0.1, 0.2], [0.1], r"got shapes \(2,\) and \(1,\)"),
+        ([], [], r"got shapes \(0,\) and \(0,\)"),
+        ([0.1, np.nan], [0.1, 0.2], "finite scores"),
+    ],
+)
+def test_scores_that_cannot_be_paired_are_refused(a, b, message):
+    with pytest.raises(ValueError, match=message):
+        paired_test(a, b)
+
+
+@pytest.mark.parametrize("voxel_batch", [7, 1000])
+def test_block_permutation_is_the_plain_loop_done_at_once(voxel_batch):
+    (x, _), y, _ = simulate(n_trs=64)
+    orders = np.random.default_rng(3).permuted(np.tile(np.arange(6), (50, 1)), axis=1)
+    tail = [np.arange(60, 64)]  # fills no block
+    rows = [np.concatenate([10 * i + np.arange(10) for i in order] + tail) for order in orders]
+    n_as_high = sum(pearson(x[permuted], y) >= pearson(x, y) - 1e-12 for permuted in rows)
+    found = block_permutation_p(3 * x - 7, y, n_permutations=50, seed=3, voxel_batch=voxel_batch)
+    assert found == pytest.approx((1 + n_as_high) / 51, abs=0)
+
+
+def unrelated_p(block, n_voxels):
+    """p-values of voxels whose predictions have nothing to do with them."""
+    rng = np.random.default_rng(1)
+    x, y = drifting(rng, 300, n_voxels), drifting(rng, 300, n_voxels)
+    return block_permutation_p(x, y, block, n_permutations=400)
+
+
+def test_permutation_p_is_uniform_where_predictions_are_chance():
+    assert kstest(unrelated_p(block=20, n_voxels=600), "uniform").pvalue > 0.05
+    white = np.random.default_rng(1).standard_normal((2, 300, 600))
+    assert kstest(block_permutation_p(*white, n_permutations=400), "uniform").pvalue > 0.05
+
+
+def test_permuting_single_trs_would_find_too_much():
+    assert np.mean(unrelated_p(block=1, n_voxels=200) < 0.05) > 0.1
+
+
+def test_permutation_p_is_lowest_where_predictions_are_good():
+    (x, _), y, _ = simulate(n_trs=300)
+    assert (block_permutation_p(x, y, n_permutations=200) == 1 / 201).all()
+    assert (block_permutation_p(-x, y, n_permutations=200) > 0.9).all()  # one-sided
+
+
+def test_permutation_p_of_a_constant_prediction_is_1():
+    _, y, _ = simulate()
+    assert (block_permutation_p(np.full_like(y, 0.1), y) == 1).all()
+
+
+@pytest.mark.parametrize("voxel_batch", [7, 1000])
+@pytest.mark.parametrize("normalised", [False, True])
+def test_block_exchange_is_the_plain_loop_done_at_once(normalised, voxel_batch):
+    layers_a, references, ceiling = simulate(n_trs=64)
+    others, _, _ = simulate(n_trs=64, seed=1)
+    layers_b = [layer + 0.4 * noise for layer, noise in zip(layers_a, others, strict=True)]
+    ceiling = ceiling if normalised else np.ones(20)
+
+    def score(layers):
+        return np.mean([(pearson(layer, references) / ceiling).mean() for layer in layers])
+
+    def standard(layers):
+        return [(layer - layer.mean(axis=0)) / layer.std(axis=0) for layer in layers]
+
+    def difference(exchanged):
+        swap = np.repeat(exchanged, 10)[:64, np.newaxis] == 1
+        pairs = list(zip(standard(layers_a), standard(layers_b), strict=True))
+        mixed = [np.where(swap, b, a) for a, b in pairs], [np.where(swap, a, b) for a, b in pairs]
+        return score(mixed[0]) - score(mixed[1])
+
+    draws = np.random.default_rng(5).integers(2, size=(50, 7))
+    as_far = [abs(difference(draw)) >= abs(difference(np.zeros(7))) - 1e-12 for draw in draws]
+    found = block_exchange_test(
+        [3 * layer + 100 for layer in layers_a],
+        layers_b,
+        references,
+        ceiling if normalised else None,
+        n_permutations=50,
+        seed=5,
+        voxel_batch=voxel_batch,
+    )
+    assert found["statistic"] == pytest.approx(score(layers_a) - score(layers_b), abs=1e-12)
+    assert found["p"] == (1 + sum(as_far)) / 51
+    assert found["n"] == 7
+
+
+def exchange_p(noise_a, noise_b, n_stories, block=20):
+    """p-values of simulated stories: two models see the same signal, each with its own noise."""
+    rng = np.random.default_rng(2)
+    p = []
+    for _ in range(n_stories):
+        signal, noise, own_a, own_b = drifting(rng, 200, 4, 5).swapaxes(0, 1)
+        a, b = signal + noise_a * own_a, signal + noise_b * own_b
+        p.append(block_exchange_test(a, b, signal + noise, None, block, 200)["p"])
+    return np.array(p)
+
+
+def test_exchange_p_is_uniform_where_models_are_equally_good():
+    assert kstest(exchange_p(1.0, 1.0, n_stories=300), "uniform").pvalue > 0.05
+
+
+def test_exchange_p_is_low_where_one_model_is_better_whichever_it_is():
+    assert np.median(exchange_p(0.7, 1.5, n_stories=20, block=10)) < 0.02
+    assert np.median(exchange_p(1.5, 0.7, n_stories=20, block=10)) < 0.02
+
+
+def test_model_exchanged_with_itself_has_p_1():
+    layers, references, ceiling = simulate()
+    expected = {"statistic": 0, "p": 1, "n": 15}
+    assert block_exchange_test(layers, layers, references, ceiling) == expected
+    assert block_exchange_test(layers[0], 2 * layers[0] + 1, references, ceiling)["p"] == 1
+
+
+def test_single_layer_may_stand_alone():
+    (a, b), references, ceiling = simulate()
+    alone = block_exchange_test(a, b, references, ceiling)
+    assert alone == block_exchange_test([a], [b], references, ceiling)
+
+
+def test_constant_prediction_is_worse_than_a_good_one():
+    (good, _), references, ceiling = simulate()
+    found = block_exchange_test(good, np.full_like(good, 0.1), references, ceiling)
+    assert found["statistic"] == pytest.approx((pearson(good, references) / ceiling).mean())
+    assert found["p"] < 0.01
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"block": 76}, "block must be from 1 to 75, half of the 150 TRs that there are, got 76"),
+        ({"block": 0}, "block must be from 1"),
+        ({"n_permutations": 0}, "n_permutations must be at least 1, got 0"),
+    ],
+)
+def test_permutation_settings_out_of_range_are_refused(settings, message):
+    (a, b), references, _ = simulate()
+    with pytest.raises(ValueError, match=message):
+        block_permutation_p(a, references, **settings)
+    with pytest.raises(ValueError, match=message):
+        block_exchange_test(a, b, references, **settings)
+
+
+def test_models_to_exchange_must_match():
+    (a, b), references, ceiling = simulate()
+    with pytest.raises(ValueError, match="equally many layers, at least one, got 2 and 1"):
+        block_exchange_test([a, b], [a], references)
+    with pytest.raises(ValueError, match="got 0 and 0"):
+        block_exchange_test([], [], references)
+    with pytest.raises(ValueError, match=r"shape \(150, 20\), got \(150, 19\)"):
+        block_exchange_test(a, b[:, 1:], references)
+    with pytest.raises(ValueError, match="above 0 for each of 20 voxels"):
+        block_exchange_test(a, b, references, ceiling - 1)
+    with pytest.raises(ValueError, match="predictions hold NaN"):
+        block_permutation_p(np.full_like(a, np.nan), references)
+    references[:, 4] = 1
+    with pytest.raises(ValueError, match="not finite in 1 voxels, the first is voxel 4"):
+        block_permutation_p(a, references)
+
+
+def test_impact_interval_is_that_of_the_ratio_on_the_same_resamples():
+    rng = np.random.default_rng(3)
+    references = rng.standard_normal((120, 6))
+    whole, rest = (references + k * rng.standard_normal((120, 6)) for k in (1.0, 3.0))
+    ceiling = rng.uniform(0.5, 1, 6)
+
+    def impact(rows):
+        b = [np.mean(pearson(p[rows], references[rows]) / ceiling) for p in (whole, rest)]
+        return 100 * (b[0] - b[1]) / b[0]
+
+    found = impact_interval([whole], [rest], references, ceiling, n_resamples=200)
+    assert found == pytest.approx(bootstrap_interval(impact, 120, n_resamples=200))
+
+
+def test_impact_has_no_interval_where_alignment_may_be_none_at_all():
+    rng = np.random.default_rng(4)
+    references, noise, rest = rng.standard_normal((3, 60, 2))
+    assert impact_interval([noise], [rest], references, np.ones(2)) is None

@@ -120,6 +120,40 @@ def test_bfloat16_models_give_float32(family, make_model, make_extractor, audio)
     assert np.linalg.norm(found - expected) < 0.03 * np.linalg.norm(expected)
 
 
+def test_bfloat16_on_request_is_close_and_leaves_the_model_as_it_was(
+    family, make_model, make_extractor, audio
+):
+    model, extractor = make_model(family), make_extractor(family)
+    expected = layer_representations(model, extractor, audio, WINDOWS)
+    found = layer_representations(model, extractor, audio, WINDOWS, dtype=torch.bfloat16)
+    assert found.dtype == np.float32
+    error = np.linalg.norm(found - expected) / np.linalg.norm(expected)
+    assert 0 < error < 0.03
+    after = layer_representations(model, extractor, audio, WINDOWS)
+    np.testing.assert_array_equal(after, expected)
+
+
+def test_autocast_around_it_has_no_influence(make_model, make_extractor, audio):
+    model, extractor = make_model("wav2vec2"), make_extractor("wav2vec2")
+    expected = layer_representations(model, extractor, audio, WINDOWS)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = layer_representations(model, extractor, audio, WINDOWS)
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_convolutions_are_of_full_precision_meanwhile(make_model, make_extractor, audio):
+    model, extractor = make_model("wav2vec2"), make_extractor("wav2vec2")
+    allowed = []
+    model.base_model.register_forward_pre_hook(
+        lambda *_: allowed.append(torch.backends.cudnn.allow_tf32)
+    )
+    before = torch.backends.cudnn.allow_tf32
+    layer_representations(model, extractor, audio, WINDOWS[:1])
+    with pytest.raises(ValueError, match="gives input_features"):
+        layer_representations(model, make_extractor("whisper"), audio, WINDOWS[:1])
+    assert before and allowed == [False] and torch.backends.cudnn.allow_tf32
+
+
 def test_no_windows_give_no_representations(make_model, make_extractor, audio):
     found = layer_representations(
         make_model("wav2vec2"), make_extractor("wav2vec2"), audio, np.empty((0, 2), int)
@@ -149,6 +183,7 @@ def test_progress_is_shown_on_request(make_model, make_extractor, audio, capsys)
         ({"audio": np.ones((2, N_SAMPLES))}, r"mono samples .* got shape \(2, 24000\)"),
         ({"audio": np.full(N_SAMPLES, np.nan)}, "with NaN or infinity"),
         ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
+        ({"dtype": torch.float16}, "dtype must be torch.bfloat16, or None .* got torch.float16"),
     ],
 )
 def test_wrong_arguments_are_an_error(arguments, message, make_model, make_extractor, audio):

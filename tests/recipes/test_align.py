@@ -98,7 +98,7 @@ def test_a_region_without_a_voxel_above_the_threshold_is_empty(planted, pretrain
     checkpoints = {"a": pretrained, "b": pretrained}
     results = align(checkpoints, train, test, ceiling, regions, layers=[2], **WINDOWS)
     empty = {"mean": None, "interval": None, "n_voxels": 0}
-    assert results["alignment"]["a"]["noise"] == empty | {"layers": {2: None}}
+    assert results["alignment"]["a"]["noise"] == empty
     assert results["gain"]["b"]["noise"] == empty
     assert results["gain"]["b"]["follows"]["mean"] == 0
 
@@ -121,7 +121,7 @@ def test_trs_left_out_at_the_start_are_not_scored(planted, pretrained):
         )
         for responses in (test.responses, spoilt)
     ]
-    assert scores[0] == scores[1]
+    assert scores[0]["alignment"] == scores[1]["alignment"]
     assert scores[0]["n_trs"] == len(test.responses) - 10
 
 

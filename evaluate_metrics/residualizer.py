@@ -1,0 +1,193 @@
+"""What is left of a representation once low-level features are taken out of it."""
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from .encoding_model import checked_penalties, checked_stories, story_folds, zscore
+from .ridge import ridge_cv
+
+PENALTIES = np.logspace(-6, 9, 16)
+ROUNDING = 1e-6  # some ten roundings of float32, relative to the largest value
+
+
+class Residualizer(BaseEstimator):
+    """Remove from a representation what low-level features of the sound predict linearly.
+
+    A ridge from the features to each dimension of the representation at the same TR, without
+    delays, is fitted on the training stories; its prediction is subtracted from any story (Oota
+    et al. 2024; Moussa et al. 2025, figure 3). Encoding models of the representation with and
+    without it then tell the low-level impact.
+
+    Parameters
+    ----------
+    penalties : array of shape (n_penalties,)
+        Candidate lambdas of ``||Z b - x||^2 + lambda ||b||^2``, by default 16 from 1e-6 to 1e9.
+        That of a dimension has the highest mean over folds of held-out R^2.
+    folds : int
+        Cross-validation folds: contiguous chunks of equal length of all stories laid end to end.
+
+    Attributes
+    ----------
+    coef_ : array of shape (n_low_level, n_dimensions), float64
+        A dimension that is constant within each story has coefficients of 0.
+    penalty_ : array of shape (n_dimensions,)
+        NaN for such a dimension.
+    cv_score_ : array of shape (n_dimensions,)
+        Held-out R^2 of the chosen penalty, averaged over folds; NaN for such a dimension.
+    n_features_in_ : int
+        Columns of the low-level features.
+
+    Notes
+    -----
+    Low-level columns are z-scored within each story (a constant column gives 0), so predictions
+    have a mean of 0 there. The representation is not z-scored: the ridge sees it minus its mean
+    in each story, which makes the intercept needless, and the residual keeps that mean.
+
+    What is left of a dimension within the rounding of its values is nothing, and becomes the
+    dimension's mean: an encoding model z-scores what it is given, and would otherwise restore
+    a copy of a low-level feature from the specks that the penalty leaves of it.
+
+    Dimensions do not depend on one another: layers laid side by side share the decompositions of
+    the low-level features, which are the larger part of the work.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> loudness, meaning = np.random.default_rng(0).standard_normal((2, 300, 1))
+    >>> layer = np.hstack([loudness, loudness + meaning])
+    >>> residual = Residualizer().fit(loudness, layer).transform(loudness, layer)
+    >>> float(np.ptp(residual[:, 0]))
+    0.0
+    >>> bool(np.corrcoef(residual[:, 1], meaning[:, 0])[0, 1] > 0.99)
+    True
+    """
+
+    def __init__(self, penalties=PENALTIES, folds=10):
+        self.penalties = penalties
+        self.folds = folds
+
+    def fit(self, low_level, representation):
+        """Choose the penalties and fit the coefficients.
+
+        Parameters
+        ----------
+        low_level : array of shape (n_trs, n_low_level), or list of them
+            One array for a single story, otherwise a list with one per training story.
+        representation : array of shape (n_trs, n_dimensions), or list of them
+            The same stories on the same TRs.
+
+        Returns
+        -------
+        Residualizer
+            Itself, fitted.
+
+        Raises
+        ------
+        TypeError
+            If one argument is a list of stories and the other is not.
+        ValueError
+            If stories do not match in number, length or width, hold NaN or infinite values or
+            fewer than 2 TRs, if there are fewer than 2 TRs for each fold, or if a parameter is
+            out of its range.
+        """
+        penalties = checked_penalties(self.penalties)
+        low_level, representation = _checked_pairs(low_level, representation)
+        # as if one story, since folds are chunks whatever the number of stories
+        folds = story_folds([sum(map(len, low_level))], self.folds)
+
+        Z = np.concatenate([zscore(story) for story in low_level])
+        X = np.concatenate([_centred(story) for story in representation])
+        varies = X.any(axis=0)
+        self.coef_ = np.zeros((Z.shape[1], X.shape[1]))
+        self.penalty_, self.cv_score_ = np.full((2, X.shape[1]), np.nan)
+        self.coef_[:, varies], self.penalty_[varies], self.cv_score_[varies] = ridge_cv(
+            Z,
+            X[:, varies],  # float64: the smallest penalties are below what float32 resolves
+            penalties,
+            folds,
+            device="cuda" if torch.cuda.is_available() else "cpu",
+        )
+        self.n_features_in_ = Z.shape[1]
+        return self
+
+    def transform(self, low_level, representation):
+        """Subtract what the low-level features predict.
+
+        Parameters
+        ----------
+        low_level : array of shape (n_trs, n_low_level), or list of them
+        representation : array of shape (n_trs, n_dimensions), or list of them
+            The same stories, which need not be those of `fit`.
+
+        Returns
+        -------
+        array of shape (n_trs, n_dimensions), or list of them
+            A list where lists were given; float32 for a float32 representation.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            Before `fit`.
+        TypeError, ValueError
+            As `fit`, or if the widths are not the fitted ones.
+        """
+        check_is_fitted(self)
+        one_story = not isinstance(representation, (list, tuple))
+        low_level, representation = _checked_pairs(low_level, representation)
+        _check_width(low_level, "low_level", self.coef_.shape[0])
+        _check_width(representation, "representation", self.coef_.shape[1])
+        residuals = [
+            _residual(story, zscore(features) @ self.coef_)
+            for features, story in zip(low_level, representation, strict=True)
+        ]
+        return residuals[0] if one_story else residuals
+
+
+def _centred(story):
+    """Subtract the mean over TRs, in float64; a constant dimension gives exactly 0."""
+    story = story.astype(np.float64)
+    return np.where(np.ptp(story, axis=0) == 0, 0, story - story.mean(axis=0))
+
+
+def _residual(representation, prediction):
+    left = representation - prediction
+    spread = np.ptp(left, axis=0)
+    nothing = (spread > 0) & (spread <= ROUNDING * np.abs(representation).max(axis=0))
+    left = np.where(nothing, left.mean(axis=0), left)
+    return left.astype(np.result_type(representation, np.float32), copy=False)
+
+
+def _checked_pairs(low_level, representation):
+    """Both as lists of stories that fit each other."""
+    listed = [isinstance(stories, (list, tuple)) for stories in (low_level, representation)]
+    if listed[0] != listed[1]:
+        raise TypeError(
+            "low_level and representation must both be arrays or both be lists with one array per "
+            f"story, got {type(low_level).__name__} and {type(representation).__name__}"
+        )
+    if not listed[0]:
+        low_level, representation = [low_level], [representation]
+    low_level = checked_stories(low_level, "low_level")
+    representation = checked_stories(representation, "representation")
+    if len(low_level) != len(representation):
+        raise ValueError(
+            "low_level and representation must list the same stories, got "
+            f"{len(low_level)} and {len(representation)}"
+        )
+    for index, (features, story) in enumerate(zip(low_level, representation, strict=True)):
+        if len(features) != len(story):
+            raise ValueError(
+                f"low_level[{index}] has {len(features)} TRs, but representation[{index}] has "
+                f"{len(story)}: bring both to the TRs of the story"
+            )
+    return low_level, representation
+
+
+def _check_width(stories, name, fitted):
+    if stories[0].shape[1] != fitted:
+        raise ValueError(
+            f"{name} has {stories[0].shape[1]} columns, but the residualizer was fitted with "
+            f"{fitted}: give the features and the layer of the fit"
+        )

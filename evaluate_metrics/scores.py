@@ -1,0 +1,182 @@
+"""Models compared: every number that a report holds, from predictions of one participant."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .brain_alignment.alignment import alignment_scores
+from .low_level_impact.impact import impact_scores
+from .statistics import (
+    alignment_interval,
+    block_exchange_test,
+    block_permutation_p,
+    fdr,
+    holm,
+    impact_interval,
+)
+
+MEAN_IMPACT = "mean of the four"
+
+
+@dataclass
+class Scores:
+    """Scores of models' predictions for one participant, by region, with intervals and tests.
+
+    Predictions are dicts {layer: array of shape (n_trs, n_voxels)}. Scores are dicts {region:
+    scores}, with the number of voxels, "n_voxels"; a region without voxels has None for the rest.
+    Means over layers are means of the layers' scores.
+
+    Parameters
+    ----------
+    references : array of shape (n_trs, n_voxels)
+        The measured responses, in voxels above the noise-ceiling threshold only.
+    ceiling : array of shape (n_voxels,)
+        Their noise ceilings.
+    regions : dict of {str: bool array of shape (n_voxels,)}
+    """
+
+    references: np.ndarray
+    ceiling: np.ndarray
+    regions: dict
+
+    def _scores(self, predictions, per_voxel=False):
+        return alignment_scores(
+            predictions,
+            self.references,
+            noise_ceiling=self.ceiling,
+            regions=self.regions,
+            threshold=0.0,  # these voxels have passed it
+            per_voxel=per_voxel,
+        )
+
+    def _by_region(self, score):
+        """{region: score(members)}, or that it is empty."""
+        empty = {"mean": None, "interval": None}
+        return {
+            region: (score(region, members) if members.any() else empty)
+            | {"n_voxels": int(members.sum())}
+            for region, members in self.regions.items()
+        }
+
+    def _interval(self, predictions, members, baseline=None):
+        return alignment_interval(
+            [predicted[:, members] for predicted in predictions],
+            self.references[:, members],
+            self.ceiling[members],
+            baseline and [predicted[:, members] for predicted in baseline],
+        )
+
+    def alignment(self, predictions):
+        """Alignment: "mean" over layers, 95 % "interval", "layers", "layer_intervals"."""
+        by_layer = {layer: self._scores(p)["regions"] for layer, p in predictions.items()}
+
+        def score(region, members):
+            layers = {layer: by_layer[layer][region]["brain_alignment"] for layer in by_layer}
+            return {
+                "mean": float(np.mean(list(layers.values()))),
+                "interval": self._interval(predictions.values(), members),
+                "layers": layers,
+                "layer_intervals": {
+                    layer: self._interval([p], members) for layer, p in predictions.items()
+                },
+            }
+
+        return self._by_region(score)
+
+    def gain(self, predictions, baseline):
+        """What a model has over another: "mean" over layers and its "interval"."""
+        mine, theirs = self.alignment(predictions), self.alignment(baseline)
+
+        def score(region, members):
+            return {
+                "mean": mine[region]["mean"] - theirs[region]["mean"],
+                "interval": self._interval(predictions.values(), members, baseline.values()),
+            }
+
+        return self._by_region(score)
+
+    def tests(self, predictions, baseline):
+        """Block-exchange test of two models, with "p_holm" over the regions that are not empty."""
+        tests = {
+            region: block_exchange_test(
+                [p[:, members] for p in predictions.values()],
+                [p[:, members] for p in baseline.values()],
+                self.references[:, members],
+                self.ceiling[members],
+            )
+            for region, members in self.regions.items()
+            if members.any()
+        }
+        corrected = holm([test["p"] for test in tests.values()])
+        return {
+            region: test | {"p_holm": float(p)}
+            for (region, test), p in zip(tests.items(), corrected, strict=True)
+        }
+
+    def predicted(self, predictions):
+        """Per cent of voxels that the last layer predicts better than misplaced blocks do.
+
+        Per voxel by block permutation, at a false discovery rate of 5 %.
+        """
+        last = predictions[max(predictions)]
+        significant = fdr(block_permutation_p(last, self.references)) < 0.05
+        return self._by_region(
+            lambda region, members: {"mean": 100 * float(significant[members].mean())}
+        )
+
+    def impact(self, predictions, left):
+        """Low-level impact in per cent, from predictions of what is `left` without a feature.
+
+        "mean" is R of the alignments averaged over layers, None unless that is positive;
+        "residual_alignment" is what is left of them; "layers" are the layers' own R.
+        """
+        by_layer = {
+            layer: impact_scores(self._scores(predictions[layer]), self._scores(left[layer]))
+            for layer in predictions
+        }
+        by_layer = {layer: scores["regions"] for layer, scores in by_layer.items()}
+
+        def score(region, members):
+            scores = [by_layer[layer][region] for layer in by_layer]
+            whole, rest = (
+                float(np.mean([s[name] for s in scores]))
+                for name in ("brain_alignment", "residual_brain_alignment")
+            )
+            return {
+                "mean": 100 * (whole - rest) / whole if whole > 0 else None,
+                "interval": impact_interval(
+                    [p[:, members] for p in predictions.values()],
+                    [p[:, members] for p in left.values()],
+                    self.references[:, members],
+                    self.ceiling[members],
+                )
+                if whole > 0
+                else None,
+                "layers": {k: by_layer[k][region]["low_level_impact"] for k in by_layer},
+                "residual_alignment": rest,
+            }
+
+        return self._by_region(score)
+
+    def change(self, predictions, baseline):
+        """Per voxel, how much its alignment averaged over layers exceeds another model's."""
+        mine, theirs = (
+            np.mean(
+                [self._scores(p, True)["brain_alignment_per_voxel"] for p in model.values()], axis=0
+            )
+            for model in (predictions, baseline)
+        )
+        return {region: (mine - theirs)[members] for region, members in self.regions.items()}
+
+    def mean_impact(self, impact):
+        """The headline: mean of the features' impact, but for that of all of them together."""
+        single = [scores for name, scores in impact.items() if name != "all"]
+        means = {region: [scores[region]["mean"] for scores in single] for region in self.regions}
+        return {
+            region: {
+                "mean": None if None in values else float(np.mean(values)),
+                "interval": None,
+                "n_voxels": single[0][region]["n_voxels"],
+            }
+            for region, values in means.items()
+        }

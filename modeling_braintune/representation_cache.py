@@ -1,0 +1,210 @@
+"""Layer representations that are kept on disk, and that processes compute together."""
+
+import hashlib
+import json
+import time
+from contextlib import ExitStack
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+import torch
+from filelock import FileLock, Timeout
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+from transformers.utils import logging
+
+from .layer_representations import (
+    batches_of_equal_length,
+    checked_request,
+    encoder_of,
+    measuring,
+    represented,
+)
+
+FORMAT = 1  # of entries, and of how representations are made: a new one leaves old entries behind
+BLOCK = 128  # windows in a file: what an interruption can cost; batch sizes should divide it
+WAIT = 0.1  # seconds between two looks at what other processes have finished
+# What is said of a checkpoint's origin and head, which the encoder never reads.
+UNREAD_FIELDS = {"_name_or_path", "architectures", "auto_map", "dtype", "num_voxels"}
+UNREAD_SETTINGS = {"_processor_class", "processor_class", "auto_map"}
+
+
+def cached_representations(
+    model,
+    feature_extractor,
+    audio,
+    windows,
+    layers=None,
+    *,
+    cache_dir,
+    batch_size=8,
+    progress=False,
+    dtype=None,
+) -> np.ndarray:
+    """Return what `layer_representations` does, computed once.
+
+    An entry of the cache is a folder of files, each with the representations of a block of 128
+    windows, or somewhat more, and their checksum. It is named after all that they follow from:
+    the encoder's weights and configuration, the feature extractor, audio, windows, layers and
+    precision, but not after `batch_size`, which matters to rounding alone. A batch is at most
+    128 windows.
+
+    Processes that ask for one entry at the same time, as under `accelerate launch`, share its
+    blocks among them, and each returns the whole. Nothing but the folder need connect them. An
+    interrupted run goes on with the blocks that are missing or damaged.
+
+    Parameters
+    ----------
+    model, feature_extractor, audio, windows, layers, batch_size, progress, dtype
+        As in `layer_representations`.
+    cache_dir : path-like
+        Made if need be.
+
+    Returns
+    -------
+    representations : float32 array of shape (n_layers, n_windows, hidden)
+
+    Raises
+    ------
+    ValueError
+        As `layer_representations`.
+    """
+    audio, windows, layers = checked_request(model, audio, windows, layers, batch_size, dtype)
+    encoder = encoder_of(model)
+    entry = _entry(cache_dir, _facts(encoder, feature_extractor, audio, windows, layers, dtype))
+    missing = {entry / f"{i:05d}.safetensors": block for i, block in enumerate(_blocks(windows))}
+    path_of = {index: path for path, block in missing.items() for index in block}
+    representations = np.empty(_shape(encoder, layers, windows), np.float32)
+
+    with (
+        measuring(model),
+        logging.tqdm(total=len(windows), unit="window", disable=not progress) as bar,
+        ExitStack() as claims,
+    ):
+        locks = {}
+
+        def unclaimed_batches():
+            for path, block in list(missing.items()):
+                if lock := _claim(path, _shape(encoder, layers, block)):
+                    claims.callback(lock.release)
+                    locks[path] = lock
+                    for batch in batches_of_equal_length(windows[block], batch_size):
+                        yield block[batch]
+
+        while missing:
+            n_missing = len(missing)
+            for path, block in list(missing.items()):
+                values = _stored(path, _shape(encoder, layers, block))
+                if values is not None:
+                    representations[:, missing.pop(path)] = values
+                    bar.update(len(block))
+            computed = represented(
+                model, feature_extractor, audio, windows, layers, unclaimed_batches(), dtype
+            )
+            for path, results in groupby(computed, key=lambda result: path_of[result[0][0]]):
+                for batch, frames in results:
+                    representations[:, batch] = frames
+                    bar.update(len(batch))
+                _store(path, representations[:, missing.pop(path)])
+                locks[path].release()
+            if len(missing) == n_missing:
+                time.sleep(WAIT)
+    return representations
+
+
+def weights_fingerprint(module) -> str:
+    """Return a digest of every name, shape, type and value of a module's state.
+
+    It is the same in every process and on every device.
+    """
+    digest = hashlib.sha256()
+    for name, tensor in sorted(module.state_dict().items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def _facts(encoder, feature_extractor, audio, windows, layers, dtype):
+    """All that representations follow from."""
+    fields = json.loads(encoder.config.to_json_string(use_diff=False))
+    settings = json.loads(feature_extractor.to_json_string())
+    return {
+        "format": FORMAT,
+        "encoder": type(encoder).__name__,
+        "weights": weights_fingerprint(encoder),
+        "config": {key: fields[key] for key in fields.keys() - UNREAD_FIELDS},
+        "feature_extractor": {key: settings[key] for key in settings.keys() - UNREAD_SETTINGS},
+        "audio": _checksum(audio),
+        "windows": _checksum(windows),
+        "layers": layers,
+        "dtype": None if dtype is None else str(dtype),
+    }
+
+
+def _shape(encoder, layers, windows):
+    return len(layers), len(windows), encoder.config.hidden_size
+
+
+def _entry(cache_dir, facts):
+    """Return the folder of an entry, made if need be, with a note of what it holds."""
+    text = json.dumps(facts, indent=1, sort_keys=True)
+    folder = Path(cache_dir) / hashlib.sha256(text.encode()).hexdigest()
+    folder.mkdir(parents=True, exist_ok=True)
+    note = folder / "facts.json"
+    if not note.exists():
+        note.write_text(text)
+    return folder
+
+
+def _blocks(windows):
+    """Divide windows into blocks, at least `BLOCK` indices each but for the last, short first.
+
+    A block begins with a window of a new length, or a multiple of `BLOCK` into one length, so
+    that blocks do not change which windows share a batch.
+    """
+    blocks, size = [], BLOCK
+    for piece in batches_of_equal_length(windows, BLOCK):
+        if size >= BLOCK:
+            blocks.append([])
+            size = 0
+        blocks[-1].append(piece)
+        size += len(piece)
+    return [np.concatenate(block) for block in blocks]
+
+
+def _claim(path, shape):
+    """Lock a block that is to be computed; None if another process does so or has done so."""
+    lock = FileLock(path.with_suffix(".lock"))
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        return None
+    if _stored(path, shape) is None:
+        return lock
+    lock.release()
+    return None
+
+
+def _store(path, values):
+    """Write a block so that no reader ever sees a part of it."""
+    values = np.ascontiguousarray(values)  # the file takes the memory as it lies
+    partial = path.with_suffix(".partial")
+    save_file({"representations": values}, partial, {"checksum": _checksum(values)})
+    partial.replace(path)
+
+
+def _stored(path, shape):
+    """Read a block; None if it is absent or damaged."""
+    try:
+        with safe_open(path, "numpy") as file:
+            values = file.get_tensor("representations")
+            checksum = (file.metadata() or {}).get("checksum")
+    except (FileNotFoundError, SafetensorError):
+        return None
+    sound = values.shape == shape and values.dtype == np.float32 and checksum == _checksum(values)
+    return values if sound else None
+
+
+def _checksum(values):
+    return hashlib.sha256(np.ascontiguousarray(values)).hexdigest()
