@@ -329,10 +329,12 @@ def _draw_bar(axes, x, width, scores, colour, font_size, number):
     if scores["mean"] is None:
         axes.annotate("empty", (x, 0), (0, 6), rotation=90, style="italic", **text)
         return
-    low, high = scores["interval"]
     axes.bar(x, scores["mean"], width * 0.92, color=colour)
-    axes.plot([x, x], [low, high], color=INK, marker="_", markersize=9, linewidth=1.5)
-    top = max(scores["mean"], high, 0)
+    top = max(scores["mean"], 0)
+    if scores["interval"] is not None:
+        low, high = scores["interval"]
+        axes.plot([x, x], [low, high], color=INK, marker="_", markersize=9, linewidth=1.5)
+        top = max(top, high)
     axes.annotate(_minus(number.format(scores["mean"])), (x, top), (0, 5), **text)
 
 

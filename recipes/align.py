@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from accelerate import PartialState
 from tqdm import tqdm
-from transformers import AutoFeatureExtractor, AutoModel, TrainingArguments
+from transformers import AutoFeatureExtractor, AutoModel
 
 from datasets_scripts import (
     evaluation_windows,
@@ -27,9 +27,15 @@ from datasets_scripts import (
     open_participant,
 )
 from evaluate_metrics import MEAN_IMPACT, EncodingModel, Residualizer, Scores
-from modeling_braintune import cached_representations, layer_representations, receptive_field
+from modeling_braintune import (
+    BrainTuningArguments,
+    cached_representations,
+    layer_representations,
+    receptive_field,
+)
 from recipes.arguments import parse_arguments
 from recipes.phantom import CACHE, DATA, MODELS, phantom_data, phantom_model
+from recipes.process import prepare_process
 from recipes.report import BASELINE, notes, report, table
 
 DEFAULT_CONFIG = Path(__file__).parent / "configs" / "phantom.yaml"
@@ -425,15 +431,18 @@ def main():
             renamed={"model": "baseline"},
             passed_over=_keys_of_tuning(),
         )
+        state = PartialState()
+        prepare_process(state.device, state.num_processes)
         run(arguments)
-    except (ValueError, TypeError, OSError) as error:
+    except (ValueError, OSError) as error:
         sys.exit(f"{type(error).__name__}: {error}")
 
 
 def _keys_of_tuning():
     from recipes.tune import TuneArguments  # which imports this module
 
-    return {f.name for cls in (TuneArguments, TrainingArguments) for f in dataclasses.fields(cls)}
+    recipes = (TuneArguments, BrainTuningArguments)
+    return {field.name for recipe in recipes for field in dataclasses.fields(recipe)}
 
 
 def run(arguments):

@@ -28,7 +28,7 @@ def report(results, folder, title):
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    names = ("alignment.json", "alignment.csv", "alignment.png", "layers.png", "change.png")
+    names = ("alignment.json", "alignment.csv", "alignment.png", "layers.png")
     paths = [folder / name for name in names]
     paths[0].write_text(json.dumps(results, indent=1, default=np.ndarray.tolist))
     with open(paths[1], "w", newline="", encoding="utf-8") as file:
@@ -37,11 +37,11 @@ def report(results, folder, title):
         writer.writerows(rows(results))
     report_figure(results, paths[2], title=title)
     layer_figure(results, paths[3], title=title)
-    last = list(results["change"])[-1:]
-    for model in last:
+    for model, change in results["change"].items():
         label = f"change of normalised brain alignment, {model} minus {BASELINE}"
-        change_figure(results["change"][model], paths[4], label=label, title=title)
-    return paths if last else paths[:4]
+        paths.append(folder / f"change-{model}.png")
+        change_figure(change, paths[-1], label=label, title=title)
+    return paths
 
 
 COLUMNS = (

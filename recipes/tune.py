@@ -19,7 +19,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from joblib import cpu_count
 from transformers import (
     AutoFeatureExtractor,
     EarlyStoppingCallback,
@@ -28,7 +27,6 @@ from transformers import (
     TrainerCallback,
     set_seed,
 )
-from transformers.utils import logging
 
 from datasets_scripts import (
     TrainingWindows,
@@ -48,6 +46,7 @@ from modeling_braintune import (
 from recipes.align import RecordingArguments, align
 from recipes.arguments import parse_arguments
 from recipes.phantom import DATA, MODELS, phantom_data, phantom_model
+from recipes.process import prepare_process
 from recipes.report import notes, table
 
 DEFAULT_CONFIG = Path(__file__).parent / "configs" / "phantom.yaml"
@@ -412,22 +411,13 @@ def _write_json(path, content):
     partial.replace(path)
 
 
-def prepare_process(training):
-    """Settings of the process that a recipe runs in: quiet libraries, all cores."""
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
-    training.log_level_replica = "error"
-    if training.device.type == "cpu":
-        # `accelerate launch` gives a process one thread unless told otherwise.
-        torch.set_num_threads(max(1, cpu_count() // training.world_size))
-
-
 def main():
     try:
         arguments, training = parse_arguments((TuneArguments, BrainTuningArguments), DEFAULT_CONFIG)
-        prepare_process(training)
+        prepare_process(training.device, training.world_size)
+        training.log_level_replica = "error"
         tune(arguments, training)
-    except (ValueError, TypeError, OSError) as error:
+    except (ValueError, OSError) as error:
         sys.exit(f"{type(error).__name__}: {error}")
 
 

@@ -16,12 +16,12 @@ import numpy as np
 
 from modeling_braintune import BrainTuningArguments
 from recipes.arguments import parse_arguments
+from recipes.process import prepare_process
 from recipes.tune import (
     DEFAULT_CONFIG,
     RESULTS,
     SETTINGS,
     TuneArguments,
-    prepare_process,
     run_settings,
     tune,
 )
@@ -103,9 +103,9 @@ def main():
         seeds, arguments, training = parse_arguments(
             (SeedsArguments, TuneArguments, BrainTuningArguments), DEFAULT_CONFIG
         )
-        prepare_process(training)
+        prepare_process(training.device, training.world_size)
         results = tune_seeds(seeds.seeds, arguments, training)
-    except (ValueError, TypeError, OSError) as error:
+    except (ValueError, OSError) as error:
         sys.exit(f"{type(error).__name__}: {error}")
     if training.process_index == 0:
         print(table(results))
