@@ -1,6 +1,11 @@
 """Alignment of known representations with planted responses."""
 
 import dataclasses
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,15 +15,20 @@ from transformers import AutoFeatureExtractor, AutoModel, Wav2Vec2Model, set_see
 from datasets_scripts import (
     evaluation_windows,
     lanczos,
+    low_level_features,
     noise_ceiling,
     open_participant,
     read_ds003020,
 )
 from modeling_braintune import layer_representations
-from recipes.align import align, layer_features, scored_story
+from recipes.align import AlignArguments, align, layer_features, scored_story
 
+RECIPE = str(Path(__file__).resolve().parents[2] / "recipes" / "align.py")
 WINDOWS = dict(length=4.0, stride=1.0)
 N_REPEATS, SNR = 8, 1.0
+
+
+pytestmark = pytest.mark.filterwarnings("ignore:a recording of:UserWarning")
 
 
 @pytest.fixture(scope="module")
@@ -178,3 +188,85 @@ def test_the_ceiling_can_come_from_another_repeated_story(participant, monkeypat
 def test_ceilings_that_cannot_be_had_are_refused(participant, options, message):
     with pytest.raises(ValueError, match=message):
         scored_story(participant, "repeated", **options)
+
+
+def test_windows_too_short_for_a_models_first_frame_are_left_out(stories, pretrained):
+    """The model needs 280 samples for a frame; the first window of this stride has 160."""
+    features = layer_features(pretrained, stories[:1], [1], length=1.0, stride=0.01)
+    assert np.isfinite(features[1][0]).all()
+
+
+def test_representations_that_are_kept_are_the_same(stories, pretrained, tmp_path):
+    direct = layer_features(pretrained, stories[:1], [1, 2], **WINDOWS)
+    for _ in range(2):
+        kept = layer_features(pretrained, stories[:1], [1, 2], cache_dir=tmp_path, **WINDOWS)
+        for layer in (1, 2):
+            np.testing.assert_array_equal(kept[layer][0], direct[layer][0])
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_what_the_test_story_holds_changes_nothing_that_is_fitted(planted, pretrained):
+    """Penalties, z-scores and inventories come from the training stories alone."""
+    train, test = planted
+    giveaway = dataclasses.replace(
+        test,
+        responses=np.roll(test.responses, 1, axis=0),
+        phones=[phone._replace(label="ZH") for phone in test.phones],
+    )
+    fitted = [
+        align(
+            {"model": pretrained},
+            train,
+            story,
+            np.full(25, 0.9),
+            {"follows": np.arange(20)},
+            layers=[2],
+            low_level={"sound": low_level_features(train, test)["articulation"]},
+            **WINDOWS,
+        )
+        for story in (test, giveaway)
+    ]
+    features = [low_level_features(train, story) for story in (test, giveaway)]
+    for name in features[0]:
+        for a, b in zip(features[0][name][:-1], features[1][name][:-1], strict=True):
+            np.testing.assert_array_equal(a, b)
+    # Scored on other responses, the same predictions score otherwise: nothing was fitted to them.
+    scores = [result["alignment"]["model"]["follows"]["mean"] for result in fitted]
+    assert scores[0] > 0.6 > scores[1] + 0.2
+
+
+def test_the_recipe_reports_models_against_the_configurations_own(
+    configuration, pretrained, other, tmp_path
+):
+    words = ["--config", configuration(), "--model", other, "--report_dir", tmp_path / "report"]
+    words += ["--cache_dir", tmp_path / "kept"]
+    command = [sys.executable, "-m", "accelerate.commands.launch", RECIPE, *words]
+    done = subprocess.run(
+        list(map(str, command)),
+        capture_output=True,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+    assert done.returncode == 0, done.stderr
+    results = json.loads((tmp_path / "report" / "alignment.json").read_text())
+    assert list(results["alignment"]) == ["pretrained", other.name]
+    assert results["settings"]["baseline"] == str(pretrained)
+    features = ["power_spectrum", "diphones", "triphones", "articulation", "all"]
+    assert list(results["impact"]["pretrained"]) == [*features, "mean of the four"]
+    for name in ("alignment.csv", "alignment.png", "layers.png", f"change-{other.name}.png"):
+        assert (tmp_path / "report" / name).stat().st_size
+    assert "impact, language, %" in done.stdout and "Warning: noise ceilings" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"precision": "float16"}, "precision must be float32 or bfloat16, got 'float16'"),
+        ({"model": ["a/x", "b/x"]}, "must differ from one another .* got a/x, b/x"),
+        ({"model": ["runs/pretrained"]}, "must differ from one another and from 'pretrained'"),
+    ],
+)
+def test_bad_arguments_are_refused(changes, message):
+    given = dict(data="d", participant="P01", train_stories=["a"], test_story="b", model=["m"])
+    with pytest.raises(ValueError, match=message):
+        AlignArguments(**given | changes)

@@ -1,0 +1,293 @@
+"""Models compared on one participant: every number against a plain restatement of it."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import pearsonr
+
+from evaluate_metrics.scores import MEAN_IMPACT, Scores
+from evaluate_metrics.statistics import (
+    alignment_interval,
+    block_exchange_test,
+    block_permutation_p,
+    fdr,
+    impact_interval,
+)
+
+N_TRS, N_VOXELS = 60, 9
+MEMBERS = {"language": [0, 1, 2, 3], "auditory": [3, 4, 5, 6, 7], "silent": []}
+LIVE = ("language", "auditory")
+EMPTY = {"mean": None, "interval": None, "n_voxels": 0}
+
+
+def regions():
+    return {name: np.isin(np.arange(N_VOXELS), members) for name, members in MEMBERS.items()}
+
+
+def noisy(rng, signal, noise):
+    return (signal + noise * rng.standard_normal(signal.shape)).astype(np.float32)
+
+
+def simulate(seed=0):
+    """Scores of a story, and predictions by two layers of a good and of a worse model."""
+    rng = np.random.default_rng(seed)
+    signal = rng.standard_normal((N_TRS, N_VOXELS))
+    scored = Scores(noisy(rng, signal, 1), rng.uniform(0.5, 0.9, N_VOXELS), regions())
+    good, worse = (
+        {layer: noisy(rng, signal, noise) for layer, noise in noises.items()}
+        for noises in ({12: 0.5, 2: 2.0}, {12: 1.0, 2: 1.5})
+    )
+    return scored, good, worse
+
+
+@pytest.fixture(scope="module")
+def simulated():
+    return simulate()
+
+
+def normalised(scored, predicted, voxel):
+    """rho_v / NC_v"""
+    return pearsonr(predicted[:, voxel], scored.references[:, voxel])[0] / scored.ceiling[voxel]
+
+
+def plain(scored, predictions, region):
+    """B of each layer, one voxel after the other."""
+    return {
+        layer: np.mean([normalised(scored, predicted, v) for v in MEMBERS[region]])
+        for layer, predicted in predictions.items()
+    }
+
+
+def plain_mean(scored, predictions, region):
+    return np.mean(list(plain(scored, predictions, region).values()))
+
+
+def within(region, scored, *models):
+    """What the statistics take: layers, responses and ceilings of a region's voxels."""
+    members = MEMBERS[region]
+    layers = [[p[:, members] for p in model.values()] for model in models]
+    return *layers, scored.references[:, members], scored.ceiling[members]
+
+
+def test_alignment_is_the_mean_over_layers_of_the_mean_over_voxels(simulated):
+    scored, good, _ = simulated
+    alignment = scored.alignment(good)
+    assert list(alignment) == list(MEMBERS)
+    for region in LIVE:
+        assert alignment[region]["layers"] == pytest.approx(plain(scored, good, region), rel=1e-5)
+        assert alignment[region]["mean"] == pytest.approx(
+            plain_mean(scored, good, region), rel=1e-5
+        )
+        assert alignment[region]["n_voxels"] == len(MEMBERS[region])
+
+
+def test_every_alignment_has_the_interval_of_its_region_and_layer(simulated):
+    scored, good, _ = simulated
+    alignment = scored.alignment(good)
+    for region in LIVE:
+        found = alignment[region]
+        assert found["interval"] == alignment_interval(*within(region, scored, good))
+        for layer, predicted in good.items():
+            alone = alignment_interval(*within(region, scored, {layer: predicted}))
+            assert found["layer_intervals"][layer] == alone
+            assert alone[0] < found["layers"][layer] < alone[1]
+
+
+def test_alignment_of_one_layer_is_its_own_mean(simulated):
+    scored, good, _ = simulated
+    for region in LIVE:
+        alignment = scored.alignment({12: good[12]})[region]
+        assert alignment["mean"] == alignment["layers"][12]
+        assert alignment["interval"] == alignment["layer_intervals"][12]
+
+
+def test_gain_is_the_difference_with_a_paired_interval(simulated):
+    scored, good, worse = simulated
+    gain = scored.gain(good, worse)
+    for region in LIVE:
+        difference = plain_mean(scored, good, region) - plain_mean(scored, worse, region)
+        *layers, references, ceiling = within(region, scored, good, worse)
+        interval = alignment_interval(layers[0], references, ceiling, layers[1])
+        assert gain[region]["mean"] == pytest.approx(difference, rel=1e-4)
+        assert gain[region]["interval"] == interval
+        assert gain[region]["n_voxels"] == len(MEMBERS[region])
+
+
+def test_a_model_gains_nothing_over_itself(simulated):
+    scored, good, _ = simulated
+    for region in LIVE:
+        expected = {"mean": 0, "interval": (0, 0), "n_voxels": len(MEMBERS[region])}
+        assert scored.gain(good, good)[region] == expected
+
+
+def test_tests_exchange_blocks_within_the_region_and_test_its_gain(simulated):
+    scored, good, worse = simulated
+    tests = scored.tests(good, worse)
+    for region in LIVE:
+        found = {name: tests[region][name] for name in ("statistic", "p", "n")}
+        assert found == block_exchange_test(*within(region, scored, good, worse))
+        assert found["statistic"] == pytest.approx(scored.gain(good, worse)[region]["mean"])
+        assert found["n"] == 6  # blocks of 10 TRs
+
+
+def test_p_is_adjusted_over_the_regions_that_have_voxels(simulated):
+    """Holm: the smallest of m counts m times, the next m - 1 times, and none less than before."""
+    scored, good, worse = simulated
+    tests = scored.tests(good, worse)
+    assert set(tests) == set(LIVE)
+    first, second = sorted(tests.values(), key=lambda test: test["p"])
+    assert first["p"] < second["p"] < 1  # or the order would not show
+    assert first["p_holm"] == pytest.approx(min(2 * first["p"], 1))
+    assert second["p_holm"] == pytest.approx(max(second["p"], first["p_holm"]))
+
+
+def test_predicted_voxels_are_those_of_the_last_layer(simulated):
+    scored, _, _ = simulated
+    last = scored.references.copy()
+    last[:, 4:] = 1  # a constant predicts nothing
+    early = np.zeros_like(last)
+    predicted = scored.predicted({12: last, 2: early})
+    assert predicted["language"] == {"mean": 100.0, "n_voxels": 4}
+    assert predicted["auditory"] == {"mean": 20.0, "n_voxels": 5}  # voxel 3 lies in both
+
+
+def test_predicted_voxels_pass_a_false_discovery_rate_over_all_voxels(simulated):
+    scored, _, worse = simulated
+    significant = fdr(block_permutation_p(worse[12], scored.references)) < 0.05
+    predicted = scored.predicted(worse)
+    for region in LIVE:
+        assert predicted[region]["mean"] == 100 * significant[MEMBERS[region]].mean()
+
+
+def test_impact_is_the_share_that_is_lost_of_alignment_averaged_over_layers(simulated):
+    scored, good, worse = simulated
+    impact = scored.impact(good, worse)
+    for region in LIVE:
+        b_o, b_r = (plain_mean(scored, model, region) for model in (good, worse))
+        assert impact[region]["mean"] == pytest.approx(100 * (b_o - b_r) / b_o, rel=1e-4)
+        assert impact[region]["residual_alignment"] == pytest.approx(b_r, rel=1e-5)
+        whole, rest, references, ceiling = within(region, scored, good, worse)
+        assert impact[region]["interval"] == impact_interval(whole, rest, references, ceiling)
+        assert impact[region]["n_voxels"] == len(MEMBERS[region])
+
+
+def test_impact_of_each_layer_is_its_own_and_their_mean_is_not_the_regions(simulated):
+    scored, good, worse = simulated
+    for region in LIVE:
+        impact = scored.impact(good, worse)[region]
+        whole, rest = (plain(scored, model, region) for model in (good, worse))
+        expected = {layer: 100 * (whole[layer] - rest[layer]) / whole[layer] for layer in good}
+        assert impact["layers"] == pytest.approx(expected, rel=1e-4)
+        assert abs(np.mean(list(expected.values())) - impact["mean"]) > 1
+
+
+def test_impact_is_0_where_nothing_is_lost_and_100_where_all_is(simulated):
+    scored, good, _ = simulated
+    nothing = {layer: np.ones_like(predicted) for layer, predicted in good.items()}
+    for left, share in ((good, 0), (nothing, 100)):
+        for region in LIVE:
+            impact = scored.impact(good, left)[region]
+            assert impact["mean"] == pytest.approx(share)
+            assert impact["interval"] == pytest.approx((share, share))
+            assert impact["layers"] == pytest.approx({12: share, 2: share})
+
+
+def test_without_a_positive_alignment_there_is_no_impact(simulated):
+    scored, good, worse = simulated
+    reversed_ = {layer: -predicted for layer, predicted in good.items()}
+    for region in LIVE:
+        impact = scored.impact(reversed_, worse)[region]
+        assert impact["mean"] is None and impact["interval"] is None
+        assert impact["layers"] == {12: None, 2: None}
+        b_r = plain_mean(scored, worse, region)
+        assert impact["residual_alignment"] == pytest.approx(b_r, rel=1e-5)
+
+
+def test_change_is_that_of_each_voxels_mean_over_layers(simulated):
+    scored, good, worse = simulated
+    change = scored.change(good, worse)
+    for region, members in MEMBERS.items():
+        expected = [
+            np.mean([normalised(scored, good[layer], v) for layer in good])
+            - np.mean([normalised(scored, worse[layer], v) for layer in worse])
+            for v in members
+        ]
+        assert change[region].shape == (len(members),)
+        assert change[region] == pytest.approx(expected, rel=1e-4)
+
+
+def test_a_region_without_voxels_is_empty_in_every_score(simulated):
+    scored, good, worse = simulated
+    for scores in (
+        scored.alignment(good),
+        scored.gain(good, worse),
+        scored.predicted(good),
+        scored.impact(good, worse),
+    ):
+        assert scores["silent"] == EMPTY
+    assert scored.mean_impact({"sound": scored.impact(good, worse)})["silent"] == EMPTY
+
+
+def test_constant_predictions_score_0(simulated):
+    scored, good, _ = simulated
+    constant = {layer: np.full_like(predicted, 3) for layer, predicted in good.items()}
+    for region in LIVE:
+        alignment = scored.alignment(constant)[region]
+        assert alignment["mean"] == 0 and alignment["interval"] == (0, 0)
+        assert alignment["n_voxels"] == len(MEMBERS[region])
+
+
+def test_predictions_that_are_not_finite_are_refused(simulated):
+    scored, good, _ = simulated
+    spoilt = good[2].copy()
+    spoilt[5, 3] = np.nan
+    with pytest.raises(ValueError, match="NaN or infinite values in 1 voxels, the first is voxel 3"):
+        scored.alignment({12: good[12], 2: spoilt})
+
+
+def test_the_headline_is_the_mean_of_single_features_and_not_of_all_together():
+    scored = Scores(np.empty((0, N_VOXELS)), np.ones(N_VOXELS), regions())
+
+    def impact(language, auditory):
+        live = {
+            region: {"mean": mean, "interval": (0.0, 99.0), "n_voxels": len(MEMBERS[region])}
+            for region, mean in (("language", language), ("auditory", auditory))
+        }
+        return live | {"silent": EMPTY}
+
+    features = {
+        "power_spectrum": impact(10.0, 40.0),
+        "all": impact(90.0, 90.0),
+        "articulation": impact(20.0, None),
+    }
+    assert MEAN_IMPACT not in features
+    assert scored.mean_impact(features) == {
+        "language": {"mean": 15.0, "interval": None, "n_voxels": 4},
+        "auditory": {"mean": None, "interval": None, "n_voxels": 5},  # one of them means nothing
+        "silent": EMPTY,
+    }
+
+
+@settings(max_examples=8, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_a_regions_gain_is_the_mean_of_its_voxels_change(seed):
+    scored, good, worse = simulate(seed)
+    gain, change = scored.gain(good, worse), scored.change(good, worse)
+    for region in LIVE:
+        assert gain[region]["mean"] == pytest.approx(change[region].mean(), abs=1e-12)
+
+
+@settings(max_examples=8, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    scale=st.floats(0.1, 10),
+    offset=st.floats(-10, 10),
+)
+def test_scale_and_offset_of_predictions_do_not_matter(seed, scale, offset):
+    scored, good, _ = simulate(seed)
+    moved = {layer: scale * predicted + offset for layer, predicted in good.items()}
+    before, after = scored.alignment(good), scored.alignment(moved)
+    for region in LIVE:
+        assert after[region]["mean"] == pytest.approx(before[region]["mean"], abs=1e-4)
+        assert after[region]["interval"] == pytest.approx(before[region]["interval"], abs=1e-4)
