@@ -50,6 +50,6 @@ setup(
     ],
     extras_require={
         "figures": FIGURES,
-        "test": [*FIGURES, "pytest>=9", "hypothesis>=6.100", "ruff>=0.14"],
+        "test": [*FIGURES, "pytest>=9", "pytest-xdist>=3.6", "hypothesis>=6.100", "ruff>=0.14"],
     },
 )

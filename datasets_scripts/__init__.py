@@ -6,6 +6,7 @@ from .atlas import (
     project_regions,
     regions_from_annot,
     regions_from_labels,
+    voxels_at,
     write_regions,
 )
 from .bids import bids_brain_mask, bids_stories, read_bids
@@ -72,6 +73,7 @@ __all__ = [
     "tr_midpoints",
     "training_windows",
     "triphones",
+    "voxels_at",
     "write_regions",
     "write_surface",
     "write_textgrid",

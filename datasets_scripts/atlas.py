@@ -118,6 +118,50 @@ def regions_from_labels(labels, names, mask=None, regions=REGIONS, n_voxels=None
     return _regions([(numbers, names, origin)], regions, "names")
 
 
+def voxels_at(coordinates, mask, affine=None):
+    """The voxel that each place in the functional space lies in.
+
+    Parameters
+    ----------
+    coordinates : array of shape (n_places, 3)
+        In mm of the functional space, such as those of a surface's vertices.
+    mask : path-like, nibabel image or array of shape (x, y, z)
+        The participant's voxels, as for `read_mask`.
+    affine : array of shape (4, 4), optional
+        From voxel indices to mm. That of the mask by default.
+
+    Returns
+    -------
+    int64 array of shape (n_places,)
+        Index among the mask's voxels of the one whose centre is nearest along the axes of the
+        grid; -1 outside the mask.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no such mask.
+    ValueError
+        Coordinates of another shape or not finite, or no affine.
+    """
+    coordinates = np.asarray(coordinates, dtype=np.float64)
+    if coordinates.ndim != 2 or coordinates.shape[1] != 3 or not np.isfinite(coordinates).all():
+        raise ValueError(
+            f"coordinates must be finite, of shape (n_vertices, 3), got {coordinates.shape}"
+        )
+    inside, mask_affine = read_mask(mask)
+    affine = mask_affine if affine is None else affine
+    if affine is None:
+        raise ValueError("affine is needed where the mask is an array, which has none")
+    places = nibabel.affines.apply_affine(np.linalg.inv(affine), coordinates)
+    places = np.rint(places).astype(np.int64)
+    on_grid = ((places >= 0) & (places < inside.shape)).all(axis=1)
+    index = np.full(inside.shape, -1)
+    index[inside] = np.arange(np.count_nonzero(inside))
+    voxels = np.full(len(places), -1)
+    voxels[on_grid] = index[tuple(places[on_grid].T)]
+    return voxels
+
+
 def project_regions(vertex_regions, coordinates, mask, affine=None):
     """Voxels of each region, from its vertices and where these lie in the functional space.
 
@@ -149,20 +193,10 @@ def project_regions(vertex_regions, coordinates, mask, affine=None):
         Coordinates of another shape or not finite, a vertex without coordinates, no affine, or a
         region whose vertices all lie outside the mask.
     """
-    coordinates = np.asarray(coordinates, dtype=np.float64)
-    if coordinates.ndim != 2 or coordinates.shape[1] != 3 or not np.isfinite(coordinates).all():
-        raise ValueError(
-            f"coordinates must be finite, of shape (n_vertices, 3), got {coordinates.shape}"
-        )
-    inside, mask_affine = read_mask(mask)
-    affine = mask_affine if affine is None else affine
-    if affine is None:
-        raise ValueError("affine is needed where the mask is an array, which has none")
-    voxels = _voxels_at(nibabel.affines.apply_affine(np.linalg.inv(affine), coordinates), inside)
-
+    voxels = voxels_at(coordinates, mask, affine)
     projected, dropped = {}, []
     for region, vertices in vertex_regions.items():
-        vertices = _checked_indices(region, vertices, len(coordinates))
+        vertices = _checked_indices(region, vertices, len(voxels))
         found = voxels[vertices]
         n_outside = np.count_nonzero(found < 0)
         if n_outside == len(vertices) > 0:
@@ -270,17 +304,6 @@ def _check_same_space(origin, labels, affine, inside, mask_affine):
             f"{origin}: its affine differs from the mask's; resample the labels into the "
             f"functional space, got {affine.tolist()} and {mask_affine.tolist()}"
         )
-
-
-def _voxels_at(places, inside):
-    """Index of the voxel at each place (n, 3) of the grid, -1 outside the mask."""
-    index = np.full(inside.shape, -1)
-    index[inside] = np.arange(np.count_nonzero(inside))
-    places = np.rint(places).astype(np.int64)
-    on_grid = ((places >= 0) & (places < inside.shape)).all(axis=1)
-    voxels = np.full(len(places), -1)
-    voxels[on_grid] = index[tuple(places[on_grid].T)]
-    return voxels
 
 
 def _checked_indices(region, indices, n):

@@ -13,8 +13,9 @@ from .statistics import (
     bootstrap_interval,
     fdr,
     holm,
-    impact_interval,
+    impact_resamples,
     paired_test,
+    percentile_interval,
 )
 
 __all__ = [
@@ -30,9 +31,10 @@ __all__ = [
     "delay",
     "fdr",
     "holm",
-    "impact_interval",
+    "impact_resamples",
     "layer_figure",
     "paired_test",
+    "percentile_interval",
     "report_figure",
     "space_files",
     "surface_map",

@@ -12,7 +12,8 @@ from .statistics import (
     block_permutation_p,
     fdr,
     holm,
-    impact_interval,
+    impact_resamples,
+    percentile_interval,
 )
 
 MEAN_IMPACT = "mean of the four"
@@ -85,11 +86,11 @@ class Scores:
 
     def gain(self, predictions, baseline):
         """What a model has over another: "mean" over layers and its "interval"."""
-        mine, theirs = self.alignment(predictions), self.alignment(baseline)
+        change = self.per_voxel(predictions) - self.per_voxel(baseline)
 
         def score(region, members):
             return {
-                "mean": mine[region]["mean"] - theirs[region]["mean"],
+                "mean": float(change[members].mean()),
                 "interval": self._interval(predictions.values(), members, baseline.values()),
             }
 
@@ -127,8 +128,9 @@ class Scores:
     def impact(self, predictions, left):
         """Low-level impact in per cent, from predictions of what is `left` without a feature.
 
-        "mean" is R of the alignments averaged over layers, None unless that is positive;
-        "residual_alignment" is what is left of them; "layers" are the layers' own R.
+        "mean" is R of the alignments averaged over layers, None unless that is positive, with its
+        95 % "interval"; "residual_alignment" is what is left of them; "layers" are the layers' own
+        R, with "layer_intervals"; "resamples" is R in each resample, for `mean_impact`.
         """
         by_layer = {
             layer: impact_scores(self._scores(predictions[layer]), self._scores(left[layer]))
@@ -136,46 +138,61 @@ class Scores:
         }
         by_layer = {layer: scores["regions"] for layer, scores in by_layer.items()}
 
+        def resamples(members, layers):
+            return impact_resamples(
+                [predictions[k][:, members] for k in layers],
+                [left[k][:, members] for k in layers],
+                self.references[:, members],
+                self.ceiling[members],
+            )
+
         def score(region, members):
             scores = [by_layer[layer][region] for layer in by_layer]
             whole, rest = (
                 float(np.mean([s[name] for s in scores]))
                 for name in ("brain_alignment", "residual_brain_alignment")
             )
+            drawn = resamples(members, predictions)
             return {
                 "mean": 100 * (whole - rest) / whole if whole > 0 else None,
-                "interval": impact_interval(
-                    [p[:, members] for p in predictions.values()],
-                    [p[:, members] for p in left.values()],
-                    self.references[:, members],
-                    self.ceiling[members],
-                )
-                if whole > 0
-                else None,
+                "interval": percentile_interval(drawn),
                 "layers": {k: by_layer[k][region]["low_level_impact"] for k in by_layer},
+                "layer_intervals": {
+                    k: percentile_interval(resamples(members, [k])) for k in predictions
+                },
                 "residual_alignment": rest,
+                "resamples": drawn,
             }
 
         return self._by_region(score)
 
+    def per_voxel(self, predictions):
+        """Each voxel's alignment, averaged over layers."""
+        layers = [self._scores(p, True)["brain_alignment_per_voxel"] for p in predictions.values()]
+        return np.mean(layers, axis=0)
+
     def change(self, predictions, baseline):
         """Per voxel, how much its alignment averaged over layers exceeds another model's."""
-        mine, theirs = (
-            np.mean(
-                [self._scores(p, True)["brain_alignment_per_voxel"] for p in model.values()], axis=0
-            )
-            for model in (predictions, baseline)
-        )
-        return {region: (mine - theirs)[members] for region, members in self.regions.items()}
+        change = self.per_voxel(predictions) - self.per_voxel(baseline)
+        return {region: change[members] for region, members in self.regions.items()}
 
     def mean_impact(self, impact):
-        """The headline: mean of the features' impact, but for that of all of them together."""
+        """The headline: mean of the features' impact, but for that of all of them together.
+
+        Takes {feature: scores of `impact`}, and takes the "resamples" out of them.
+        """
         single = [scores for name, scores in impact.items() if name != "all"]
         means = {region: [scores[region]["mean"] for scores in single] for region in self.regions}
+        drawn = {region: [scores[region].get("resamples") for scores in single] for region in means}
+        for scores in impact.values():
+            for region in scores.values():
+                region.pop("resamples", None)
         return {
             region: {
                 "mean": None if None in values else float(np.mean(values)),
-                "interval": None,
+                "interval": None
+                if any(r is None for r in drawn[region])
+                else percentile_interval(np.mean(drawn[region], axis=0)),
                 "n_voxels": single[0][region]["n_voxels"],
             }
             for region, values in means.items()

@@ -48,7 +48,7 @@ def bootstrap_interval(statistic, n_trs, block=10, n_resamples=1000, confidence=
     True
     """
     resamples = _resampled_rows(n_trs, block, n_resamples, seed)
-    return _percentile_interval([statistic(rows) for rows in resamples], confidence)
+    return percentile_interval([statistic(rows) for rows in resamples], confidence)
 
 
 def alignment_interval(
@@ -104,21 +104,20 @@ def alignment_interval(
         mine -= _resampled_alignment(
             baseline, references, noise_ceiling, block, n_resamples, seed, voxel_batch
         )
-    return _percentile_interval(mine, confidence)
+    return percentile_interval(mine, confidence)
 
 
-def impact_interval(
+def impact_resamples(
     predictions,
     residual_predictions,
     references,
     noise_ceiling,
     block=10,
     n_resamples=1000,
-    confidence=0.95,
     seed=0,
     voxel_batch=1024,
 ):
-    """Percentile interval of low-level impact, 100 (B_o - B_r) / B_o.
+    """Low-level impact, 100 (B_o - B_r) / B_o, in resamples of blocks of TRs.
 
     Both alignments, each averaged over voxels and layers, are scored on the same resamples.
 
@@ -127,13 +126,13 @@ def impact_interval(
     predictions, residual_predictions : list of arrays of shape (n_trs, n_voxels)
         From the representations of each layer, and from what is left of them without a low-level
         feature.
-    references, noise_ceiling, block, n_resamples, confidence, seed, voxel_batch
+    references, noise_ceiling, block, n_resamples, seed, voxel_batch
         As in `alignment_interval`.
 
     Returns
     -------
-    low, high : float, per cent; or None if B_o is not positive in every resample, so that the
-        ratio means nothing in some.
+    array of shape (n_resamples,), per cent; or None if B_o is not positive in every resample, so
+        that the ratio means nothing in some.
 
     Raises
     ------
@@ -144,9 +143,7 @@ def impact_interval(
         _resampled_alignment(p, references, noise_ceiling, block, n_resamples, seed, voxel_batch)
         for p in (predictions, residual_predictions)
     )
-    if not (whole > 0).all():
-        return None
-    return _percentile_interval(100 * (whole - rest) / whole, confidence)
+    return 100 * (whole - rest) / whole if (whole > 0).all() else None
 
 
 def _resampled_alignment(
@@ -477,7 +474,26 @@ def _layers(predictions):
     return [np.asarray(layer) for layer in ([predictions] if alone else predictions)]
 
 
-def _percentile_interval(values, confidence):
+def percentile_interval(values, confidence=0.95):
+    """Interval between percentiles of a resampled statistic.
+
+    Parameters
+    ----------
+    values : array of shape (n_resamples,) or None
+    confidence : float
+        Between 0 and 1.
+
+    Returns
+    -------
+    low, high : float; or None if `values` is.
+
+    Raises
+    ------
+    ValueError
+        If the statistic is NaN in a resample, or the confidence is out of its range.
+    """
+    if values is None:
+        return None
     if not 0 < confidence < 1:
         raise ValueError(f"confidence must be between 0 and 1, got {confidence}")
     n_bad = np.isnan(values).sum()

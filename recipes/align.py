@@ -25,6 +25,7 @@ from datasets_scripts import (
     low_level_features,
     noise_ceiling,
     open_participant,
+    voxels_at,
 )
 from evaluate_metrics import MEAN_IMPACT, EncodingModel, Residualizer, Scores
 from modeling_braintune import (
@@ -137,6 +138,13 @@ class AlignArguments(RecordingArguments):
     cache_dir: str = field(
         default=str(CACHE / "representations"), metadata={"help": "Keeps representations."}
     )
+    surface: str | None = field(
+        default=None,
+        metadata={
+            "help": "For maps on fsaverage5 instead of slices: .npy of its vertices' places in "
+            "the participant's functional space, (20484, 3) in mm, left hemisphere first."
+        },
+    )
     report_dir: str = field(default="outputs/alignment", metadata={"help": "Where to report."})
 
     def __post_init__(self):
@@ -210,9 +218,11 @@ def align(
         - "predicted_voxels" {model: {region: scores}}: per cent of voxels predicted better than by
           misplaced blocks, at a false discovery rate of 5 %, in the model's last layer;
         - "impact" {model: {feature: {region: scores}}} in per cent, with `low_level`;
-        - "change" {model: {region: array (n_region_voxels,)}}: of the voxels' alignment, and
-          "voxels" {region: their indices};
-        - "n_trs".
+        - "change" {model: {region: array (n_region_voxels,)}}: of the voxels' alignment;
+        - "per_voxel": "voxels" (indices), their "noise_ceiling" and, by model, "alignment" and
+          "residual_alignment" without the last low-level feature, averaged over layers;
+        - "n_trs", and "n_excluded": voxels left out for all models, since their scored responses
+          are constant or not finite.
 
         A region without a voxel above the threshold has None for all but "n_voxels".
 
@@ -224,14 +234,19 @@ def align(
     check_test_story(test_story, test_skip_trs)
     voxels = np.unique(np.concatenate([np.asarray(v, dtype=int) for v in regions.values()]))
     voxels = voxels[ceiling[voxels] > threshold]
+    # A ceiling from other repeats says nothing of the responses that are scored.
+    references = test_story.responses[test_skip_trs:, voxels].astype(np.float32)
+    varies = np.isfinite(references).all(axis=0) & (references.max(0) > references.min(0))
+    n_excluded = int(np.count_nonzero(~varies))
+    voxels, references = voxels[varies], references[:, varies]
     responses = [story.responses[:, voxels].astype(np.float32) for story in train_stories]
     scored = Scores(
-        references=test_story.responses[test_skip_trs:, voxels].astype(np.float32),
+        references=references,
         ceiling=ceiling[voxels],
         regions={name: np.isin(voxels, indices) for name, indices in regions.items()},
     )
 
-    predictions, impact = {}, {}
+    predictions, impact, left_over = {}, {}, {}
     for model, checkpoint in checkpoints.items():
         features = layer_features(
             checkpoint,
@@ -259,6 +274,7 @@ def align(
             for name, feature in low_level.items():
                 left = predicted(_residuals(feature, features))
                 impact[model][name] = scored.impact(predictions[model], left)
+            left_over[model] = scored.per_voxel(left)  # of the last feature, all of them
             impact[model][MEAN_IMPACT] = scored.mean_impact(impact[model])
 
     baseline = predictions[next(iter(checkpoints))]
@@ -271,8 +287,14 @@ def align(
         "predicted_voxels": {model: scored.predicted(p) for model, p in predictions.items()},
         "impact": impact,
         "change": {model: scored.change(p, baseline) for model, p in others.items()},
-        "voxels": {name: voxels[members] for name, members in scored.regions.items()},
-        "n_trs": len(scored.references),
+        "per_voxel": {
+            "voxels": voxels,
+            "noise_ceiling": scored.ceiling,
+            "alignment": {model: scored.per_voxel(p) for model, p in predictions.items()},
+            "residual_alignment": left_over,
+        },
+        "n_trs": len(references),
+        "n_excluded": n_excluded,
     }
 
 
@@ -505,7 +527,10 @@ def run(arguments):
     }
     print(table(results))
     title = f"{arguments.participant}, story {test.name!r}, {results['n_trs']} TRs"
-    paths = report(results, arguments.report_dir, title)
+    vertices = None
+    if participant.mask is not None and arguments.surface is not None:
+        vertices = voxels_at(np.load(arguments.surface), participant.mask)
+    paths = report(results, arguments.report_dir, title, participant.mask, vertices)
     print(f"{', '.join(path.name for path in paths)} are in {arguments.report_dir}/")
     return results
 

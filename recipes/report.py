@@ -6,13 +6,19 @@ from pathlib import Path
 
 import numpy as np
 
-from evaluate_metrics import change_figure, layer_figure, report_figure
+from evaluate_metrics import (
+    change_figure,
+    layer_figure,
+    report_figure,
+    surface_map,
+    volume_map,
+)
 
 BASELINE = "pretrained"
 
 
-def report(results, folder, title):
-    """Write results as JSON and CSV, and draw them.
+def report(results, folder, title, mask=None, vertices=None):
+    """Write results as JSON, CSV and (voxels) npz, and draw them.
 
     Parameters
     ----------
@@ -20,6 +26,10 @@ def report(results, folder, title):
         From `align`, with "participant", "test_story" and "notes".
     folder : path-like
     title : str
+    mask : nibabel image, optional
+        Of the participant's voxels: also draw maps of the brain.
+    vertices : int array of shape (20484,), optional
+        The voxel of each vertex of fsaverage5, -1 for none: draw the maps on it.
 
     Returns
     -------
@@ -30,17 +40,68 @@ def report(results, folder, title):
     folder.mkdir(parents=True, exist_ok=True)
     names = ("alignment.json", "alignment.csv", "alignment.png", "layers.png")
     paths = [folder / name for name in names]
-    paths[0].write_text(json.dumps(results, indent=1, default=np.ndarray.tolist))
+    voxels = results["per_voxel"]
+    written = {name: value for name, value in results.items() if name != "per_voxel"}
+    paths[0].write_text(json.dumps(written, indent=1, default=np.ndarray.tolist))
     with open(paths[1], "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
         writer.writerows(rows(results))
     report_figure(results, paths[2], title=title)
-    layer_figure(results, paths[3], title=title)
+    live = {  # the other regions have no layers to draw
+        model: {region: scores for region, scores in by_region.items() if scores["n_voxels"]}
+        for model, by_region in results["alignment"].items()
+    }
+    layer_figure({"alignment": live}, paths[3], title=title)
     for model, change in results["change"].items():
         label = f"change of normalised brain alignment, {model} minus {BASELINE}"
         paths.append(folder / f"change-{model}.png")
         change_figure(change, paths[-1], label=label, title=title)
+    paths.append(folder / "voxels.npz")
+    np.savez(paths[-1], **_flat(voxels))
+    if mask is not None:
+        paths += _maps(voxels, folder, title, mask, vertices)
+    return paths
+
+
+def _flat(voxels):
+    """{name/model: array} of nested arrays."""
+    flat = {}
+    for name, value in voxels.items():
+        if isinstance(value, dict):
+            flat |= {f"{name}/{model}": array for model, array in value.items()}
+        else:
+            flat[name] = value
+    return flat
+
+
+def _maps(voxels, folder, title, mask, vertices):
+    """Maps of the ceiling, of alignment, and of what changes from the baseline."""
+    alignment, left = voxels["alignment"], voxels["residual_alignment"]
+    drawn = {"noise-ceiling": ("noise ceiling", voxels["noise_ceiling"], False)}
+    for model, values in alignment.items():
+        drawn[f"alignment-{model}"] = ("normalised brain alignment", values, False)
+        if model == BASELINE:
+            continue
+        label = f"{model} minus {BASELINE}"
+        difference = values - alignment[BASELINE]
+        drawn[f"alignment-change-{model}"] = (f"change of alignment, {label}", difference, True)
+        if left:
+            # R of a voxel would divide by next to nothing in many: what is lost is shown as it is.
+            lost = (values - left[model]) - (alignment[BASELINE] - left[BASELINE])
+            name = f"change of what low-level features carry, {label}"
+            drawn[f"impact-change-{model}"] = (name, lost, True)
+    paths = []
+    n_voxels = np.count_nonzero(np.asarray(mask.dataobj))
+    for name, (label, values, change) in drawn.items():
+        whole = np.full(n_voxels + 1, np.nan)  # one more, for vertices without a voxel
+        whole[voxels["voxels"]] = values
+        paths.append(folder / f"map-{name}.png")
+        options = {"title": title, "label": label, "change": change}
+        if vertices is None:
+            volume_map(whole[:-1], mask, paths[-1], **options)
+        else:
+            surface_map(*np.split(whole[vertices], 2), paths[-1], **options)
     return paths
 
 
@@ -100,7 +161,11 @@ def rows(results):
                 mean, interval = scores["mean"], scores["interval"]
                 yield row(model, region, "mean", feature, "impact", mean, scores, interval)
                 for layer, value in scores.get("layers", {}).items():
-                    yield row(model, region, layer, feature, "impact", value, scores)
+                    interval = scores["layer_intervals"][layer]
+                    yield row(model, region, layer, feature, "impact", value, scores, interval)
+    for model, by_region in results["predicted_voxels"].items():
+        for region, scores in by_region.items():
+            yield row(model, region, "last", None, "predicted_voxels", scores["mean"], scores)
 
 
 def table(results):
@@ -117,38 +182,43 @@ def table(results):
     """
     alignment = results["alignment"]
     regions = next(iter(alignment.values()))
+    longest = max(
+        *(len(f"gain, {model}") for model in alignment),
+        *(len(f"impact, {region}, %") for region in regions),
+    )
+
+    def line(name, cells, width=34):
+        cells = [f"{name:<{longest + 2}}", *(f"{cell:<{width - 1}}" for cell in cells)]
+        return " ".join(cells).rstrip()
+
     lines = [
         "",
         f"Normalised brain alignment on {results['test_story']!r}, which no model heard: "
         f"{results['n_trs']} TRs, mean over layers [95 % interval]",
-        _line("", [f"{name} ({r['n_voxels']} voxels)" for name, r in regions.items()]),
+        line("", [f"{name} ({r['n_voxels']} voxels)" for name, r in regions.items()]),
     ]
-    lines += [_line(model, map(_cell, s.values())) for model, s in alignment.items()]
+    lines += [line(model, map(_cell, s.values())) for model, s in alignment.items()]
     for model, scores in results["gain"].items():
         tests = results["tests"][model]
         cells = [
             _cell(s, "+") + (f" p={tests[region]['p_holm']:.3f}" if region in tests else "")
             for region, s in scores.items()
         ]
-        lines.append(_line(f"gain, {model}", cells))
+        lines.append(line(f"gain, {model}", cells))
     layers = list(next((s["layers"] for s in regions.values() if "layers" in s), {}))
     for region, scores in regions.items():
         if "layers" in scores:
-            lines += ["", _line(f"{region}, by layer", [f"layer {layer}" for layer in layers], 12)]
+            lines += ["", line(f"{region}, by layer", [f"layer {layer}" for layer in layers], 12)]
             for model in alignment:
                 values = alignment[model][region]["layers"].values()
-                lines.append(_line(model, [f"{value:.2f}" for value in values], 12))
+                lines.append(line(model, [f"{value:.2f}" for value in values], 12))
     for region in regions if results["impact"] else ():
         features = list(next(iter(results["impact"].values())))
-        lines += ["", _line(f"impact, {region}, %", features, 18)]
+        lines += ["", line(f"impact, {region}, %", features, 18)]
         for model, by_feature in results["impact"].items():
             cells = [_impact_cell(by_feature[feature][region]) for feature in features]
-            lines.append(_line(model, cells, 18))
+            lines.append(line(model, cells, 18))
     return "\n".join([*lines, "", *results["notes"], ""])
-
-
-def _line(name, cells, width=34):
-    return (name.ljust(22) + "".join(cell.ljust(width) for cell in cells)).rstrip()
 
 
 def _cell(scores, sign=""):
@@ -160,7 +230,7 @@ def _cell(scores, sign=""):
 
 def _impact_cell(scores):
     if scores["mean"] is None:
-        return "none"
+        return "none" if scores["n_voxels"] else "empty"
     if scores["interval"] is None:
         return f"{scores['mean']:.0f}"
     low, high = scores["interval"]
@@ -184,6 +254,10 @@ def notes(results, regions):
     said = []
     if not regions:
         said.append("No regions are given: all voxels above the noise ceiling count.")
+    if results["n_excluded"]:
+        said.append(
+            f"{results['n_excluded']} voxels are left out: their scored responses are dead."
+        )
     if results["n_trs"] < 100:
         said.append(
             f"{results['n_trs']} TRs are few: differences within the intervals say nothing."

@@ -232,8 +232,8 @@ def tune(arguments, training):
         device=training.device,
         progress=not training.disable_tqdm,
     )
-    for per_voxel in ("change", "voxels"):
-        del results[per_voxel]
+    for large in ("change", "per_voxel"):
+        del results[large]
     results |= {
         "participant": arguments.participant,
         "test_story": test.name,

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 # Before any client is imported: what tests cache is theirs, and goes with them.
+# Two processes run the tests: a thread each, or they would be in each other's way.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="braintune-tests-")
 atexit.register(shutil.rmtree, os.environ["HF_HOME"], ignore_errors=True)
 

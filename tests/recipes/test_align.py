@@ -270,3 +270,21 @@ def test_bad_arguments_are_refused(changes, message):
     given = dict(data="d", participant="P01", train_stories=["a"], test_story="b", model=["m"])
     with pytest.raises(ValueError, match=message):
         AlignArguments(**given | changes)
+
+
+def test_voxels_whose_scored_responses_are_dead_are_left_out_for_all_models(planted, pretrained):
+    train, test = planted
+    responses = test.responses.copy()
+    responses[:, 3], responses[5, 4] = 1.0, np.nan
+    results = align(
+        {"a": pretrained, "b": pretrained},
+        train,
+        dataclasses.replace(test, responses=responses),
+        np.full(25, 0.9),
+        {"follows": np.arange(20)},
+        layers=[2],
+        **WINDOWS,
+    )
+    assert results["n_excluded"] == 2
+    assert results["alignment"]["b"]["follows"]["n_voxels"] == 18
+    assert not {3, 4} & set(results["per_voxel"]["voxels"].tolist())

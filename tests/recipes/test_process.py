@@ -4,69 +4,60 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-CORES = sorted(os.sched_getaffinity(0))
-WRONG = len(CORES) + 1  # threads that no process should compute with
-
-COUNT_THREADS = """
-import json, os, sys
-import torch
-from recipes.process import prepare_process
-
-threads = []
-for n_cores, device, n_processes in json.loads(sys.argv[1]):
-    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:n_cores])
-    prepare_process(torch.device(device), n_processes)
-    threads.append(torch.get_num_threads())
-print(json.dumps(threads))
-"""
+CORES = len(os.sched_getaffinity(0))
+UNTOLD = CORES + 1  # threads that torch is left with, and that no process should compute with
 
 # The checkpoint lacks the head and shows a bar while it loads: two reasons to speak.
-LOAD_A_MODEL = """
-import sys
+PROGRAM = """
+import json, os, sys
 import torch
 from transformers import Wav2Vec2ForCTC
 from recipes.process import prepare_process
 
-if sys.argv[2] == "prepared":
-    prepare_process(torch.device("cpu"), 1)
-Wav2Vec2ForCTC.from_pretrained(sys.argv[1], vocab_size=5, pad_token_id=0)
+checkpoint, untold, cases = sys.argv[1], int(sys.argv[2]), json.loads(sys.argv[3])
+Wav2Vec2ForCTC.from_pretrained(checkpoint)
+print("prepared", file=sys.stderr)
+threads = []
+for n_cores, device, n_processes in cases:
+    torch.set_num_threads(untold)
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:n_cores])
+    prepare_process(torch.device(device), n_processes)
+    threads.append(torch.get_num_threads())
+Wav2Vec2ForCTC.from_pretrained(checkpoint)
+print(json.dumps(threads))
 """
 
+# Cores are only ever given up, from all that are allowed here down to a single one.
+ON_CPU = [(n, "cpu", n_processes) for n in range(CORES, 0, -1) for n_processes in (1, 2, 3)]
 
-def run(program, *words, **environment):
-    process = subprocess.run(
-        [sys.executable, "-c", program, *map(str, words)],
+
+@pytest.fixture(scope="module")
+def process(pretrained):
+    cases = json.dumps([(CORES, "cuda", 1), *ON_CPU])
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, str(pretrained), str(UNTOLD), cases],
         capture_output=True,
         text=True,
-        env=os.environ | environment,
+        cwd=Path(__file__).resolve().parents[2],
     )
-    assert process.returncode == 0, process.stderr
-    return process
+    assert done.returncode == 0, done.stderr
+    return done
 
 
-def test_cores_that_the_process_may_use_are_shared_by_the_processes():
-    """Affinity is only ever narrowed, from all that is allowed here down to a single core."""
-    cases = [
-        (n_cores, "cpu", n_processes)
-        for n_cores in range(len(CORES), 0, -1)
-        for n_processes in (1, 2, 3)
-    ]
-    threads = run(COUNT_THREADS, json.dumps(cases), OMP_NUM_THREADS=str(WRONG)).stdout
-    assert json.loads(threads) == [max(1, n_cores // n) for n_cores, _, n in cases]
+def test_processes_share_the_cores_that_they_may_use(process):
+    _, *threads = json.loads(process.stdout)
+    assert threads == [max(1, n_cores // n_processes) for n_cores, _, n_processes in ON_CPU]
 
 
-def test_beside_an_accelerator_threads_stay_as_they_were():
-    threads = run(COUNT_THREADS, '[[1, "cuda", 1]]', OMP_NUM_THREADS=str(WRONG)).stdout
-    assert json.loads(threads) == [WRONG]
+def test_threads_beside_an_accelerator_stay_as_they_were(process):
+    assert json.loads(process.stdout)[0] == UNTOLD
 
 
-@pytest.mark.parametrize(("prepared", "quiet"), [("prepared", True), ("as it comes", False)])
-def test_transformers_says_nothing_more(pretrained, prepared, quiet):
-    process = run(LOAD_A_MODEL, pretrained, prepared)
-    assert process.stdout == ""
-    assert (process.stderr == "") is quiet
-    for said in ("Loading weights", "lm_head"):
-        assert (said not in process.stderr) is quiet
+def test_transformers_falls_silent(process):
+    before, after = process.stderr.split("prepared\n")
+    assert "Loading weights" in before and "lm_head" in before
+    assert after == ""
