@@ -24,7 +24,7 @@ def lanczos(values, times, tr_times, lobes=3):
     Returns
     -------
     array of shape (n_trs, n_features)
-        Of the floating type of `values`; the weights are float64.
+        Of the floating type of `values`, in which the products are taken.
 
     Raises
     ------
@@ -41,8 +41,8 @@ def lanczos(values, times, tr_times, lobes=3):
     for name, axis in (("times", times), ("tr_times", tr_times)):
         if not (np.diff(axis) >= 0).all():
             raise ValueError(f"{name} must be in increasing order")
-    weights = _weights(times, tr_times, lobes)
-    return (weights @ values).astype(np.result_type(values, np.float32), copy=False)
+    dtype = np.result_type(values, np.float32)
+    return _weights(times, tr_times, lobes).astype(dtype) @ values.astype(dtype, copy=False)
 
 
 def _weights(times, tr_times, lobes):
