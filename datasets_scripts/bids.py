@@ -25,7 +25,7 @@ from typing import NamedTuple
 import nibabel
 import numpy as np
 
-from .names import check_name
+from .names import check_name, checked_stories
 from .recordings import read_recording, resample
 from .story import Story
 from .textgrid import read_textgrid
@@ -120,13 +120,7 @@ def read_bids(root, participant, stories=None, *, space=None, lead=10.0):
     root = Path(root)
     runs = _story_runs(root, participant, space)
     available = _stim_files(runs)
-    if isinstance(stories, str):
-        raise TypeError(f"stories must be a list of names, got {stories!r}; use [{stories!r}]")
-    stories = sorted(available) if stories is None else list(stories)
-    for story in stories:
-        check_name(f"story of {participant} in {root}", story, available)
-    if len(set(stories)) < len(stories):
-        raise ValueError(f"each story can be read once, got {stories}")
+    stories = checked_stories(f"{participant} in {root}", stories, available)
     if not lead >= 0:
         raise ValueError(f"lead must be 0 or more seconds, got {lead}")
     folder = _raw_root(root) / "stimuli"

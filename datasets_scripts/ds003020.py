@@ -9,7 +9,7 @@ import h5py
 import nibabel
 import numpy as np
 
-from .names import check_name
+from .names import check_name, checked_stories
 from .recordings import read_recording, resample
 from .story import Story, stored_trs, tr_midpoints
 from .textgrid import read_textgrid
@@ -77,7 +77,9 @@ def read_ds003020(root, participant, stories=None, *, tr=2.0, tr_times=None):
     if not tr > 0:
         raise ValueError(f"tr must be positive seconds, got {tr}")
     root = Path(root)
-    stories = _checked_stories(root, participant, stories)
+    stories = checked_stories(
+        f"{participant} in {root}", stories, participant_stories(root, participant)
+    )
     source_files(root, participant, stories, tr_times=tr_times)  # refuses what is not there
     axes = [read_tr_axis(root, story, tr=tr, tr_times=tr_times) for story in stories]
     return (_read_story(root, participant, *pair) for pair in zip(stories, axes, strict=True))
@@ -105,7 +107,9 @@ def source_files(root, participant, stories=None, *, tr_times=None):
         As `read_ds003020` of `stories`.
     """
     root = Path(root)
-    stories = _checked_stories(root, participant, stories)
+    stories = checked_stories(
+        f"{participant} in {root}", stories, participant_stories(root, participant)
+    )
     files = [
         file
         for story in stories
@@ -366,20 +370,6 @@ def _check_responses(path, file, axis):
                 f"{path}: individual_repeats must be (n_repeats, {shape[0]}, {shape[1]}) like "
                 f"data, got {repeats}"
             )
-
-
-def _checked_stories(root, participant, stories):
-    available = participant_stories(root, participant)
-    if isinstance(stories, str):
-        raise TypeError(f"stories must be a list of names, got {stories!r}; use [{stories!r}]")
-    stories = available if stories is None else list(stories)
-    for story in stories:
-        if "/" in story or "\\" in story or ".." in story:
-            raise ValueError(f"a story name holds no path separators and no '..', got {story!r}")
-        check_name(f"story of {participant} in {root}", story, available)
-    if len(set(stories)) < len(stories):
-        raise ValueError(f"each story can be read once, got {stories}")
-    return stories
 
 
 def _read_story(root, participant, name, axis):

@@ -12,7 +12,7 @@ from datasets.exceptions import DatasetNotFoundError
 from huggingface_hub import hf_hub_download
 
 from .listening import REPEATS, RESPONSES, STORIES, Listening
-from .names import check_name
+from .names import checked_stories
 from .recordings import read_recording, resample
 from .story import Story
 from .textgrid import Interval
@@ -154,13 +154,7 @@ class Participant:
         ValueError
             An unknown story, or one named twice; the message lists those that are there.
         """
-        if isinstance(names, str):
-            raise TypeError(f"names must be a list of stories, got {names!r}; use [{names!r}]")
-        names = self.story_names if names is None else list(names)
-        for name in names:
-            check_name(f"story of {self.name}", name, self.story_names)
-        if len(set(names)) < len(names):
-            raise ValueError(f"each story can be read once, got {names}")
+        names = checked_stories(self.name, names, self.story_names)
         return (self._read(name) for name in names)
 
     def _read(self, name):
