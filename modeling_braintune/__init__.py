@@ -6,8 +6,13 @@ from .layer_representations import layer_representations, receptive_field
 from .modeling_braintune import (
     BrainTuningMixin,
     BrainTuningOutput,
+    Data2VecAudioForBrainTuning,
     HubertForBrainTuning,
+    UniSpeechSatForBrainTuning,
+    Wav2Vec2BertForBrainTuning,
+    Wav2Vec2ConformerForBrainTuning,
     Wav2Vec2ForBrainTuning,
+    WavLMForBrainTuning,
     WhisperForBrainTuning,
 )
 from .pooling import masked_mean
@@ -22,9 +27,14 @@ __all__ = [
     "BrainTuningMixin",
     "BrainTuningOutput",
     "BrainTuningTrainer",
+    "Data2VecAudioForBrainTuning",
     "HubertForBrainTuning",
     "RunningCorrelation",
+    "UniSpeechSatForBrainTuning",
+    "Wav2Vec2BertForBrainTuning",
+    "Wav2Vec2ConformerForBrainTuning",
     "Wav2Vec2ForBrainTuning",
+    "WavLMForBrainTuning",
     "WhisperForBrainTuning",
     "cached_representations",
     "layer_representations",

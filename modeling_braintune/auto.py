@@ -7,8 +7,13 @@ from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
 
 from .configuration_braintune import checkpoint_model_type
 from .modeling_braintune import (
+    Data2VecAudioForBrainTuning,
     HubertForBrainTuning,
+    UniSpeechSatForBrainTuning,
+    Wav2Vec2BertForBrainTuning,
+    Wav2Vec2ConformerForBrainTuning,
     Wav2Vec2ForBrainTuning,
+    WavLMForBrainTuning,
     WhisperForBrainTuning,
 )
 
@@ -70,5 +75,14 @@ class AutoModelForBrainTuning(_BaseAutoModelClass):
         return known[model_type]
 
 
-for _model_class in (Wav2Vec2ForBrainTuning, HubertForBrainTuning, WhisperForBrainTuning):
+for _model_class in (
+    Data2VecAudioForBrainTuning,
+    HubertForBrainTuning,
+    UniSpeechSatForBrainTuning,
+    Wav2Vec2BertForBrainTuning,
+    Wav2Vec2ConformerForBrainTuning,
+    Wav2Vec2ForBrainTuning,
+    WavLMForBrainTuning,
+    WhisperForBrainTuning,
+):
     AutoModelForBrainTuning.register(_model_class.config_class, _model_class)

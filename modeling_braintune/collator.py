@@ -20,9 +20,10 @@ def model_inputs(feature_extractor, clips) -> dict[str, torch.Tensor]:
     Returns
     -------
     inputs : dict of tensors
-        `input_values` (batch, samples) or `input_features` (batch, mel bands, mel frames), and
-        `attention_mask` where the extractor gives one: always for `input_features`, whose clips
-        are padded to the extractor's chunk.
+        `input_values` (batch, samples) or `input_features`, which are (batch, mel bands, mel
+        frames) of an extractor that pads clips to its chunk and (batch, frames, 2 x mel bands)
+        of one that does not, and `attention_mask` where the extractor gives one: always for
+        `input_features`.
 
     Raises
     ------
@@ -36,7 +37,7 @@ def model_inputs(feature_extractor, clips) -> dict[str, torch.Tensor]:
             raise ValueError(
                 f"clip {index} must be mono audio of shape (n_samples,), got {clip.shape}"
             )
-    pads_to_chunk = feature_extractor.model_input_names[0] == "input_features"
+    pads_to_chunk = hasattr(feature_extractor, "n_samples")
     lengths = [clip.size for clip in clips]
     if pads_to_chunk:
         # The extractor would cut the end off without a word.

@@ -12,6 +12,10 @@ from transformers.utils import logging
 from .collator import model_inputs
 from .modeling_braintune import whisper_frame_mask
 
+# What SeamlessM4TFeatureExtractor does: mel frames of 25 ms every 10 ms, taken two by two.
+MEL_PAIR_KERNELS = (400, 2)
+MEL_PAIR_STRIDES = (160, 2)
+
 
 def layer_representations(
     model,
@@ -164,7 +168,7 @@ def _last_frames(encoder, weights, inputs, layers):
 
 
 def _hidden_states(encoder, weights, inputs):
-    """Run the encoder; its windows have one length, so that no mask is needed."""
+    """Run the encoder; its windows have one length, so that raw audio needs no mask."""
     name = encoder.main_input_name
     if name not in inputs:
         raise ValueError(
@@ -173,30 +177,37 @@ def _hidden_states(encoder, weights, inputs):
         )
     dtype = torch.bfloat16 if weights else encoder.dtype
     values = inputs[name].to(encoder.device, dtype)
+    arguments = {"output_hidden_states": True}
+    if name == "input_features":
+        # Of an odd number of mel frames, wav2vec2-bert's extractor pads the last pair.
+        arguments["attention_mask"] = inputs["attention_mask"].to(encoder.device)
     with torch.autocast(encoder.device.type, enabled=False):
-        return functional_call(
-            encoder, weights, values, {"output_hidden_states": True}
-        ).hidden_states
+        return functional_call(encoder, weights, values, arguments).hidden_states
 
 
 def _last_real_frame(inputs, num_frames):
-    if "input_features" in inputs:
-        return int(whisper_frame_mask(inputs["attention_mask"][:1]).sum()) - 1
-    return num_frames - 1
+    if "input_features" not in inputs:
+        return num_frames - 1
+    mask = inputs["attention_mask"][:1]
+    if mask.shape[1] != num_frames:
+        mask = whisper_frame_mask(mask)
+    return int(mask.sum()) - 1
 
 
 def receptive_field(model) -> int:
     """Return how many samples a window must have at least: those behind one frame.
 
-    A CNN feature encoder takes its kernels and strides together; where a family pads its clips,
-    one sample is enough.
+    A CNN feature encoder takes its kernels and strides together, and so do the mel frames and
+    pairs of them that wav2vec2-bert starts from; where a family pads its clips, one sample is
+    enough.
     """
     config = encoder_of(model).config
-    layers = zip(
-        getattr(config, "conv_kernel", ()), getattr(config, "conv_stride", ()), strict=True
-    )
+    if config.model_type == "wav2vec2-bert":
+        kernels, strides = MEL_PAIR_KERNELS, MEL_PAIR_STRIDES
+    else:
+        kernels, strides = getattr(config, "conv_kernel", ()), getattr(config, "conv_stride", ())
     samples = 1
-    for kernel, stride in reversed(list(layers)):
+    for kernel, stride in reversed(list(zip(kernels, strides, strict=True))):
         samples = (samples - 1) * stride + kernel
     return samples
 

@@ -11,11 +11,21 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 from transformers import (
+    Data2VecAudioModel,
+    Data2VecAudioPreTrainedModel,
     GenerationConfig,
     HubertModel,
     HubertPreTrainedModel,
+    UniSpeechSatModel,
+    UniSpeechSatPreTrainedModel,
+    Wav2Vec2BertModel,
+    Wav2Vec2BertPreTrainedModel,
+    Wav2Vec2ConformerModel,
+    Wav2Vec2ConformerPreTrainedModel,
     Wav2Vec2Model,
     Wav2Vec2PreTrainedModel,
+    WavLMModel,
+    WavLMPreTrainedModel,
     WhisperModel,
     WhisperPreTrainedModel,
 )
@@ -77,6 +87,7 @@ class BrainTuningMixin:
         self.head = nn.Linear(width, num_voxels)
         self._checkpoint_fields = {}
         self.post_init()
+        self.train()
 
     @classmethod
     def from_pretrained(cls, name_or_path, num_voxels=None, *, output_loading_info=False, **kwargs):
@@ -130,6 +141,17 @@ class BrainTuningMixin:
         with self._checkpoint_config():
             super().save_pretrained(*args, **kwargs)
 
+    def train(self, mode=True):
+        """Switch the mode of all but batch norms, which keep the statistics they came with.
+
+        What a clip predicts then depends neither on the clips beside it nor on their padding.
+        """
+        super().train(mode)
+        for module in self.modules():
+            if isinstance(module, nn.BatchNorm1d):
+                module.eval()
+        return self
+
     def forward(self, input_values, attention_mask=None, labels=None, **kwargs):
         """Predict the response of every voxel to each clip.
 
@@ -176,6 +198,9 @@ class BrainTuningMixin:
             if probability is not None and not 0 <= probability < 1:
                 raise ValueError(f"{name} must lie in [0, 1), got {probability}")
         if apply_spec_augment is not None:
+            if not hasattr(self.config, "apply_spec_augment"):
+                # Models whose configuration does not declare it take it for true.
+                self.config.apply_spec_augment = True
             self._set_config_field("apply_spec_augment", bool(apply_spec_augment))
         if layerdrop is not None:
             # Encoders read it from the configuration at each step or copied it when they were made.
@@ -274,6 +299,68 @@ class HubertForBrainTuning(BrainTuningMixin, HubertPreTrainedModel):
     backbone_class = HubertModel
 
 
+class WavLMForBrainTuning(BrainTuningMixin, WavLMPreTrainedModel):
+    """WavLM for brain-tuning."""
+
+    backbone_class = WavLMModel
+
+
+class Data2VecAudioForBrainTuning(BrainTuningMixin, Data2VecAudioPreTrainedModel):
+    """Data2vec's speech model for brain-tuning.
+
+    Its stacked positional convolutions let padding touch the frames beside it, as in the stock
+    model: in a batch, clips of equal length give what each gives alone.
+    """
+
+    backbone_class = Data2VecAudioModel
+
+
+class UniSpeechSatForBrainTuning(BrainTuningMixin, UniSpeechSatPreTrainedModel):
+    """UniSpeech-SAT for brain-tuning."""
+
+    backbone_class = UniSpeechSatModel
+
+
+class Wav2Vec2ConformerForBrainTuning(BrainTuningMixin, Wav2Vec2ConformerPreTrainedModel):
+    """Wav2vec 2.0 with Conformer layers for brain-tuning.
+
+    Its layers' convolutions let padding touch the frames beside it, as in the stock model: in a
+    batch, clips of equal length give what each gives alone.
+    """
+
+    backbone_class = Wav2Vec2ConformerModel
+
+
+class Wav2Vec2BertForBrainTuning(BrainTuningMixin, Wav2Vec2BertPreTrainedModel):
+    """Wav2vec2-BERT for brain-tuning."""
+
+    backbone_class = Wav2Vec2BertModel
+
+    def forward(self, input_features, attention_mask=None, labels=None, **kwargs):
+        """Predict the response of every voxel to each clip.
+
+        Parameters
+        ----------
+        input_features : tensor of shape (batch, frames, 2 x mel bands)
+        attention_mask : tensor of shape (batch, frames), 1 where a frame is real, or None
+        labels : tensor of shape (batch, num_voxels), measured responses, or None
+        **kwargs : `output_hidden_states`, `output_attentions`, `return_dict`
+
+        Returns
+        -------
+        BrainTuningOutput
+
+        Raises
+        ------
+        ValueError
+            If labels are of another shape or hold NaN, or a clip has no real frame.
+        """
+        return self._predict(input_features, attention_mask, labels, **kwargs)
+
+    def freeze_feature_encoder(self):
+        """Do nothing: in place of a CNN there are mel frames, which have no parameters."""
+
+
 class WhisperForBrainTuning(BrainTuningMixin, WhisperPreTrainedModel):
     """Whisper's encoder for brain-tuning.
 
@@ -285,7 +372,6 @@ class WhisperForBrainTuning(BrainTuningMixin, WhisperPreTrainedModel):
     def __init__(self, config):
         super().__init__(config)
         self.generation_config = None
-        self.train()
 
     @classmethod
     def from_pretrained(cls, name_or_path, num_voxels=None, **kwargs):

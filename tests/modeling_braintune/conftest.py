@@ -4,10 +4,16 @@ import numpy as np
 import pytest
 import torch
 from transformers import (
+    Data2VecAudioConfig,
     HubertConfig,
+    SeamlessM4TFeatureExtractor,
+    UniSpeechConfig,
     UniSpeechSatConfig,
+    Wav2Vec2BertConfig,
     Wav2Vec2Config,
+    Wav2Vec2ConformerConfig,
     Wav2Vec2FeatureExtractor,
+    WavLMConfig,
     WhisperConfig,
     WhisperFeatureExtractor,
     set_seed,
@@ -15,8 +21,13 @@ from transformers import (
 
 from modeling_braintune import (
     AutoModelForBrainTuning,
+    Data2VecAudioForBrainTuning,
     HubertForBrainTuning,
+    UniSpeechSatForBrainTuning,
+    Wav2Vec2BertForBrainTuning,
+    Wav2Vec2ConformerForBrainTuning,
     Wav2Vec2ForBrainTuning,
+    WavLMForBrainTuning,
     WhisperForBrainTuning,
 )
 
@@ -55,12 +66,22 @@ WHISPER = dict(
 CONFIGS = {
     "wav2vec2": (Wav2Vec2Config, CONV_FAMILY),
     "hubert": (HubertConfig, CONV_FAMILY),
+    "wavlm": (WavLMConfig, CONV_FAMILY),
+    "data2vec-audio": (Data2VecAudioConfig, CONV_FAMILY | {"conv_pos_kernel_size": 5}),
     "unispeech-sat": (UniSpeechSatConfig, CONV_FAMILY),
+    "wav2vec2-conformer": (Wav2Vec2ConformerConfig, CONV_FAMILY),
+    "wav2vec2-bert": (Wav2Vec2BertConfig, CONV_FAMILY | {"conv_depthwise_kernel_size": 5}),
+    "unispeech": (UniSpeechConfig, CONV_FAMILY),
     "whisper": (WhisperConfig, WHISPER),
 }
 CLASSES = {
     "wav2vec2": Wav2Vec2ForBrainTuning,
     "hubert": HubertForBrainTuning,
+    "wavlm": WavLMForBrainTuning,
+    "data2vec-audio": Data2VecAudioForBrainTuning,
+    "unispeech-sat": UniSpeechSatForBrainTuning,
+    "wav2vec2-conformer": Wav2Vec2ConformerForBrainTuning,
+    "wav2vec2-bert": Wav2Vec2BertForBrainTuning,
     "whisper": WhisperForBrainTuning,
 }
 
@@ -95,6 +116,8 @@ def make_extractor():
     def make(family, **fields):
         if family == "whisper":
             return WhisperFeatureExtractor(**{"chunk_length": 2, **fields})
+        if family == "wav2vec2-bert":
+            return SeamlessM4TFeatureExtractor(**fields)
         return Wav2Vec2FeatureExtractor(**fields)
 
     return make

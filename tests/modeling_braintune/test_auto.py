@@ -5,23 +5,23 @@ import torch
 from transformers import (
     AutoModel,
     BertConfig,
-    UniSpeechSatConfig,
-    UniSpeechSatModel,
-    UniSpeechSatPreTrainedModel,
+    UniSpeechConfig,
+    UniSpeechModel,
+    UniSpeechPreTrainedModel,
 )
 
 from modeling_braintune import AutoModelForBrainTuning, BrainTuningMixin
 
 
-class UniSpeechSatForBrainTuning(BrainTuningMixin, UniSpeechSatPreTrainedModel):
-    backbone_class = UniSpeechSatModel
+class UniSpeechForBrainTuning(BrainTuningMixin, UniSpeechPreTrainedModel):
+    backbone_class = UniSpeechModel
 
 
 @pytest.fixture
 def registered_unispeech():
-    AutoModelForBrainTuning.register(UniSpeechSatConfig, UniSpeechSatForBrainTuning)
+    AutoModelForBrainTuning.register(UniSpeechConfig, UniSpeechForBrainTuning)
     yield
-    AutoModelForBrainTuning._model_mapping._extra_content.pop(UniSpeechSatConfig)
+    AutoModelForBrainTuning._model_mapping._extra_content.pop(UniSpeechConfig)
 
 
 def test_the_family_picks_the_class(family, model_class, make_config, tmp_path):
@@ -47,15 +47,21 @@ def test_num_voxels_is_required_without_a_head(family, make_config, tmp_path):
         AutoModelForBrainTuning.from_pretrained(tmp_path)
 
 
+KNOWN = (
+    "data2vec-audio, hubert, unispeech-sat, wav2vec2, wav2vec2-bert, wav2vec2-conformer, wavlm, "
+    "whisper"
+)
+
+
 @pytest.mark.parametrize("model_type", ["bert", "no-such-family"])
 def test_an_unknown_family_is_named_beside_the_known_ones(model_type, tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({"model_type": model_type}))
-    with pytest.raises(ValueError, match=f"'{model_type}', only for hubert, wav2vec2, whisper"):
+    with pytest.raises(ValueError, match=f"'{model_type}', only for {KNOWN}:"):
         AutoModelForBrainTuning.from_pretrained(tmp_path, num_voxels=3)
 
 
 def test_from_config_names_an_unknown_family_too():
-    with pytest.raises(ValueError, match="'bert', only for hubert, wav2vec2, whisper"):
+    with pytest.raises(ValueError, match=f"'bert', only for {KNOWN}:"):
         AutoModelForBrainTuning.from_config(BertConfig(num_voxels=3))
 
 
@@ -70,17 +76,17 @@ def test_a_folder_without_a_checkpoint_is_an_error(tmp_path):
 
 
 def test_a_registered_family_works_like_the_others(registered_unispeech, make_config, tmp_path):
-    stock = AutoModel.from_config(make_config("unispeech-sat"))
+    stock = AutoModel.from_config(make_config("unispeech"))
     stock.save_pretrained(tmp_path / "stock")
     model = AutoModelForBrainTuning.from_pretrained(tmp_path / "stock", num_voxels=3)
-    assert type(model) is UniSpeechSatForBrainTuning
+    assert type(model) is UniSpeechForBrainTuning
     model.freeze_feature_encoder()
     model(torch.randn(1, 4000), labels=torch.zeros(1, 3)).loss.backward()
     model.save_pretrained(tmp_path / "tuned")
     backbone, info = AutoModel.from_pretrained(tmp_path / "tuned", output_loading_info=True)
-    assert type(backbone) is UniSpeechSatModel and not info["missing_keys"]
+    assert type(backbone) is UniSpeechModel and not info["missing_keys"]
 
 
 def test_a_class_of_another_family_is_not_registered():
     with pytest.raises(ValueError, match="not consistent with the config class"):
-        AutoModelForBrainTuning.register(BertConfig, UniSpeechSatForBrainTuning)
+        AutoModelForBrainTuning.register(BertConfig, UniSpeechForBrainTuning)

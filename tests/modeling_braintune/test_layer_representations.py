@@ -3,7 +3,7 @@ import pytest
 import torch
 from transformers import (
     AutoModel,
-    HubertForCTC,
+    AutoModelForCTC,
     Wav2Vec2ForPreTraining,
     WhisperForConditionalGeneration,
 )
@@ -32,8 +32,10 @@ def one_by_one(model, extractor, audio, windows):
         inputs.pop("attention_mask", None)
         with torch.no_grad():
             states = backbone(**inputs, output_hidden_states=True).hidden_states
-        # Whisper's encoder frames are 20 ms apart; the last one may be real in part.
-        n_frames = -(-(end - start) // 320) if "input_features" in inputs else states[0].shape[1]
+        n_frames = states[0].shape[1]
+        if hasattr(extractor, "n_samples"):
+            # Whisper's encoder frames are 20 ms apart; the last one may be real in part.
+            n_frames = -(-(end - start) // 320)
         found.append(torch.stack([state[0, n_frames - 1] for state in states]))
     return torch.stack(found, dim=1).numpy()
 
@@ -84,9 +86,8 @@ def test_stock_models_give_the_same(family, make_model, make_extractor, audio, t
     model.save_pretrained(tmp_path)
     task_class = {
         "wav2vec2": Wav2Vec2ForPreTraining,
-        "hubert": HubertForCTC,
         "whisper": WhisperForConditionalGeneration,
-    }[family]
+    }.get(family, AutoModelForCTC)
     expected = layer_representations(model, extractor, audio, WINDOWS)
     for stock_class in (AutoModel, task_class):
         stock = stock_class.from_pretrained(tmp_path)
@@ -195,6 +196,25 @@ def test_wrong_arguments_are_an_error(arguments, message, make_model, make_extra
 def test_the_shortest_window_is_the_receptive_field(make_model, make_extractor, audio):
     model, extractor = make_model("wav2vec2"), make_extractor("wav2vec2")
     assert layer_representations(model, extractor, audio, [[0, 400]]).shape == (3, 1, 16)
+
+
+def test_a_mel_frame_left_over_has_no_influence(make_model, make_extractor, audio):
+    model, extractor = make_model("wav2vec2-bert"), make_extractor("wav2vec2-bert")
+    # 29 mel frames make 14 pairs; the extractor fills up the 15th.
+    found = layer_representations(model, extractor, audio, [[0, 4960]])
+    features = model_inputs(extractor, [audio[:4960]])["input_features"]
+    assert features.shape[1] == 15
+    with torch.no_grad():
+        states = model.base_model(features[:, :14], output_hidden_states=True).hidden_states
+    expected = torch.stack([state[:, 13] for state in states]).numpy()
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_the_shortest_window_is_a_pair_of_mel_frames(make_model, make_extractor, audio):
+    model, extractor = make_model("wav2vec2-bert"), make_extractor("wav2vec2-bert")
+    assert np.isfinite(layer_representations(model, extractor, audio, [[0, 560]])).all()
+    with pytest.raises(ValueError, match="receptive field of 560 samples"):
+        layer_representations(model, extractor, audio, [[0, 559]])
 
 
 def test_whisper_windows_fit_the_chunk(make_model, make_extractor):

@@ -12,6 +12,7 @@ from transformers import (
 )
 
 from modeling_braintune import (
+    Data2VecAudioForBrainTuning,
     HubertForBrainTuning,
     Wav2Vec2ForBrainTuning,
     WhisperForBrainTuning,
@@ -21,9 +22,40 @@ from modeling_braintune import (
 TASK_CLASSES = {
     "wav2vec2": (AutoModel, AutoModelForCTC, AutoModelForPreTraining),
     "hubert": (AutoModel, AutoModelForCTC),
+    "wavlm": (AutoModel, AutoModelForCTC),
+    "data2vec-audio": (AutoModel, AutoModelForCTC),
+    "unispeech-sat": (AutoModel, AutoModelForCTC, AutoModelForPreTraining),
+    "wav2vec2-conformer": (AutoModel, AutoModelForCTC, AutoModelForPreTraining),
+    "wav2vec2-bert": (AutoModel, AutoModelForCTC),
     "whisper": (AutoModel, WhisperForConditionalGeneration),
 }
 CHECKPOINTS = [(family, task) for family, tasks in TASK_CLASSES.items() for task in tasks]
+CONTRASTIVE_HEAD = {
+    "project_hid.weight",
+    "project_hid.bias",
+    "project_q.weight",
+    "project_q.bias",
+    "quantizer.codevectors",
+    "quantizer.weight_proj.weight",
+    "quantizer.weight_proj.bias",
+}
+# UniSpeech-SAT is pretrained to tell speakers apart as well.
+SPEAKER_HEAD = {
+    "speaker_proj.weight",
+    "speaker_proj.bias",
+    "label_embeddings_concat",
+    "layer_norm_for_extract.weight",
+    "layer_norm_for_extract.bias",
+}
+
+
+def own_head(family, task_class):
+    """Names of the parameters that a stock class has beside the backbone."""
+    if task_class is AutoModelForCTC:
+        return {"lm_head.weight", "lm_head.bias"}
+    if task_class is AutoModelForPreTraining:
+        return CONTRASTIVE_HEAD | (SPEAKER_HEAD if family == "unispeech-sat" else set())
+    return set()
 
 
 def random_inputs(family, batch=2, seconds=0.5):
@@ -33,6 +65,8 @@ def random_inputs(family, batch=2, seconds=0.5):
             "input_features": torch.randn(batch, 80, 200, generator=rng),
             "attention_mask": torch.ones(batch, 200, dtype=torch.long),
         }
+    if family == "wav2vec2-bert":
+        return {"input_features": torch.randn(batch, 24, 160, generator=rng)}
     return {"input_values": torch.randn(batch, int(seconds * 16000), generator=rng)}
 
 
@@ -109,7 +143,9 @@ class TestPadding:
 
     DURATIONS = (0.5, 0.13, 0.3)
 
-    @pytest.mark.parametrize("family", ["wav2vec2", "hubert"])
+    # WavLM hands torch its two masks in different types.
+    @pytest.mark.filterwarnings("ignore:Support for mismatched key_padding_mask")
+    @pytest.mark.parametrize("family", ["wav2vec2", "hubert", "wavlm", "unispeech-sat"])
     @pytest.mark.parametrize("stable", [False, True])
     def test_a_padded_clip_equals_the_clip_alone(
         self, family, stable, make_model, make_extractor, make_clips
@@ -122,6 +158,28 @@ class TestPadding:
             alone = model_inputs(extractor, [clip])["input_values"]
             expected = model.head(own_frames(model, input_values=alone).mean(1))[0]
             torch.testing.assert_close(together[index], expected, rtol=1e-4, atol=1e-5)
+
+    def test_wav2vec2_berts_padding_has_no_influence(self, make_model, make_extractor, make_clips):
+        model, extractor = make_model("wav2vec2-bert"), make_extractor("wav2vec2-bert")
+        clips = make_clips(*self.DURATIONS)
+        together = model(**model_inputs(extractor, clips)).logits
+        # 48, 11 and 28 mel frames: of an odd number the last one is left over.
+        for index, n_frames in enumerate((24, 5, 14)):
+            features = model_inputs(extractor, [clips[index]])["input_features"][:, :n_frames]
+            expected = model.head(own_frames(model, input_features=features).mean(1))[0]
+            torch.testing.assert_close(together[index], expected, rtol=1e-4, atol=1e-5)
+
+    @pytest.mark.parametrize("family", ["data2vec-audio", "wav2vec2-conformer"])
+    def test_stacked_convolutions_see_padding(self, family, make_model):
+        """Padding stays out of the mean, but the stock layers let it touch its neighbours."""
+        model = make_model(family, feat_extract_norm="layer")
+        inputs = random_inputs(family)["input_values"]
+        padded = nn.functional.pad(inputs, (0, 4000))
+        mask = nn.functional.pad(torch.ones_like(inputs), (0, 4000)).long()
+        expected = own_frames(model, input_values=padded, attention_mask=mask)[:, :24].mean(1)
+        logits = model(padded, attention_mask=mask).logits
+        torch.testing.assert_close(logits, model.head(expected))
+        assert (logits - model(inputs).logits).abs().max() > 1e-3
 
     @pytest.mark.parametrize("chunk_length", [2, 30])
     def test_whispers_padding_stays_out_of_the_mean(
@@ -193,19 +251,7 @@ class TestCheckpoints:
         model = make_model(family)
         model.save_pretrained(tmp_path)
         stock, info = task_class.from_pretrained(tmp_path, output_loading_info=True)
-        own_head = {
-            AutoModelForCTC: {"lm_head.weight", "lm_head.bias"},
-            AutoModelForPreTraining: {
-                "project_hid.weight",
-                "project_hid.bias",
-                "project_q.weight",
-                "project_q.bias",
-                "quantizer.codevectors",
-                "quantizer.weight_proj.weight",
-                "quantizer.weight_proj.bias",
-            },
-        }
-        assert set(info["missing_keys"]) == own_head.get(task_class, set())
+        assert set(info["missing_keys"]) == own_head(family, task_class)
         assert same_tensors(stock.base_model.state_dict(), model.base_model.state_dict())
 
     def test_num_voxels_is_required_without_a_head(
@@ -277,13 +323,17 @@ class TestTraining:
         model.freeze_feature_encoder()
         reached = self.step(model, family)
         frozen = {
-            "whisper": ("model.encoder.conv", "model.encoder.embed_positions", "model.decoder")
-        }.get(family, (f"{family}.feature_extractor",))
+            "whisper": ("model.encoder.conv", "model.encoder.embed_positions", "model.decoder"),
+            "wav2vec2-bert": (),
+        }.get(family, (f"{model.base_model_prefix}.feature_extractor",))
         for name, grad in reached.items():
             if name.startswith(frozen):
                 assert not grad and not model.get_parameter(name).requires_grad
+            elif family == "wav2vec2-conformer" and "pos_conv_embed" in name:
+                # Conformers have relative positions; the stock model leaves this part unused.
+                assert not grad
             # Attention does not depend on the bias of its keys.
-            elif not name.endswith("k_proj.bias"):
+            elif not name.endswith(("k_proj.bias", "linear_k.bias")):
                 assert grad, f"no gradient reached {name}"
 
     def test_the_feature_encoder_learns_unless_frozen(self, make_model):
@@ -296,6 +346,7 @@ class TestTraining:
             **{"encoder_layerdrop": 0.5, "dropout": 0.5, "apply_spec_augment": True}
             if family == "whisper"
             else {"layerdrop": 0.5, "hidden_dropout": 0.5, "feat_proj_dropout": 0.5},
+            conformer_conv_dropout=0.5,
             attention_dropout=0.5,
             activation_dropout=0.5,
             mask_time_prob=0.5,
@@ -333,6 +384,27 @@ class TestTraining:
                 assert getattr(reloaded.config, name) == saved[name], name
         probabilities = [m.p for m in reloaded.modules() if isinstance(m, nn.Dropout)]
         assert probabilities == [m.p for m in make_model(family).modules() if hasattr(m, "p")]
+
+    def test_an_undeclared_switch_does_not_leak_either(self, make_model, tmp_path):
+        model = make_model("data2vec-audio")
+        assert not hasattr(model.config, "apply_spec_augment")
+        model.set_training_switches(apply_spec_augment=False)
+        model.save_pretrained(tmp_path)
+        assert Data2VecAudioForBrainTuning.from_pretrained(tmp_path).config.apply_spec_augment
+
+    @pytest.mark.parametrize(
+        ("family", "fields"),
+        [("wav2vec2-conformer", {}), ("hubert", {"conv_pos_batch_norm": True})],
+    )
+    def test_a_clip_does_not_depend_on_its_batch(self, family, fields, make_model):
+        model, inputs = make_model(family, **fields), random_inputs(family)["input_values"]
+        model.set_training_switches(apply_spec_augment=False, layerdrop=0, dropout=0)
+        before = {name: buffer.clone() for name, buffer in model.named_buffers()}
+        assert any(name.endswith("running_mean") for name in before)
+        together = model.train()(inputs).logits
+        alone = torch.cat([model(clip[None]).logits for clip in inputs])
+        torch.testing.assert_close(together, alone)
+        assert same_tensors(before, dict(model.named_buffers()))
 
     @pytest.mark.parametrize("name", ["layerdrop", "dropout"])
     @pytest.mark.parametrize("value", [-0.1, 1.0, float("nan")])
