@@ -494,6 +494,14 @@ def run(arguments):
         raise ValueError("baseline must name the model to compare with; got none")
     test, ceiling, note = arguments.scored_story(participant)
     train = list(participant.stories(arguments.train_stories))
+    vertices = None
+    if arguments.surface is not None:
+        if participant.mask is None:
+            raise ValueError(
+                f"surface: where the voxels of {participant.name} lie is not known; its data need "
+                f"derivative/masks/{participant.name}.nii.gz"
+            )
+        vertices = voxels_at(np.load(arguments.surface), participant.mask)
     checkpoints = {BASELINE: baseline} | {_label(model): model for model in arguments.model}
     measured = {
         "layers": arguments.layers,
@@ -527,9 +535,6 @@ def run(arguments):
     }
     print(table(results))
     title = f"{arguments.participant}, story {test.name!r}, {results['n_trs']} TRs"
-    vertices = None
-    if participant.mask is not None and arguments.surface is not None:
-        vertices = voxels_at(np.load(arguments.surface), participant.mask)
     paths = report(results, arguments.report_dir, title, participant.mask, vertices)
     print(f"{', '.join(path.name for path in paths)} are in {arguments.report_dir}/")
     return results
