@@ -68,6 +68,8 @@ def model_inputs(feature_extractor, clips) -> dict[str, torch.Tensor]:
 class BrainTuningCollator:
     """Make batches of {"audio": (n_samples,) at 16 kHz, "labels": (n_voxels,)} items.
 
+    Labels are optional: evaluation windows have none.
+
     Parameters
     ----------
     feature_extractor : the checkpoint's own
@@ -81,13 +83,20 @@ class BrainTuningCollator:
         Raises
         ------
         ValueError
-            As `model_inputs`, and if items have different numbers of voxels.
+            As `model_inputs`, if items have different numbers of voxels, or only some have labels.
         """
+        inputs = model_inputs(self.feature_extractor, [item["audio"] for item in items])
+        n_labelled = sum("labels" in item for item in items)
+        if not n_labelled:
+            return inputs
+        if n_labelled < len(items):
+            raise ValueError(
+                f"all items of a batch or none have labels, got {n_labelled} with them"
+            )
         labels = [np.asarray(item["labels"], dtype=np.float32) for item in items]
         shapes = {label.shape for label in labels}
         if len(shapes) > 1 or labels[0].ndim != 1:
             raise ValueError(
                 f"labels must have one shape (n_voxels,) in all items, got {sorted(shapes)}"
             )
-        inputs = model_inputs(self.feature_extractor, [item["audio"] for item in items])
         return {**inputs, "labels": torch.from_numpy(np.stack(labels))}

@@ -54,9 +54,9 @@ def report(results, folder, title, mask=None, vertices=None):
     }
     layer_figure({"alignment": live}, paths[3], title=title)
     for model, change in results["change"].items():
-        label = f"change of normalised brain alignment, {model} minus {BASELINE}"
         paths.append(folder / f"change-{model}.png")
-        change_figure(change, paths[-1], label=label, title=title)
+        label = "change of normalised brain alignment"
+        change_figure(change, paths[-1], label, f"{title}: {model} minus {BASELINE}")
     paths.append(folder / "voxels.npz")
     np.savez(paths[-1], **_flat(voxels))
     if mask is not None:
@@ -78,26 +78,30 @@ def _flat(voxels):
 def _maps(voxels, folder, title, mask, vertices):
     """Maps of the ceiling, of alignment, and of what changes from the baseline."""
     alignment, left = voxels["alignment"], voxels["residual_alignment"]
-    drawn = {"noise-ceiling": ("noise ceiling", voxels["noise_ceiling"], False)}
+    drawn = {"noise-ceiling": ("", "noise ceiling", voxels["noise_ceiling"], False)}
     for model, values in alignment.items():
-        drawn[f"alignment-{model}"] = ("normalised brain alignment", values, False)
+        drawn[f"alignment-{model}"] = (f": {model}", "normalised brain alignment", values, False)
         if model == BASELINE:
             continue
-        label = f"{model} minus {BASELINE}"
+        compared = f": {model} minus {BASELINE}"
         difference = values - alignment[BASELINE]
-        drawn[f"alignment-change-{model}"] = (f"change of alignment, {label}", difference, True)
+        drawn[f"alignment-change-{model}"] = (compared, "change of alignment", difference, True)
         if left:
             # R of a voxel would divide by next to nothing in many: what is lost is shown as it is.
             lost = (values - left[model]) - (alignment[BASELINE] - left[BASELINE])
-            name = f"change of what low-level features carry, {label}"
-            drawn[f"impact-change-{model}"] = (name, lost, True)
+            drawn[f"impact-change-{model}"] = (
+                compared,
+                "change of low-level alignment",
+                lost,
+                True,
+            )
     paths = []
     n_voxels = np.count_nonzero(np.asarray(mask.dataobj))
-    for name, (label, values, change) in drawn.items():
+    for name, (what, label, values, change) in drawn.items():
         whole = np.full(n_voxels + 1, np.nan)  # one more, for vertices without a voxel
         whole[voxels["voxels"]] = values
         paths.append(folder / f"map-{name}.png")
-        options = {"title": title, "label": label, "change": change}
+        options = {"title": title + what, "label": label, "change": change}
         if vertices is None:
             volume_map(whole[:-1], mask, paths[-1], **options)
         else:

@@ -96,3 +96,19 @@ def test_labels_of_different_widths_are_an_error(make_extractor, make_clips):
         BrainTuningCollator(make_extractor("wav2vec2"))(items)
     with pytest.raises(ValueError, match=r"\(n_voxels,\) in all items, got \[\(\)\]"):
         BrainTuningCollator(make_extractor("wav2vec2"))([{"audio": np.ones(800), "labels": 1.0}])
+
+
+def test_items_without_labels_give_a_models_inputs_alone(family, make_extractor, make_clips):
+    extractor, clips = make_extractor(family), make_clips(0.5, 0.5)
+    batch = BrainTuningCollator(extractor)([{"audio": clip} for clip in clips])
+    expected = model_inputs(extractor, clips)
+    assert batch.keys() == expected.keys() and "labels" not in batch
+    for name, values in expected.items():
+        assert torch.equal(batch[name], values)
+
+
+def test_labels_of_some_items_only_are_an_error(make_extractor, make_clips):
+    first, second = make_clips(0.5, 0.5)
+    items = [{"audio": first, "labels": np.zeros(3)}, {"audio": second}]
+    with pytest.raises(ValueError, match="all items of a batch or none have labels, got 1 with"):
+        BrainTuningCollator(make_extractor("wav2vec2"))(items)
