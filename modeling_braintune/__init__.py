@@ -1,6 +1,7 @@
 """What is tuned and how: models, auto class, Trainer, collator and layer representations."""
 
 from .auto import AutoModelForBrainTuning
+from .brain import Brain
 from .collator import BrainTuningCollator, model_inputs
 from .layer_representations import layer_representations, receptive_field
 from .modeling_braintune import (
@@ -15,6 +16,7 @@ from .modeling_braintune import (
     WavLMForBrainTuning,
     WhisperForBrainTuning,
 )
+from .pipeline_braintune import BrainEncodingPipeline
 from .pooling import masked_mean
 from .representation_cache import cached_representations, weights_fingerprint
 from .running_correlation import RunningCorrelation
@@ -22,6 +24,8 @@ from .trainer import BrainTuningArguments, BrainTuningTrainer
 
 __all__ = [
     "AutoModelForBrainTuning",
+    "Brain",
+    "BrainEncodingPipeline",
     "BrainTuningArguments",
     "BrainTuningCollator",
     "BrainTuningMixin",

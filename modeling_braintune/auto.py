@@ -49,6 +49,7 @@ class AutoModelForBrainTuning(_BaseAutoModelClass):
         FileNotFoundError
             If `name_or_path` is a path that does not exist.
         """
+        kwargs.pop("code_revision", None)  # of code in the repository, which is not run here
         model_class = cls._class_for(checkpoint_model_type(name_or_path, **kwargs))
         return model_class.from_pretrained(name_or_path, num_voxels, **kwargs)
 

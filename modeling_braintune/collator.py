@@ -64,6 +64,16 @@ def model_inputs(feature_extractor, clips) -> dict[str, torch.Tensor]:
     )
 
 
+def batches_of_equal_length(windows, batch_size):
+    """Yield window indices, at most `batch_size` at a time and all of one length, short first."""
+    lengths = windows[:, 1] - windows[:, 0]
+    order = np.argsort(lengths, kind="stable")
+    changes = np.flatnonzero(np.diff(lengths[order])) + 1
+    for group in np.split(order, changes):
+        for first in range(0, len(group), batch_size):
+            yield group[first : first + batch_size]
+
+
 @dataclass
 class BrainTuningCollator:
     """Make batches of {"audio": (n_samples,) at 16 kHz, "labels": (n_voxels,)} items.

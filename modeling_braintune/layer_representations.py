@@ -9,7 +9,7 @@ import torch
 from torch.func import functional_call
 from transformers.utils import logging
 
-from .collator import model_inputs
+from .collator import batches_of_equal_length, model_inputs
 from .modeling_braintune import whisper_frame_mask
 
 # What SeamlessM4TFeatureExtractor does: mel frames of 25 ms every 10 ms, taken two by two.
@@ -94,16 +94,6 @@ def checked_request(model, audio, windows, layers, batch_size, dtype):
     if dtype not in (None, torch.bfloat16):
         raise ValueError(f"dtype must be torch.bfloat16, or None for the weights' own, got {dtype}")
     return audio, windows, layers
-
-
-def batches_of_equal_length(windows, batch_size):
-    """Yield window indices, at most `batch_size` at a time and all of one length, short first."""
-    lengths = windows[:, 1] - windows[:, 0]
-    order = np.argsort(lengths, kind="stable")
-    changes = np.flatnonzero(np.diff(lengths[order])) + 1
-    for group in np.split(order, changes):
-        for first in range(0, len(group), batch_size):
-            yield group[first : first + batch_size]
 
 
 @contextmanager

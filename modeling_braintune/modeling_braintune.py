@@ -7,6 +7,7 @@ pretraining checkpoints load here, and what is tuned here loads in the stock cla
 
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -31,6 +32,8 @@ from transformers import (
 )
 from transformers.utils import ModelOutput, can_return_tuple, logging
 
+from .brain import BRAIN_FILE, brain_fields, read_brains, readable_weights, write_brains
+from .collator import batches_of_equal_length, model_inputs
 from .configuration_braintune import (
     check_num_voxels,
     checkpoint_model_type,
@@ -74,6 +77,11 @@ class BrainTuningMixin:
 
     backbone_class = None
 
+    # Saved checkpoints take this code along: with trust, `AutoModel` then finds the class and its
+    # head without this package.
+    _auto_class = "AutoModel"
+    _own_files = (BRAIN_FILE,)
+
     # The loss is a mean over the batch. Left to guess from `forward(**kwargs)`, Trainer would
     # take it for a sum and not divide it by the number of accumulation steps.
     accepts_loss_kwargs = False
@@ -85,6 +93,7 @@ class BrainTuningMixin:
         width = config.output_hidden_size if adapted else config.hidden_size
         setattr(self, self.base_model_prefix, self.backbone_class(config))
         self.head = nn.Linear(width, num_voxels)
+        self.brains = {}
         self._checkpoint_fields = {}
         self.post_init()
         self.train()
@@ -106,7 +115,7 @@ class BrainTuningMixin:
         ------
         ValueError
             If the checkpoint is of another family, if it has no head and `num_voxels` is not
-            given, or if it has one that predicts another number of voxels.
+            given, if it has one that predicts another number of voxels, or if a file is damaged.
         FileNotFoundError
             If `name_or_path` is a path that does not exist.
         """
@@ -119,27 +128,149 @@ class BrainTuningMixin:
             )
         head_expected = num_voxels is None and kwargs.get("config") is None
         config, kwargs = load_config(cls.config_class, name_or_path, **kwargs)
-        model, info = super().from_pretrained(
-            name_or_path,
-            config=with_num_voxels(config, num_voxels),
-            output_loading_info=True,
-            **kwargs,
-        )
-        if head_expected and any(key.startswith("head.") for key in info["missing_keys"]):
+        config = with_num_voxels(config, num_voxels)
+        with readable_weights(name_or_path):
+            model, info = super().from_pretrained(
+                name_or_path,
+                config=config,
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,  # refused below, in fewer words
+                **kwargs,
+            )
+        if info["mismatched_keys"]:
+            name, found, wanted = sorted(info["mismatched_keys"])[0]
+            raise ValueError(
+                f"the weights of '{name_or_path}' are not those of its configuration: {name} has "
+                f"shape {tuple(found)}, not {tuple(wanted)} (num_voxels={config.num_voxels})"
+            )
+        if not any(key.startswith("head.") for key in info["missing_keys"]):
+            model.brains = read_brains(config, name_or_path, **hub_arguments(kwargs))
+        elif head_expected:
             raise ValueError(
                 f"the configuration of '{name_or_path}' speaks of {config.num_voxels} voxels, but "
                 f"its weights hold no head: pass num_voxels={config.num_voxels} for a new one"
             )
+        elif hasattr(config, "brain"):
+            del config.brain  # of a head that is gone
         # Weights are mapped from a file, where they begin at any byte, and some kernels round
         # by alignment: a copy gives the logits that were there before saving, to the last bit.
         for parameter in model.head.parameters():
             parameter.data = parameter.data.clone()
         return (model, info) if output_loading_info else model
 
-    def save_pretrained(self, *args, **kwargs):
-        """Save as the stock classes do, with the checkpoint's own training switches."""
+    def save_pretrained(self, save_directory, is_main_process=True, **kwargs):
+        """Save as the stock classes do, with the checkpoint's own training switches.
+
+        The participants' voxels go to `brain.safetensors`, and the code of this class beside it.
+        """
+        if is_main_process and self.brains:
+            Path(save_directory).mkdir(parents=True, exist_ok=True)
+            write_brains(self.brains, save_directory)
         with self._checkpoint_config():
-            super().save_pretrained(*args, **kwargs)
+            super().save_pretrained(save_directory, is_main_process, **kwargs)
+
+    def _get_files_timestamps(self, working_dir):
+        """Of files that were there before saving, which are uploaded only if they changed since."""
+        times = super()._get_files_timestamps(working_dir)
+        return {name: time for name, time in times.items() if name not in self._own_files}
+
+    def set_brain(self, brain):
+        """Say whose voxels the head predicts; checkpoints carry it from then on.
+
+        Parameters
+        ----------
+        brain : Brain
+
+        Raises
+        ------
+        ValueError
+            If it is of another number of voxels than the head.
+        """
+        if len(brain.voxels) != self.config.num_voxels:
+            raise ValueError(
+                f"the head predicts {self.config.num_voxels} voxels, got a brain of "
+                f"{len(brain.voxels)} voxels of {brain.participant}"
+            )
+        self.brains = {brain.participant: brain}
+        self.config.brain = brain_fields(self.brains)
+
+    def predict_responses(
+        self, audio, feature_extractor, windows=None, *, participant=None, batch_size=8
+    ):
+        """Predict the responses to a recording.
+
+        Parameters
+        ----------
+        audio : float array of shape (n_samples,), mono at 16 kHz
+        feature_extractor : the checkpoint's own
+        windows : int array of shape (n_windows, 2), or None
+            First sample of the sound behind each response and the one after its last; they may
+            reach beyond the recording, where silence stands in. By default those of `Brain.windows`
+            at the participant's TR.
+        participant : str, or None if there is one only
+        batch_size : int
+
+        Returns
+        -------
+        float32 array of shape (n_windows, num_voxels)
+
+        Raises
+        ------
+        ValueError
+            If the audio is not finite and mono, windows are no such bounds, the participant is
+            unknown, or the windows are left out and the head's TR is not known.
+        """
+        audio = torch.as_tensor(audio, dtype=torch.float32)
+        if audio.ndim != 1 or not len(audio) or not audio.isfinite().all():
+            raise ValueError(
+                "audio must be finite mono samples at 16 kHz of shape (n_samples,), got shape "
+                f"{tuple(audio.shape)}" + (" with NaN or infinity" if audio.ndim == 1 else "")
+            )
+        if participant is not None or windows is None:
+            brain = self.brain_of(participant)
+        if windows is None:
+            windows = brain.windows(len(audio))
+        windows = torch.as_tensor(windows)
+        if windows.ndim != 2 or windows.shape[1] != 2 or (windows[:, 0] >= windows[:, 1]).any():
+            raise ValueError(
+                "windows must be sample bounds of shape (n_windows, 2), each start before its "
+                f"end, got shape {tuple(windows.shape)}"
+            )
+        predictions = torch.empty(len(windows), self.config.num_voxels)
+        training = self.training
+        self.eval()
+        try:
+            for batch in batches_of_equal_length(windows.numpy(), batch_size):
+                clips = [_cut(audio, *bounds).numpy() for bounds in windows[batch].tolist()]
+                inputs = {
+                    name: values.to(self.device, self.dtype if values.is_floating_point() else None)
+                    for name, values in model_inputs(feature_extractor, clips).items()
+                }
+                with torch.inference_mode():
+                    predictions[batch] = self(**inputs).logits.float().cpu()
+        finally:
+            self.train(training)
+        return predictions.numpy()
+
+    def brain_of(self, participant=None):
+        """Return the `Brain` of a participant; without a name, of the only one.
+
+        Raises
+        ------
+        ValueError
+            The participant is unknown, there are several, or the checkpoint tells of none.
+        """
+        known = ", ".join(self.brains)
+        if not self.brains:
+            raise ValueError(
+                "this checkpoint does not say whose voxels its head predicts, nor at which TR: "
+                "pass windows"
+            )
+        if participant is None and len(self.brains) > 1:
+            raise ValueError(f"the head predicts several participants: pass one of {known}")
+        if participant is not None and participant not in self.brains:
+            raise ValueError(f"unknown participant: got {participant!r}. Available: {known}")
+        return self.brains[participant or known]
 
     def train(self, mode=True):
         """Switch the mode of all but batch norms, which keep the statistics they came with.
@@ -274,6 +405,15 @@ class BrainTuningMixin:
             _set_fields(self.config, live)
 
 
+def _cut(audio, start, stop):
+    """Samples `start` to `stop`, zeros where they lie outside the recording."""
+    clip = torch.zeros(stop - start)
+    first, last = max(start, 0), min(stop, len(audio))
+    if first < last:
+        clip[first - start : last - start] = audio[first:last]
+    return clip
+
+
 def _set_fields(config, values):
     for name, value in values.items():
         setattr(config, name, value)
@@ -384,6 +524,8 @@ class WhisperForBrainTuning(BrainTuningMixin, WhisperPreTrainedModel):
         except OSError:
             logger.info(f"'{name_or_path}' has no generation_config.json to carry along")
         return loaded
+
+    _own_files = (BRAIN_FILE, "generation_config.json")
 
     def save_pretrained(self, save_directory, is_main_process=True, **kwargs):
         if is_main_process and self.generation_config is not None:

@@ -1,0 +1,216 @@
+"""Whose voxels a head predicts, as a checkpoint carries it beside its weights."""
+
+import math
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+from transformers.utils import cached_file
+
+BRAIN_FILE = "brain.safetensors"
+SAMPLING_RATE = 16000
+
+
+@dataclass(kw_only=True)
+class Brain:
+    """One participant's voxels, in the order of a head's outputs, and what they were tuned on.
+
+    Attributes
+    ----------
+    participant : str
+    tr : float
+        Seconds per TR.
+    n_trs_per_window : int
+        TRs of sound behind each response.
+    n_recorded_voxels : int
+        Voxels of the recordings, of which the head predicts some.
+    voxels : int64 array of shape (num_voxels,)
+        Their indices in the recordings.
+    noise_ceiling : float32 array of shape (num_voxels,)
+    regions : dict of {str: int64 array}
+        Columns of the head's outputs that lie in each region of interest.
+    targets : str
+        What the head was taught: "responses", or those of a control such as "permuted".
+    trims : dict
+        What is left out at the start and end of a story's recording.
+    places : int64 array of shape (num_voxels,), or None
+        Of the voxels in the functional space, as flat indices in C order.
+    space : dict with "shape" and "affine", or None
+        The functional space; known with `places`.
+    data : dict
+        Where the recordings come from, with their fingerprint.
+
+    Raises
+    ------
+    ValueError
+        If arrays disagree in length, or a region has columns that the head has not.
+    """
+
+    participant: str
+    tr: float
+    n_trs_per_window: int
+    n_recorded_voxels: int
+    voxels: np.ndarray
+    noise_ceiling: np.ndarray
+    regions: dict[str, np.ndarray] = field(default_factory=dict)
+    targets: str = "responses"
+    trims: dict = field(default_factory=dict)
+    places: np.ndarray | None = None
+    space: dict | None = None
+    data: dict = field(default_factory=dict)
+
+    def __post_init__(self):
+        self.voxels = np.asarray(self.voxels, np.int64)
+        self.noise_ceiling = np.asarray(self.noise_ceiling, np.float32)
+        self.regions = {name: np.asarray(v, np.int64) for name, v in self.regions.items()}
+        if self.places is not None:
+            self.places = np.asarray(self.places, np.int64)
+        n_voxels = len(self.voxels)
+        for name, values in {"noise_ceiling": self.noise_ceiling, "places": self.places}.items():
+            if values is not None and values.shape != (n_voxels,):
+                raise ValueError(
+                    f"{name} of {self.participant} must be of shape (num_voxels,) = "
+                    f"({n_voxels},), got {values.shape}"
+                )
+        for name, columns in self.regions.items():
+            if columns.size and not (0 <= columns.min() and columns.max() < n_voxels):
+                raise ValueError(
+                    f"columns of region {name!r} must be from 0 to {n_voxels - 1}, got "
+                    f"{columns.min()} to {columns.max()}"
+                )
+
+    def windows(self, n_samples) -> np.ndarray:
+        """Bounds of the sound behind each TR of a recording, TR by TR from its start.
+
+        They are those of the training windows, and may reach beyond the recording, where silence
+        stands in. The last TR is the one that holds the recording's end.
+
+        Parameters
+        ----------
+        n_samples : int, at 16 kHz
+
+        Returns
+        -------
+        int64 array of shape (n_trs, 2)
+            First sample of each window and the one after its last.
+        """
+        n_trs = math.ceil(round(n_samples / (self.tr * SAMPLING_RATE), 6))
+        midpoints = (np.arange(n_trs) + 0.5) * self.tr
+        ends = np.rint((midpoints + self.tr / 2) * SAMPLING_RATE).astype(np.int64)
+        length = round(self.n_trs_per_window * self.tr * SAMPLING_RATE)
+        return np.stack([ends - length, ends], axis=1)
+
+    def recorded(self, predictions) -> np.ndarray:
+        """Put predicted responses where their voxels are in the recordings.
+
+        Parameters
+        ----------
+        predictions : array of shape (..., num_voxels)
+
+        Returns
+        -------
+        float32 array of shape (..., n_recorded_voxels), NaN where nothing is predicted
+        """
+        predictions = np.asarray(predictions, np.float32)
+        whole = np.full((*predictions.shape[:-1], self.n_recorded_voxels), np.nan, np.float32)
+        whole[..., self.voxels] = predictions
+        return whole
+
+
+# Of a `Brain`, these stand in the configuration, the arrays in `BRAIN_FILE`.
+FIELDS = ("tr", "n_trs_per_window", "n_recorded_voxels", "targets", "trims", "space", "data")
+
+
+def brain_fields(brains) -> dict:
+    """Return what the configuration says of each participant.
+
+    Parameters
+    ----------
+    brains : dict of {participant: Brain}
+    """
+    return {
+        name: {key: getattr(brain, key) for key in FIELDS} | {"regions": list(brain.regions)}
+        for name, brain in brains.items()
+    }
+
+
+def write_brains(brains, folder):
+    """Write the arrays of {participant: Brain} to `brain.safetensors` in a folder."""
+    arrays = {}
+    for name, brain in brains.items():
+        arrays[f"{name}/voxels"] = brain.voxels
+        arrays[f"{name}/noise_ceiling"] = brain.noise_ceiling
+        if brain.places is not None:
+            arrays[f"{name}/places"] = brain.places
+        for region, columns in brain.regions.items():
+            arrays[f"{name}/regions/{region}"] = columns
+    arrays = {key: np.ascontiguousarray(values) for key, values in arrays.items()}
+    partial = Path(folder) / f"{BRAIN_FILE}.partial"
+    save_file(arrays, partial)
+    partial.replace(partial.with_suffix(""))
+
+
+def read_brains(config, name_or_path, **hub) -> dict[str, Brain]:
+    """Read back what `brain_fields` and `write_brains` put into a checkpoint.
+
+    Parameters
+    ----------
+    config : the checkpoint's configuration
+    name_or_path : a folder, or a name on the Hub
+    **hub : `revision`, `token` and such
+
+    Returns
+    -------
+    dict of {participant: Brain}
+        Empty where the configuration speaks of none.
+
+    Raises
+    ------
+    ValueError
+        If the arrays are missing, unreadable, or of another head.
+    """
+    said = getattr(config, "brain", None)
+    if not said:
+        return {}
+    path = cached_file(name_or_path, BRAIN_FILE, _raise_exceptions_for_missing_entries=False, **hub)
+    if path is None:
+        raise ValueError(
+            f"the configuration of '{name_or_path}' speaks of the voxels of {', '.join(said)}, "
+            f"but {BRAIN_FILE} is not beside it: get the whole checkpoint"
+        )
+    with readable_weights(path):
+        arrays = load_file(path)
+    brains = {}
+    for name, fields in said.items():
+        try:
+            own = {key: arrays[f"{name}/{key}"] for key in ("voxels", "noise_ceiling")}
+            regions = {r: arrays[f"{name}/regions/{r}"] for r in fields["regions"]}
+        except KeyError as error:
+            raise ValueError(
+                f"{path} has no array {error}, of which config.json beside it speaks: get the "
+                "whole checkpoint"
+            ) from error
+        fields = fields | own | {"regions": regions, "places": arrays.get(f"{name}/places")}
+        brains[name] = Brain(participant=name, **fields)
+    return brains
+
+
+@contextmanager
+def readable_weights(name):
+    """Say which checkpoint it is whose safetensors file is damaged.
+
+    Raises
+    ------
+    ValueError
+        In place of the reader's own error.
+    """
+    try:
+        yield
+    except SafetensorError as error:
+        raise ValueError(
+            f"the weights of '{name}' cannot be read ({error}): the file is damaged or was not "
+            "written to its end; get it again"
+        ) from error
