@@ -6,6 +6,7 @@ stock class can load it. The library neither knows nor type-checks the added fie
 
 import copy
 import os
+from collections.abc import Mapping
 from numbers import Integral
 from pathlib import Path
 
@@ -24,24 +25,33 @@ HUB_ARGUMENTS = (
 MODEL_ARGUMENTS = ("dtype", "torch_dtype", "quantization_config", "trust_remote_code")
 
 
-def check_num_voxels(num_voxels) -> int:
-    """Return `num_voxels` as a plain int.
+def check_num_voxels(num_voxels) -> int | dict[str, int]:
+    """Return `num_voxels` as a plain int, or as a dict of them for several participants.
 
     Raises
     ------
     TypeError
-        If it is not an integer (a bool is none).
+        If a number is not an integer (a bool is none).
     ValueError
-        If it is below 1.
+        If one is below 1, or the dict is empty.
     """
+    if isinstance(num_voxels, Mapping):
+        if not num_voxels:
+            raise ValueError("num_voxels must name at least one participant, got {}")
+        return {str(name): check_num_voxels(count) for name, count in num_voxels.items()}
     if not isinstance(num_voxels, Integral) or isinstance(num_voxels, bool):
         raise TypeError(
-            "num_voxels must be a positive int, the number of voxels the head predicts, "
-            f"got {num_voxels!r} of type {type(num_voxels).__name__}"
+            "num_voxels must be a positive int, the number of voxels the head predicts, or "
+            f"{{participant: int}}, got {num_voxels!r} of type {type(num_voxels).__name__}"
         )
     if num_voxels < 1:
         raise ValueError(f"num_voxels must be a positive int, got {num_voxels}")
     return int(num_voxels)
+
+
+def total_voxels(num_voxels) -> int:
+    """Return how many outputs the head has, those of all participants."""
+    return sum(num_voxels.values()) if isinstance(num_voxels, Mapping) else num_voxels
 
 
 def with_num_voxels(config: PreTrainedConfig, num_voxels=None) -> PreTrainedConfig:
@@ -50,7 +60,7 @@ def with_num_voxels(config: PreTrainedConfig, num_voxels=None) -> PreTrainedConf
     Parameters
     ----------
     config : a family's stock configuration; its `num_voxels`, if any, is that of its head
-    num_voxels : int, or None for the configuration's own
+    num_voxels : int, {participant: int}, or None for the configuration's own
 
     Raises
     ------

@@ -39,8 +39,10 @@ from .configuration_braintune import (
     checkpoint_model_type,
     hub_arguments,
     load_config,
+    total_voxels,
     with_num_voxels,
 )
+from .objectives import OBJECTIVES, squared_error
 from .pooling import masked_mean
 
 logger = logging.get_logger(__name__)
@@ -88,12 +90,13 @@ class BrainTuningMixin:
 
     def __init__(self, config):
         super().__init__(config)
-        num_voxels = check_num_voxels(getattr(config, "num_voxels", None))
+        num_voxels = total_voxels(check_num_voxels(getattr(config, "num_voxels", None)))
         adapted = getattr(config, "add_adapter", False)
         width = config.output_hidden_size if adapted else config.hidden_size
         setattr(self, self.base_model_prefix, self.backbone_class(config))
         self.head = nn.Linear(width, num_voxels)
         self.brains = {}
+        self.set_objective("mse")
         self._checkpoint_fields = {}
         self.post_init()
         self.train()
@@ -105,8 +108,9 @@ class BrainTuningMixin:
         Parameters
         ----------
         name_or_path : a folder, or a name on the Hub
-        num_voxels : int, or None
-            Number of voxels to predict; required unless the checkpoint has a head.
+        num_voxels : int, {participant: int}, or None
+            Number of voxels to predict; required unless the checkpoint has a head. Several
+            participants' voxels are one head's outputs, in the order of the dict.
         output_loading_info : bool
             Whether to return (model, loading information) as the stock classes do.
         **kwargs : as in the stock classes
@@ -174,25 +178,66 @@ class BrainTuningMixin:
         times = super()._get_files_timestamps(working_dir)
         return {name: time for name, time in times.items() if name not in self._own_files}
 
-    def set_brain(self, brain):
+    def set_brains(self, *brains):
         """Say whose voxels the head predicts; checkpoints carry it from then on.
 
         Parameters
         ----------
-        brain : Brain
+        *brains : Brain, one for each participant of the head
 
         Raises
         ------
         ValueError
-            If it is of another number of voxels than the head.
+            If they are of other participants or of another number of voxels than the head.
         """
-        if len(brain.voxels) != self.config.num_voxels:
-            raise ValueError(
-                f"the head predicts {self.config.num_voxels} voxels, got a brain of "
-                f"{len(brain.voxels)} voxels of {brain.participant}"
-            )
-        self.brains = {brain.participant: brain}
+        named = {brain.participant: brain for brain in brains}
+        found = {name: len(brain.voxels) for name, brain in named.items()}
+        expected = self.config.num_voxels
+        wanted = expected if isinstance(expected, dict) else {next(iter(named), None): expected}
+        if found != wanted:
+            raise ValueError(f"the head predicts {expected} voxels, got brains of {found}")
+        self.brains = {name: named[name] for name in wanted}
         self.config.brain = brain_fields(self.brains)
+
+    def set_objective(self, name):
+        """Choose the loss, for this model in memory only.
+
+        Parameters
+        ----------
+        name : str
+            "mse", mean squared error (Moussa et al. 2025, section 3.3); "weighted_mse", in which
+            a voxel counts in proportion to its noise ceiling; "correlation", minus the Pearson
+            correlation of each voxel over the batch.
+
+        Raises
+        ------
+        ValueError
+            If there is no such objective, or the voxels' noise ceilings are not known.
+        """
+        if name not in OBJECTIVES:
+            raise ValueError(f"objective must be one of {', '.join(OBJECTIVES)}, got {name!r}")
+        self._voxel_weights = None
+        if name == "weighted_mse":
+            if not self.brains:
+                raise ValueError("weighted_mse needs the voxels' noise ceilings: call set_brains")
+            ceilings = [torch.from_numpy(brain.noise_ceiling) for brain in self.brains.values()]
+            self._voxel_weights = torch.cat(ceilings)
+        self._objective = OBJECTIVES[name]
+
+    def columns_of(self, participant=None) -> slice:
+        """Return which of the head's outputs are a participant's, of the only one by default.
+
+        Raises
+        ------
+        ValueError
+            The participant is unknown, or there are several.
+        """
+        counts = self.config.num_voxels
+        if not isinstance(counts, dict):
+            return slice(0, counts)
+        participant = _chosen(participant, counts)
+        first = sum(list(counts.values())[: list(counts).index(participant)])
+        return slice(first, first + counts[participant])
 
     def predict_responses(
         self, audio, feature_extractor, windows=None, *, participant=None, batch_size=8
@@ -212,7 +257,7 @@ class BrainTuningMixin:
 
         Returns
         -------
-        float32 array of shape (n_windows, num_voxels)
+        float32 array of shape (n_windows, num_voxels), of the participant's voxels
 
         Raises
         ------
@@ -226,17 +271,16 @@ class BrainTuningMixin:
                 "audio must be finite mono samples at 16 kHz of shape (n_samples,), got shape "
                 f"{tuple(audio.shape)}" + (" with NaN or infinity" if audio.ndim == 1 else "")
             )
-        if participant is not None or windows is None:
-            brain = self.brain_of(participant)
+        columns = self.columns_of(participant)
         if windows is None:
-            windows = brain.windows(len(audio))
+            windows = self.brain_of(participant).windows(len(audio))
         windows = torch.as_tensor(windows)
         if windows.ndim != 2 or windows.shape[1] != 2 or (windows[:, 0] >= windows[:, 1]).any():
             raise ValueError(
                 "windows must be sample bounds of shape (n_windows, 2), each start before its "
                 f"end, got shape {tuple(windows.shape)}"
             )
-        predictions = torch.empty(len(windows), self.config.num_voxels)
+        predictions = torch.empty(len(windows), columns.stop - columns.start)
         training = self.training
         self.eval()
         try:
@@ -247,7 +291,7 @@ class BrainTuningMixin:
                     for name, values in model_inputs(feature_extractor, clips).items()
                 }
                 with torch.inference_mode():
-                    predictions[batch] = self(**inputs).logits.float().cpu()
+                    predictions[batch] = self(**inputs).logits[:, columns].float().cpu()
         finally:
             self.train(training)
         return predictions.numpy()
@@ -260,17 +304,12 @@ class BrainTuningMixin:
         ValueError
             The participant is unknown, there are several, or the checkpoint tells of none.
         """
-        known = ", ".join(self.brains)
         if not self.brains:
             raise ValueError(
                 "this checkpoint does not say whose voxels its head predicts, nor at which TR: "
                 "pass windows"
             )
-        if participant is None and len(self.brains) > 1:
-            raise ValueError(f"the head predicts several participants: pass one of {known}")
-        if participant is not None and participant not in self.brains:
-            raise ValueError(f"unknown participant: got {participant!r}. Available: {known}")
-        return self.brains[participant or known]
+        return self.brains[_chosen(participant, self.brains)]
 
     def train(self, mode=True):
         """Switch the mode of all but batch norms, which keep the statistics they came with.
@@ -307,6 +346,25 @@ class BrainTuningMixin:
     def freeze_feature_encoder(self):
         """Keep the CNN feature encoder as it is (Moussa et al. 2025, section 3.3)."""
         self.base_model.feature_extractor._freeze_parameters()
+
+    def frozen_features(self, inputs) -> dict[str, torch.Tensor]:
+        """Go as far as the frozen feature encoder goes, once for many passes.
+
+        What comes back takes the place of the inputs and gives what they give, as long as the
+        feature encoder stays frozen.
+
+        Parameters
+        ----------
+        inputs : dict of tensors, as `forward` takes them without labels
+
+        Returns
+        -------
+        dict of tensors
+            `input_values` become (batch, channels, frames), Whisper's `input_features` (batch,
+            hidden, frames); masks stay.
+        """
+        values = self.base_model.feature_extractor(inputs["input_values"])
+        return {**inputs, "input_values": values}
 
     def set_training_switches(self, apply_spec_augment=None, layerdrop=None, dropout=None):
         """Choose what is random in training, for this model in memory only.
@@ -350,9 +408,7 @@ class BrainTuningMixin:
         outputs = self._encode(inputs, attention_mask, **kwargs)
         frames = outputs.last_hidden_state
         logits = self.head(masked_mean(frames, self._frame_mask(attention_mask, frames.shape[1])))
-        loss = None
-        if labels is not None:
-            loss = nn.functional.mse_loss(logits.float(), labels.float())
+        loss = None if labels is None else self._loss(logits.float(), labels.float())
         return BrainTuningOutput(
             loss=loss,
             logits=logits,
@@ -361,7 +417,10 @@ class BrainTuningMixin:
         )
 
     def _encode(self, inputs, attention_mask, **kwargs):
-        return self.base_model(inputs, attention_mask=attention_mask, **kwargs)
+        if inputs.ndim == 2:
+            return self.base_model(inputs, attention_mask=attention_mask, **kwargs)
+        with _giving(self.base_model.feature_extractor, inputs):
+            return self.base_model(inputs, attention_mask=attention_mask, **kwargs)
 
     def _frame_mask(self, attention_mask, num_frames):
         if attention_mask is None:
@@ -376,19 +435,31 @@ class BrainTuningMixin:
             )
         return self._get_feature_vector_attention_mask(num_frames, attention_mask)
 
+    def _loss(self, logits, labels):
+        several = isinstance(self.config.num_voxels, dict)
+        if not several and self._objective is squared_error and self._voxel_weights is None:
+            return nn.functional.mse_loss(logits, labels)
+        measured = ~labels.isnan() if several else torch.ones_like(labels, dtype=torch.bool)
+        weights = self._voxel_weights
+        if weights is not None:
+            self._voxel_weights = weights = weights.to(logits.device)
+        return self._objective(logits, labels, measured, weights)
+
     def _check_labels(self, labels, batch_size):
-        expected = (batch_size, self.config.num_voxels)
+        expected = (batch_size, self.head.out_features)
         if tuple(labels.shape) != expected:
             raise ValueError(
                 f"labels must have shape (batch, num_voxels) = {expected}, "
                 f"got {tuple(labels.shape)}: select the voxels that the head was made for"
             )
-        if torch.isnan(labels).any():
-            voxels = torch.isnan(labels).any(dim=0).nonzero()[:, 0].tolist()
-            raise ValueError(
-                f"labels hold NaN in {len(voxels)} voxels, columns {voxels[:5]} first: leave dead "
-                "voxels out of the selection"
-            )
+        # On an accelerator, looking would wait for all that is under way.
+        if labels.device.type == "cpu" and not isinstance(self.config.num_voxels, dict):
+            dead = labels.isnan().any(dim=0).nonzero()[:, 0].tolist()
+            if dead:
+                raise ValueError(
+                    f"labels hold NaN in {len(dead)} voxels, columns {dead[:5]} first: leave dead "
+                    "voxels out of the selection"
+                )
 
     def _set_config_field(self, name, value):
         if hasattr(self.config, name):
@@ -403,6 +474,25 @@ class BrainTuningMixin:
             yield
         finally:
             _set_fields(self.config, live)
+
+
+@contextmanager
+def _giving(module, output):
+    """Let a module give what it gave once, instead of computing it."""
+    module.forward = lambda *_: output
+    try:
+        yield
+    finally:
+        del module.forward
+
+
+def _chosen(participant, known):
+    """The participant asked for, or the only one."""
+    if participant is None and len(known) == 1:
+        return next(iter(known))
+    if participant not in known:
+        raise ValueError(f"participant must be one of {', '.join(known)}, got {participant!r}")
+    return participant
 
 
 def _cut(audio, start, stop):
@@ -500,6 +590,13 @@ class Wav2Vec2BertForBrainTuning(BrainTuningMixin, Wav2Vec2BertPreTrainedModel):
     def freeze_feature_encoder(self):
         """Do nothing: in place of a CNN there are mel frames, which have no parameters."""
 
+    def frozen_features(self, inputs):
+        """Return the inputs: mel frames are all that comes before the transformer."""
+        return inputs
+
+    def _encode(self, inputs, attention_mask, **kwargs):
+        return self.base_model(inputs, attention_mask=attention_mask, **kwargs)
+
 
 class WhisperForBrainTuning(BrainTuningMixin, WhisperPreTrainedModel):
     """Whisper's encoder for brain-tuning.
@@ -572,9 +669,29 @@ class WhisperForBrainTuning(BrainTuningMixin, WhisperPreTrainedModel):
         for part in (encoder.conv1, encoder.conv2, encoder.embed_positions):
             part.requires_grad_(False)
 
+    def frozen_features(self, inputs):
+        """As in the other families, both convolutions being the feature encoder.
+
+        Raises
+        ------
+        ValueError
+            If spans of the mel frames are masked in training, which changes them at each pass.
+        """
+        if self.config.apply_spec_augment:
+            raise ValueError("apply_spec_augment masks Whisper's mel frames anew at each pass")
+        encoder = self.model.encoder
+        values = encoder.conv2(nn.functional.gelu(encoder.conv1(inputs["input_features"])))
+        return {**inputs, "input_features": values}
+
     def _encode(self, inputs, attention_mask, **kwargs):
-        inputs = self.model._mask_input_features(inputs, attention_mask)
-        return self.model.encoder(inputs, **kwargs)
+        encoder = self.model.encoder
+        if inputs.shape[2] != encoder.max_source_positions:
+            inputs = self.model._mask_input_features(inputs, attention_mask)
+            return encoder(inputs, **kwargs)
+        # Only its length is looked at.
+        frames = inputs.new_empty(len(inputs), 1, 1).expand(-1, -1, 2 * inputs.shape[2])
+        with _giving(encoder.conv1, frames), _giving(encoder.conv2, inputs):
+            return encoder(frames, **kwargs)
 
     def _frame_mask(self, attention_mask, num_frames):
         return None if attention_mask is None else whisper_frame_mask(attention_mask)

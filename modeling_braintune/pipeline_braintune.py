@@ -40,7 +40,7 @@ class BrainEncodingPipeline(Pipeline):
         if not getattr(self.model, "brains", None):
             raise ValueError(
                 f"'{self.model.name_or_path}' does not say whose voxels it predicts: give a "
-                "checkpoint that recipes/tune.py wrote, or a model after its set_brain"
+                "checkpoint that recipes/tune.py wrote, or a model after its set_brains"
             )
 
     def __call__(self, inputs, **kwargs):

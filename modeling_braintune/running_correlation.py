@@ -7,8 +7,9 @@ import torch
 class RunningCorrelation:
     """Correlate predictions with references over time, voxel by voxel and batch by batch.
 
-    Sums are kept in float64, of values relative to the first sample: a large common offset then
-    costs no precision, and the sums of a constant voxel are exactly 0.
+    Sums are kept in float64, of values relative to a voxel's first sample: a large common offset
+    then costs no precision, and the sums of a constant voxel are exactly 0. A sample counts for the
+    voxels that have a reference: NaN says that a clip was not heard by the voxel's participant.
 
     As `compute_metrics` of a Trainer with `batch_eval_metrics=True` it gives {"pearson": mean
     over voxels} and starts anew after each evaluation.
@@ -27,7 +28,7 @@ class RunningCorrelation:
 
     def reset(self):
         """Forget all samples."""
-        self._n = 0
+        self._sums = None
 
     def update(self, predictions, references):
         """Add samples.
@@ -50,22 +51,27 @@ class RunningCorrelation:
             )
         if not np.isfinite(x).all():
             raise ValueError("predictions hold NaN or infinity: the model has diverged")
-        if self._n == 0:
-            self._x0, self._y0 = x[0], y[0]
-            self._sums = np.zeros((5, x.shape[1]))
+        if self._sums is None:
+            self._first = np.zeros((2, x.shape[1]))
+            self._sums = np.zeros((6, x.shape[1]))
         elif x.shape[1] != self._sums.shape[1]:
             raise ValueError(
                 f"got {x.shape[1]} voxels after batches of {self._sums.shape[1]}: call reset() "
                 "between data sets"
             )
-        x, y = x - self._x0, y - self._y0
-        self._n += len(x)
-        self._sums += [x.sum(0), y.sum(0), *(_dot(a, b) for a, b in ((x, x), (y, y), (x, y)))]
+        measured = ~np.isnan(y)
+        new = np.flatnonzero((self._sums[0] == 0) & measured.any(axis=0))
+        rows = measured[:, new].argmax(axis=0)
+        self._first[:, new] = x[rows, new], y[rows, new]
+        x = np.where(measured, x - self._first[0], 0)
+        y = np.where(measured, y - self._first[1], 0)
+        products = (_dot(a, b) for a, b in ((x, x), (y, y), (x, y)))
+        self._sums += [measured.sum(0), x.sum(0), y.sum(0), *products]
 
     def pearson(self) -> np.ndarray:
         """Return correlations of shape (n_voxels,), float64.
 
-        NaN where the references are constant or hold NaN; 0 where only the predictions are
+        NaN where the references are constant or all NaN; 0 where only the predictions are
         constant.
 
         Raises
@@ -73,11 +79,12 @@ class RunningCorrelation:
         ValueError
             If there are no samples.
         """
-        if self._n == 0:
+        if self._sums is None:
             raise ValueError("no samples to correlate: call update(predictions, references) first")
-        x, y, xx, yy, xy = self._sums
-        x_square, y_square = xx - x * x / self._n, yy - y * y / self._n
-        product = xy - x * y / self._n
+        n, x, y, xx, yy, xy = self._sums
+        n = np.maximum(n, 1)
+        x_square, y_square = xx - x * x / n, yy - y * y / n
+        product = xy - x * y / n
         r = np.full(x.shape, np.nan)
         r[y_square > 0] = 0.0
         live = (x_square > 0) & (y_square > 0)
@@ -87,7 +94,7 @@ class RunningCorrelation:
     def __call__(self, eval_prediction, compute_result: bool) -> dict[str, float]:
         """Add a batch of an evaluation; at its last one, return the mean over voxels.
 
-        Voxels whose references are constant or NaN are left out of the mean.
+        Voxels whose references are constant or all NaN are left out of the mean.
         """
         self.update(eval_prediction.predictions, eval_prediction.label_ids)
         if not compute_result:

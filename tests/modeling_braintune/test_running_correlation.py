@@ -51,11 +51,14 @@ def test_constants_are_recognised(value):
     assert in_batches(constant, x, 4).tolist() == [0.0]
 
 
-def test_nan_references_give_nan_in_their_voxel_only():
-    x, y = np.random.default_rng(0).standard_normal((2, 9, 2))
-    y[3, 0] = np.nan
+def test_a_sample_without_a_reference_is_left_out_of_its_voxel():
+    x, y = np.random.default_rng(0).standard_normal((2, 9, 3))
+    y[[0, 3], 0] = np.nan  # also the first sample, to which the others are relative
+    y[:, 2] = np.nan
     r = in_batches(x, y, 4)
-    assert np.isnan(r[0]) and r[1] == pytest.approx(numpy_pearson(x, y)[1])
+    heard = [1, 2, 4, 5, 6, 7, 8]
+    assert r[0] == pytest.approx(numpy_pearson(x[heard], y[heard])[0])
+    assert r[1] == pytest.approx(numpy_pearson(x[:, :2], y[:, :2])[1]) and np.isnan(r[2])
 
 
 def test_perfect_correlations_do_not_exceed_1():

@@ -1,0 +1,486 @@
+"""The card of a checkpoint: what was tuned on what, how well it predicts, how it is loaded."""
+
+import re
+import shutil
+from pathlib import Path
+
+import yaml
+from huggingface_hub import EvalResult, ModelCard, ModelCardData
+from huggingface_hub.errors import HTTPError, RemoteEntryNotFoundError
+from transformers.models.auto.modeling_auto import MODEL_FOR_CTC_MAPPING_NAMES
+
+CARD = "README.md"
+UNPUBLISHED = "path/to/this/folder"
+START, END = "<!-- alignment report -->", "<!-- end of alignment report -->"
+LINK = "[{0}](https://huggingface.co/{0})"
+TARGETS = {"responses": "the participant's responses", "permuted": "permuted responses"}
+
+BRAIN_TUNING = """\
+@inproceedings{moussa2025braintuning,
+  title     = {Improving Semantic Understanding in Speech Language Models via Brain-tuning},
+  author    = {Moussa, Omer and Klakow, Dietrich and Toneva, Mariya},
+  booktitle = {International Conference on Learning Representations},
+  year      = {2025},
+  url       = {https://arxiv.org/abs/2410.09230}
+}"""
+DS003020 = """\
+@article{lebel2023natural,
+  title   = {A natural language {fMRI} dataset for voxelwise encoding models},
+  author  = {LeBel, Amanda and Wagner, Lauren and Jain, Shailee and Adhikari-Desai, Aneesh and
+             Gupta, Bhavin and Morgenthal, Allyson and Tang, Jerry and Xu, Lixiang and
+             Huth, Alexander G.},
+  journal = {Scientific Data},
+  volume  = {10},
+  pages   = {555},
+  year    = {2023},
+  doi     = {10.1038/s41597-023-02437-z}
+}"""
+
+
+def model_card(
+    results,
+    settings,
+    config,
+    model="brain-tuned",
+    *,
+    repo=None,
+    base_license=None,
+    data_license=None,
+    figures=None,
+):
+    """Write the card of a tuned checkpoint.
+
+    Of folders it names the last part only.
+
+    Parameters
+    ----------
+    results : dict
+        Of the run: "alignment", "gain", "tests" and "impact" of every model by region, "n_trs",
+        "participant", "test_story", "curves" and "notes".
+    settings : dict
+        Arguments of the run: model, data, stories and training arguments.
+    config : PretrainedConfig
+        The checkpoint's, with `brain` and `num_voxels`.
+    model : str
+        What `results` calls the checkpoint.
+    repo : str, optional
+        Its name on the Hub.
+    base_license, data_license : str, optional
+        Licence of the base model (see `license_of`), which is that of the checkpoint too, and of
+        the data.
+    figures : dict of {str: str}, optional
+        Captions, and paths relative to the card.
+
+    Returns
+    -------
+    huggingface_hub.ModelCard
+        With every score of the checkpoint, unrounded, in its metadata.
+    """
+    base, base_id = _named(settings["model"])
+    _, data_id = _named(settings["data"])
+    participants = ", ".join(config.brain)
+    permuted = any(brain["targets"] == "permuted" for brain in config.brain.values())
+    data = ModelCardData(
+        license=base_license,
+        library_name="transformers",
+        base_model=base_id,
+        datasets=data_id and [data_id],
+        tags=["brain-tuning", "brain-encoding", "fmri", "speech", config.model_type],
+        metrics=["brain_alignment"],
+        model_name=f"{base.split('/')[-1]}-{model}-{participants}",
+        eval_results=_evaluations(results, settings, model),
+    )
+    control = (
+        " The responses were permuted in blocks, so that they do not belong to the sound: this is "
+        "the control that a brain-tuned model is compared with, not a model of the brain."
+    )
+    sections = [
+        f"# {base.split('/')[-1]}, {'random control' if permuted else 'brain-tuned'} on "
+        f"{participants}",
+        f"{LINK.format(base_id) if base_id else base}, fine-tuned to predict the fMRI responses of "
+        f"{participants} to spoken stories (brain-tuning, Moussa et al. 2025). Recordings: "
+        f"{_data(settings)[1]}." + control * permuted,
+        "## Training",
+        _table(["", ""], _training(results, settings, config, model)),
+        "## Evaluation",
+        _measure(results, model, base),
+        _alignment_table(results, model),
+        *_pictures(figures),
+        "## How to load it",
+        _loading(config, repo),
+        "## Limits",
+        _limits(results, participants),
+        "## Licences",
+        f"- Base model, from which the weights derive: {_license(base_license)}\n"
+        f"- Recordings: {_license(data_license)}",
+        "## Citation",
+        f"```bibtex\n{BRAIN_TUNING}" + f"\n\n{DS003020}" * _is_ds003020(settings) + "\n```",
+    ]
+    return ModelCard(f"---\n{data.to_yaml()}\n---\n\n" + "\n\n".join(sections) + "\n")
+
+
+def add_results(card, results, model, figures=None):
+    """Put a report of alignment and low-level impact into a card, in place of an earlier one.
+
+    Parameters
+    ----------
+    card : huggingface_hub.ModelCard
+    results : dict
+        Of the report: as in `model_card`, with "settings".
+    model : str
+        What `results` calls the card's model.
+    figures : dict of {str: str}, optional
+        Captions, and paths relative to the card.
+
+    Returns
+    -------
+    huggingface_hub.ModelCard
+        Scores that its metadata held already, of the same region of the same test story, are
+        replaced.
+
+    Raises
+    ------
+    KeyError
+        If the report does not speak of `model`.
+    """
+    card = ModelCard(str(card))
+    known = [*(card.data.eval_results or []), *_evaluations(results, results["settings"], model)]
+    by_name = {(r.unique_identifier, r.metric_type, r.metric_name): r for r in known}
+    card.data.eval_results = list(by_name.values())
+    card.data.model_name = card.data.model_name or model
+    sections = [
+        START,
+        "## Alignment report",
+        _measure(results, model, _named(results["settings"]["baseline"])[0]),
+        _alignment_table(results, model),
+        *_impact(results),
+        *_pictures(figures),
+        "\n".join(f"- {note}" for note in results["notes"]),
+        END,
+    ]
+    report = "\n\n".join(section for section in sections if section)
+    text, n_replaced = re.subn(f"{START}.*?{END}", lambda _: report, card.text, flags=re.DOTALL)
+    card.text = text if n_replaced else f"{card.text.rstrip()}\n\n{report}\n"
+    return card
+
+
+def read_card(checkpoint):
+    """Read the card of a checkpoint.
+
+    Parameters
+    ----------
+    checkpoint : folder or name on the Hub
+
+    Returns
+    -------
+    huggingface_hub.ModelCard
+
+    Raises
+    ------
+    FileNotFoundError
+        If it has none.
+    ValueError
+        If its metadata cannot be read.
+    """
+    missing = f"{checkpoint} has no card ({CARD}): write one first"
+    path = Path(checkpoint) / CARD
+    if Path(checkpoint).is_dir() and not path.is_file():
+        raise FileNotFoundError(missing)
+    try:
+        return ModelCard.load(path if path.is_file() else str(checkpoint))
+    except RemoteEntryNotFoundError as error:
+        raise FileNotFoundError(missing) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        said = " ".join(str(error).split())
+        raise ValueError(f"{CARD} of {checkpoint} cannot be read ({said}): mend it") from error
+
+
+def save_card(card, folder, files=None):
+    """Write a card to a checkpoint's folder, whole or not at all.
+
+    Parameters
+    ----------
+    card : huggingface_hub.ModelCard
+    folder : path-like
+    files : dict of {str: path-like}, optional
+        Copied beside it: paths relative to the card, and where they come from.
+    """
+    for place, source in (files or {}).items():
+        target = Path(folder) / place
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
+    partial = Path(folder) / f"{CARD}.partial"
+    card.save(partial)
+    partial.replace(partial.with_suffix(""))
+
+
+def license_of(checkpoint):
+    """Read the licence that a checkpoint's card states.
+
+    Parameters
+    ----------
+    checkpoint : folder or name on the Hub
+
+    Returns
+    -------
+    str or None
+        None where there is no card that can be had and read, or it states none.
+    """
+    try:
+        return read_card(checkpoint).data.license
+    except (OSError, ValueError, HTTPError):
+        return None
+
+
+def _named(name):
+    """What to call a model or data set, and its name on the Hub, None for a folder."""
+    name = str(name)
+    if re.fullmatch(r"\w[\w.-]*/[\w.-]+", name) and not Path(name).exists():
+        return name, name
+    return Path(name).absolute().name, None
+
+
+def _is_ds003020(settings):
+    name, _ = _named(settings["data"])
+    return "ds003020" in name or bool(re.fullmatch(r"UTS\d\d", settings["participant"]))
+
+
+def _data(settings):
+    """What to call the recordings in metadata, and in the text."""
+    name, hub_id = _named(settings["data"])
+    if _is_ds003020(settings):
+        link = "[OpenNeuro ds003020](https://openneuro.org/datasets/ds003020) (LeBel et al. 2023)"
+        return hub_id or "ds003020", link
+    if hub_id:
+        return hub_id, f"[{hub_id}](https://huggingface.co/datasets/{hub_id})"
+    if name == "phantom":
+        return name, "the phantom: simulated responses to stories in an invented language"
+    return re.sub(r"[^\w.-]+", "-", name), name
+
+
+def _evaluations(results, settings, model):
+    """Every score of a model, as the Hub's metadata hold them."""
+    data, _ = _data(settings)
+    baseline = next(iter(results["alignment"]))
+
+    def evaluations(metric, name, by_region, tests=None):
+        for region, scores in by_region.items():
+            if scores["mean"] is None:
+                continue
+            arguments = {
+                "region": region,
+                "interval_95": scores["interval"] and [float(x) for x in scores["interval"]],
+                "n_voxels": scores["n_voxels"],
+                "n_trs": results["n_trs"],
+                "layers": [int(layer) for layer in scores.get("layers", {})] or None,
+            }
+            if tests:
+                test = tests[region]
+                arguments |= {"p": test["p"], "p_holm": test["p_holm"], "n_blocks": test["n"]}
+            yield EvalResult(
+                task_type="brain-encoding",
+                task_name="Brain encoding",
+                dataset_type=data,
+                dataset_name=data,
+                dataset_config=results["participant"],
+                # A group of the metadata has one split: another test story must not join it.
+                dataset_split=results["test_story"],
+                metric_type=metric,
+                metric_name=f"{name}, {region}",
+                metric_value=float(scores["mean"]),
+                metric_args={k: value for k, value in arguments.items() if value is not None},
+            )
+
+    tests = results["tests"][model]
+    return [
+        *evaluations("brain_alignment", "Normalised brain alignment", results["alignment"][model]),
+        *evaluations(
+            "brain_alignment_gain", f"Gain over {baseline}", results["gain"][model], tests
+        ),
+        *(
+            evaluation
+            for feature, by_region in results["impact"].get(model, {}).items()
+            for evaluation in evaluations(
+                "low_level_impact", f"Low-level impact ({feature}), %", by_region
+            )
+        ),
+    ]
+
+
+def _table(header, rows):
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
+
+
+def _training(results, settings, config, model):
+    """Rows of what was tuned on what."""
+    for split in ("train_stories", "validation_stories"):
+        names = settings[split]
+        yield split.replace("_", " "), f"{len(names)}: {', '.join(names)}"
+    yield "test story", settings["test_story"]
+    n_voxels, permuted = config.num_voxels, False
+    for participant, brain in config.brain.items():
+        whose = f", {participant}" if len(config.brain) > 1 else ""
+        targets = TARGETS.get(brain["targets"], brain["targets"])
+        if brain["targets"] == "permuted":
+            permuted = True
+            targets += f" (blocks of {settings['permutation_block']} TRs)"
+        yield f"targets{whose}", targets
+        where = " and ".join(settings["tuning_regions"] or brain["regions"] or ["the whole brain"])
+        n = n_voxels[participant] if isinstance(n_voxels, dict) else n_voxels
+        yield (
+            f"voxels{whose}",
+            f"{n} of {brain['n_recorded_voxels']}: noise ceiling above "
+            f"{settings['ceiling_threshold']:g} in {where}",
+        )
+        seconds = brain["n_trs_per_window"] * brain["tr"]
+        yield f"TR{whose}", f"{brain['tr']:g} s"
+        yield (
+            f"sound per response{whose}",
+            f"{brain['n_trs_per_window']} TRs ({seconds:g} s), up to and including its own",
+        )
+        if "fingerprint" in brain["data"]:
+            yield f"data fingerprint{whose}", f"`{brain['data']['fingerprint']}`"
+    warmup = settings["warmup_steps"]
+    yield (
+        "learning rates",
+        f"{settings['learning_rate']:g} (backbone) and {settings['head_learning_rate']:g} (head), "
+        f"{settings['lr_scheduler_type']} schedule, warm-up of "
+        + (f"{100 * warmup:g} % of the steps" if warmup < 1 else f"{warmup:g} steps"),
+    )
+    yield "optimiser", f"{settings['optim']}, weight decay {settings['weight_decay']:g}"
+    accumulated = settings["gradient_accumulation_steps"]
+    yield "batch", f"{settings['per_device_train_batch_size'] * accumulated} windows per device"
+    chosen = f"chosen by {settings['metric_for_best_model']} on the validation stories"
+    if permuted:
+        chosen = "as many as the brain-tuned model"
+    yield "steps", f"{results['curves'][model]['chosen_step']}, {chosen}"
+    half = [name for name in ("bf16", "fp16") if settings[name]]
+    yield "precision", f"{half[0]} (mixed)" if half else "float32"
+    yield "seed", settings["seed"]
+
+
+def _measure(results, model, baseline_name):
+    """What the numbers below are."""
+    alignment = results["alignment"]
+    baseline = next(iter(alignment))
+    layers = next((s["layers"] for s in alignment[model].values() if "layers" in s), {})
+    n_blocks = next((test["n"] for test in results["tests"][model].values()), 0)
+    return (
+        f"Normalised brain alignment on the story {results['test_story']!r} of "
+        f"{results['participant']} ({results['n_trs']} TRs), which no model was tuned on: for each "
+        "layer, a ridge regression that is fitted on the training stories predicts the responses "
+        "of every voxel; their correlation with the measured ones is divided by the noise ceiling, "
+        f"and averaged over voxels and over layers {', '.join(map(str, layers))}. In brackets, 95 "
+        f"% bootstrap intervals over blocks of TRs. The gain of *{model}* over *{baseline}* is "
+        f"tested by exchanging the two models' labels in {n_blocks} blocks of TRs (two-sided, "
+        f"Holm-corrected over regions); *{baseline}* is {baseline_name}."
+    )
+
+
+def _alignment_table(results, model):
+    alignment, gain, tests = (results[name] for name in ("alignment", "gain", "tests"))
+    rows = [
+        [
+            region,
+            scores["n_voxels"],
+            *(_cell(by_region[region]) for by_region in alignment.values()),
+            _cell(gain[model][region], "+"),
+            f"{tests[model][region]['p_holm']:.3f}" if region in tests[model] else "",
+        ]
+        for region, scores in alignment[model].items()
+    ]
+    return _table(["region", "voxels", *alignment, f"gain, {model}", "p"], rows)
+
+
+def _impact(results):
+    """Paragraphs of low-level impact, where it was measured."""
+    if not results["impact"]:
+        return
+    yield (
+        "Low-level impact: per cent of the alignment that is gone once a low-level feature of the "
+        "sound is removed from the representations."
+    )
+    features = list(next(iter(results["impact"].values())))
+    regions = next(iter(results["alignment"].values()))
+    yield _table(
+        ["region", "model", *features],
+        [
+            [region, model, *(_cell(by_feature[f][region], digits=0) for f in features)]
+            for region in regions
+            for model, by_feature in results["impact"].items()
+        ],
+    )
+
+
+def _cell(scores, sign="", digits=2):
+    """Two decimals with the interval, as in the printed report."""
+    if scores["mean"] is None:
+        return "none" if scores["n_voxels"] else "empty"
+    value = f"{scores['mean']:{sign}.{digits}f}"
+    if scores["interval"] is None:
+        return value
+    low, high = scores["interval"]
+    return f"{value} [{low:{sign}.{digits}f}, {high:{sign}.{digits}f}]"
+
+
+def _pictures(figures):
+    return [f"![{caption}]({path})" for caption, path in (figures or {}).items()]
+
+
+def _loading(config, repo):
+    reused = ""
+    if config.model_type == "whisper":
+        reused = """
+
+With the decoder of the base model:
+
+```python
+from transformers import WhisperForConditionalGeneration
+
+whisper = WhisperForConditionalGeneration.from_pretrained(checkpoint)
+```"""
+    elif config.model_type in MODEL_FOR_CTC_MAPPING_NAMES:
+        reused = """
+
+With a new head, to be fine-tuned for speech recognition:
+
+```python
+from transformers import AutoModelForCTC
+
+recogniser = AutoModelForCTC.from_pretrained(checkpoint, vocab_size=40)
+```"""
+    return f"""\
+```python
+from transformers import AutoModel
+
+checkpoint = "{repo or UNPUBLISHED}"
+backbone = AutoModel.from_pretrained(checkpoint)  # no code of the checkpoint runs
+with_head = AutoModel.from_pretrained(checkpoint, trust_remote_code=True)  # its code runs
+```
+
+With the package braintune, from any recording to predicted responses:
+
+```python
+from transformers import pipeline
+
+from modeling_braintune import AutoModelForBrainTuning
+
+model = AutoModelForBrainTuning.from_pretrained(checkpoint)
+predict = pipeline("brain-encoding", model=checkpoint)
+responses = predict("story.wav")["responses"]  # (n_trs, num_voxels)
+```{reused}"""
+
+
+def _limits(results, participants):
+    said = [
+        *results["notes"],
+        f"The head predicts the responses of {participants}; it was not tested on other people.",
+        "Intervals and p-values cover the noise of this test story's responses, not the choice of "
+        "stories, of participants or of the seed.",
+    ]
+    return "\n".join(f"- {sentence}" for sentence in said)
+
+
+def _license(license):
+    return license if isinstance(license, str) else ", ".join(license or ["not stated"])
