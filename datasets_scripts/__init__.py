@@ -10,6 +10,7 @@ from .atlas import (
     write_regions,
 )
 from .bids import bids_brain_mask, bids_stories, read_bids
+from .crema_d import CremaD
 from .ds003020 import participant_stories, read_ds003020, read_regions
 from .lanczos import lanczos
 from .listening import Listening
@@ -19,25 +20,44 @@ from .noise_ceiling import noise_ceiling, select_voxels
 from .participant import Participant, open_participant
 from .permutation import permute_blocks
 from .phantom import make_phantom
+from .phantom_tasks import PHANTOM_TASKS, PhantomTasks, make_phantom_tasks
 from .phones import ARTICULATORS, PHONES, articulation, diphones, phone_inventory, triphones
 from .power_spectrum import power_bands, power_spectrum
 from .recordings import read_recording, resample
+from .slurp import Slurp
+from .speech_commands import SpeechCommands
 from .story import Story, tr_midpoints
 from .textgrid import Interval, read_textgrid, write_textgrid
+from .timit import TIMIT_PHONES, Timit
 from .tr_times import read_tr_times
 from .volumes import read_mask, write_surface, write_volume
-from .windows import EvaluationWindows, TrainingWindows, cut, evaluation_windows, training_windows
+from .windows import (
+    EvaluationWindows,
+    JointWindows,
+    TrainingWindows,
+    cut,
+    evaluation_windows,
+    training_windows,
+)
 
 __all__ = [
     "ARTICULATORS",
     "LATE_LANGUAGE",
+    "PHANTOM_TASKS",
     "PHONES",
     "REGIONS",
+    "TIMIT_PHONES",
+    "CremaD",
     "EvaluationWindows",
     "Interval",
+    "JointWindows",
     "Listening",
     "Participant",
+    "PhantomTasks",
+    "Slurp",
+    "SpeechCommands",
     "Story",
+    "Timit",
     "TrainingWindows",
     "articulation",
     "bids_brain_mask",
@@ -50,6 +70,7 @@ __all__ = [
     "lanczos",
     "low_level_features",
     "make_phantom",
+    "make_phantom_tasks",
     "mfcc",
     "noise_ceiling",
     "open_participant",

@@ -176,6 +176,56 @@ class TrainingWindows:
         }
 
 
+class JointWindows:
+    """The training windows of several participants, in turn: an indexed data set.
+
+    Parameters
+    ----------
+    windows : dict of {participant: TrainingWindows}
+
+    Attributes
+    ----------
+    voxels : dict of {participant: int64 array of shape (n_selected,)}
+
+    Raises
+    ------
+    ValueError
+        There is no participant, or their windows differ in length.
+    """
+
+    def __init__(self, windows):
+        self._windows = list(windows.values())
+        lengths = {name: len(pairs[0]["audio"]) for name, pairs in windows.items()}
+        if len(set(lengths.values())) != 1:
+            raise ValueError(
+                "participants whose windows are of one length can be mixed, got "
+                f"{lengths or 'none'} (samples): give them one TR"
+            )
+        self.voxels = {name: pairs.voxels for name, pairs in windows.items()}
+        self._ends = np.cumsum([len(pairs) for pairs in self._windows])
+        self._columns = np.cumsum([0, *map(len, self.voxels.values())])
+
+    def __len__(self):
+        return int(self._ends[-1])
+
+    def __getitem__(self, i):
+        """Sound and response of a TR, counted over the participants in order.
+
+        Returns
+        -------
+        dict
+            "audio": float32 array of shape (n_samples,); "labels": float32 array of shape
+            (n_all_selected,), one participant's voxels after the other's, NaN but for those of
+            the one who heard it.
+        """
+        i = range(len(self))[index(i)]
+        k = np.searchsorted(self._ends, i, side="right")
+        pair = self._windows[k][i - self._ends[k]]
+        labels = np.full(self._columns[-1], np.nan, np.float32)
+        labels[self._columns[k] : self._columns[k + 1]] = pair["labels"]
+        return {"audio": pair["audio"], "labels": labels}
+
+
 class EvaluationWindows:
     """The sound of each evaluation window of a story: an indexed data set.
 
