@@ -153,6 +153,11 @@ class TrainingWindows:
             self._windows.append(windows)
         self._ends = np.cumsum([len(windows) for windows in self._windows])
 
+    @property
+    def recordings(self):
+        """Of each story in order: its sound (n_samples,), and bounds of its windows (n_trs, 2)."""
+        return [(s.audio, w) for s, w in zip(self._stories, self._windows, strict=True)]
+
     def __len__(self):
         return int(self._ends[-1])
 
@@ -204,6 +209,11 @@ class JointWindows:
         self.voxels = {name: pairs.voxels for name, pairs in windows.items()}
         self._ends = np.cumsum([len(pairs) for pairs in self._windows])
         self._columns = np.cumsum([0, *map(len, self.voxels.values())])
+
+    @property
+    def recordings(self):
+        """As those of `TrainingWindows`, one participant's after the other's."""
+        return [recording for pairs in self._windows for recording in pairs.recordings]
 
     def __len__(self):
         return int(self._ends[-1])

@@ -16,6 +16,7 @@ from .modeling_braintune import (
     WavLMForBrainTuning,
     WhisperForBrainTuning,
 )
+from .objectives import OBJECTIVES
 from .pipeline_braintune import BrainEncodingPipeline
 from .pooling import masked_mean
 from .representation_cache import cached_representations, weights_fingerprint
@@ -23,6 +24,7 @@ from .running_correlation import RunningCorrelation
 from .trainer import BrainTuningArguments, BrainTuningTrainer
 
 __all__ = [
+    "OBJECTIVES",
     "AutoModelForBrainTuning",
     "Brain",
     "BrainEncodingPipeline",

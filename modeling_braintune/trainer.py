@@ -38,7 +38,15 @@ class BrainTuningArguments(TrainingArguments):
         metadata={"help": "Sum metrics up batch by batch; predictions of all voxels are large."},
     )
 
+    bf16: bool | None = field(
+        default=None,
+        metadata={"help": "bfloat16 autocast; by default where there is a GPU that has it."},
+    )
+
     def __post_init__(self):
+        if self.bf16 is None:
+            has_it = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+            self.bf16 = has_it and not (self.use_cpu or self.fp16)
         super().__post_init__()
         if self.head_learning_rate < 0:
             raise ValueError(
@@ -47,7 +55,49 @@ class BrainTuningArguments(TrainingArguments):
 
 
 class BrainTuningTrainer(Trainer):
-    """Trainer with one learning rate for the backbone and one for the head."""
+    """Trainer with one learning rate for the backbone and one for the head.
+
+    It stops at a loss that is not finite, before a checkpoint is made of what comes of it.
+    """
+
+    LOOK_EVERY = 50  # steps; on an accelerator each look waits for all that is under way
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self._unseen = []
+
+    def training_step(self, *args, **kwargs):
+        """Take a step as Trainer does.
+
+        Raises
+        ------
+        FloatingPointError
+            The loss of this step, or on an accelerator of one of the last, is not finite.
+        """
+        loss = super().training_step(*args, **kwargs)
+        self._unseen.append((self.state.global_step + 1, loss.detach()))
+        if loss.device.type == "cpu" or len(self._unseen) >= self.LOOK_EVERY:
+            self._check_losses()
+        return loss
+
+    def _save_checkpoint(self, *args, **kwargs):
+        self._check_losses()
+        super()._save_checkpoint(*args, **kwargs)
+
+    def _check_losses(self):
+        steps, losses = zip(*self._unseen, strict=True) if self._unseen else ((), ())
+        self._unseen = []
+        if losses and not (finite := torch.stack(losses).isfinite()).all():
+            step = steps[finite.tolist().index(False)]
+            raise FloatingPointError(
+                f"the loss is not finite at step {step} of {self.state.max_steps}, batch "
+                f"{(step - 1) % self._steps_per_epoch() + 1} of its epoch. Checkpoints of the steps "
+                "before it are kept: look at that batch, or lower learning_rate and "
+                "head_learning_rate, or max_grad_norm"
+            )
+
+    def _steps_per_epoch(self):
+        return max(1, round(self.state.max_steps / (self.state.num_train_epochs or 1)))
 
     def create_optimizer(self, model=None):
         """Make the optimizer of `args` with a group each for backbone and head.

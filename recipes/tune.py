@@ -4,11 +4,13 @@
     accelerate launch recipes/tune.py --config recipes/configs/ds003020.yaml --data <folder>
 
 The model that was tuned, one tuned on block-permuted responses, and the pretrained one are then
-compared by how well they predict a story that none of them heard.
+compared by how well they predict a story that none of them heard. With several participants one
+backbone is tuned for all, with a head for each.
 """
 
 import copy
 import dataclasses
+import hashlib
 import json
 import math
 import shutil
@@ -29,6 +31,9 @@ from transformers import (
 )
 
 from datasets_scripts import (
+    JointWindows,
+    Participant,
+    Story,
     TrainingWindows,
     evaluation_windows,
     permute_blocks,
@@ -36,22 +41,26 @@ from datasets_scripts import (
 )
 from evaluate_metrics import tuning_figure
 from modeling_braintune import (
+    OBJECTIVES,
     AutoModelForBrainTuning,
+    Brain,
     BrainTuningArguments,
     BrainTuningCollator,
     BrainTuningTrainer,
     RunningCorrelation,
     layer_representations,
 )
-from recipes.align import RecordingArguments, align
+from recipes.align import RecordingArguments, align, layer_features
 from recipes.arguments import parse_arguments
 from recipes.phantom import DATA, MODELS, phantom_data, phantom_model
 from recipes.process import prepare_process
 from recipes.report import notes, table
 
 DEFAULT_CONFIG = Path(__file__).parent / "configs" / "phantom.yaml"
-RESULTS, SETTINGS, FIGURE = "results.json", "settings.json", "alignment.png"
-CURVE = "losses.json"
+RESULTS, SETTINGS, FIGURE = "results.json", "settings.json", "alignment-{}.png"
+CURVE, REPRESENTATIONS = "losses.json", "representations"
+# Where a result goes to, which does not change it
+PUBLISHING = ("push_to_hub", "hub_model_id", "hub_private_repo", "hub_revision", "hub_token")
 
 
 @dataclass(kw_only=True)
@@ -61,10 +70,19 @@ class TuneArguments(RecordingArguments):
     model: str = field(
         metadata={"help": f"Checkpoint folder, name on the Hub, or one of {', '.join(MODELS)}."}
     )
+    participants: list[str] = field(
+        metadata={
+            "help": "One, such as UTS03, or several who share the backbone; P01 and P02 are "
+            "the phantom's."
+        }
+    )
     validation_stories: list[str] = field(metadata={"help": "Stories that decide when to stop."})
     n_trs_per_window: int = field(default=5, metadata={"help": "Sound per training window."})
     tuning_regions: list[str] | None = field(
         default=None, metadata={"help": "Regions to tune on; all that there are if none."}
+    )
+    objective: str = field(
+        default="mse", metadata={"help": f"What is minimised: {', '.join(OBJECTIVES)}."}
     )
     apply_spec_augment: bool | None = field(
         default=None, metadata={"help": "Mask spans of the input; as the checkpoint says if none."}
@@ -143,6 +161,133 @@ class LossBar(ProgressCallback):
         """Draw no second bar for the validation stories."""
 
 
+@dataclass(kw_only=True)
+class Listener:
+    """A participant's recordings as a run divides them, and the voxels that it tunes on."""
+
+    participant: Participant
+    train: list[Story]
+    validation: list[Story]
+    test: Story
+    ceiling: np.ndarray
+    ceiling_note: str
+    voxels: np.ndarray
+
+    @property
+    def measured_regions(self):
+        return self.participant.regions or {"all": np.arange(len(self.ceiling))}
+
+
+def listener(arguments, name):
+    """Read a participant's stories and select the voxels whose responses can be predicted at all.
+
+    Parameters
+    ----------
+    arguments : TuneArguments
+    name : str
+
+    Returns
+    -------
+    Listener
+
+    Raises
+    ------
+    ValueError, FileNotFoundError
+        As the parts that read and select.
+    """
+    participant = arguments.open(name)
+    test, ceiling, note = arguments.scored_story(participant)
+    train = list(participant.stories(arguments.train_stories))
+    threshold, regions = arguments.ceiling_threshold, participant.regions
+    # Every voxel that will be measured must be live, or the run would fail at its end.
+    TrainingWindows(train, select_voxels(ceiling, threshold, regions))
+    return Listener(
+        participant=participant,
+        train=train,
+        validation=list(participant.stories(arguments.validation_stories)),
+        test=test,
+        ceiling=ceiling,
+        ceiling_note=note,
+        voxels=select_voxels(
+            ceiling, threshold, regions, arguments.tuning_regions if regions else None
+        ),
+    )
+
+
+def windows(arguments, listeners, split, seed=None):
+    """Pairs of sound and responses of all listeners.
+
+    Parameters
+    ----------
+    arguments : TuneArguments
+    listeners : list of Listener
+    split : "train" or "validation"
+    seed : int, optional
+        Permute blocks of responses within each story (Moussa et al. 2025, section 3.3.1).
+
+    Returns
+    -------
+    TrainingWindows, or JointWindows of several
+    """
+
+    def orders(stories):
+        for i, story in enumerate(stories):
+            yield permute_blocks(len(story.tr_times), arguments.permutation_block, [seed, i])
+
+    pairs = {}
+    for one in listeners:
+        stories = getattr(one, split)
+        pairs[one.participant.name] = TrainingWindows(
+            stories,
+            one.voxels,
+            arguments.n_trs_per_window,
+            None if seed is None else list(orders(stories)),
+        )
+    return JointWindows(pairs) if len(pairs) > 1 else next(iter(pairs.values()))
+
+
+def brain(arguments, one, targets):
+    """What a checkpoint says of a listener.
+
+    Parameters
+    ----------
+    arguments : TuneArguments
+    one : Listener
+    targets : str
+        "responses" or "permuted".
+
+    Returns
+    -------
+    Brain
+    """
+    provenance, voxels = one.participant.provenance, one.voxels
+    facts = {key: provenance[key] for key in ("layout", "options", "trims", "sources")}
+    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+    place = provenance["mask"]
+    return Brain(
+        participant=one.participant.name,
+        tr=float(one.train[0].tr),
+        n_trs_per_window=arguments.n_trs_per_window,
+        n_recorded_voxels=one.participant.n_voxels,
+        voxels=voxels,
+        noise_ceiling=one.ceiling[voxels],
+        regions={
+            region: np.flatnonzero(np.isin(voxels, indices))
+            for region, indices in one.participant.regions.items()
+        },
+        targets=targets,
+        trims=provenance["trims"],
+        places=None if place is None else np.array(place["voxels"])[voxels],
+        space=place and {key: place[key] for key in ("shape", "affine")},
+        data={
+            "layout": provenance["layout"],
+            "fingerprint": digest,
+            "train_stories": arguments.train_stories,
+            "validation_stories": arguments.validation_stories,
+        },
+    )
+
+
 def tune(arguments, training):
     """Tune, compare, and write checkpoints, results and a figure to the output folder.
 
@@ -154,7 +299,9 @@ def tune(arguments, training):
     Returns
     -------
     dict
-        As written to `results.json`; None on all processes but the first.
+        As written to `results.json`: "participants" {name: what `align` gives, with
+        "n_tuning_voxels" and "notes"}, "curves" {model: losses} and "seconds". None on all
+        processes but the first.
 
     Raises
     ------
@@ -172,98 +319,111 @@ def tune(arguments, training):
         if is_main:
             _check_output(output, settings, arguments.overwrite_output_dir)
         pretrained = _materials(arguments, say)
-        participant = arguments.open()
+        listeners = [listener(arguments, name) for name in arguments.participants]
 
-    # Recordings, and the voxels whose responses can be predicted at all
-    test, ceiling, ceiling_note = arguments.scored_story(participant)
-    train = list(participant.stories(arguments.train_stories))
-    validation = list(participant.stories(arguments.validation_stories))
-    regions = participant.regions
-    tuned_on = arguments.tuning_regions if regions else None
-    voxels = select_voxels(ceiling, arguments.ceiling_threshold, regions, tuned_on)
-
-    def windows(stories, orders=None):
-        return TrainingWindows(stories, voxels, arguments.n_trs_per_window, orders)
-
-    def orders(stories):
-        for i, story in enumerate(stories):
-            seed = [training.seed, i]
-            yield permute_blocks(len(story.tr_times), arguments.permutation_block, seed)
-
-    # Every voxel that will be measured must be live, or the run would fail at its end.
-    TrainingWindows(train, select_voxels(ceiling, arguments.ceiling_threshold, regions))
-    pairs = windows(train), windows(validation)
-    permuted_pairs = windows(train, orders(train)), windows(validation, orders(validation))
-    where = " and ".join(tuned_on or regions or ["the whole brain"])
-    say(
-        f"{arguments.participant}: {len(pairs[0])} windows of {len(train)} stories to tune on, "
-        f"{len(pairs[1])} of {len(validation)} to validate; {len(voxels)} voxels of "
-        f"{len(ceiling)}: noise ceiling above {arguments.ceiling_threshold} in {where}"
-    )
+    pairs = [windows(arguments, listeners, split) for split in ("train", "validation")]
+    permuted = [
+        windows(arguments, listeners, split, training.seed) for split in ("train", "validation")
+    ]
+    for one in listeners:
+        n_train, n_validation = (
+            sum(len(story.tr_times) for story in stories) for stories in (one.train, one.validation)
+        )
+        regions = one.participant.regions
+        where = (arguments.tuning_regions if regions else None) or regions or ["the whole brain"]
+        say(
+            f"{one.participant.name}: {n_train} windows of {len(one.train)} stories to tune on, "
+            f"{n_validation} of {len(one.validation)} to validate; {len(one.voxels)} voxels of "
+            f"{len(one.ceiling)}: noise ceiling above {arguments.ceiling_threshold} in "
+            f"{' and '.join(where)}"
+        )
     if is_main:
-        say(_estimate(arguments, training, pretrained, pairs[0], [*train, test]))
+        say(_estimate(arguments, training, pretrained, pairs[0], listeners))
         output.mkdir(parents=True, exist_ok=True)
         (output / SETTINGS).write_text(json.dumps(settings, indent=1))
 
     # Tuning; the random control ends at the step that was best for the brain-tuned model
-    tuned = _train("brain-tuned", arguments, training, pretrained, pairs)
+    brains = {
+        targets: [brain(arguments, one, targets) for one in listeners]
+        for targets in ("responses", "permuted")
+    }
+    tuned = _train("brain-tuned", arguments, training, pretrained, pairs, brains["responses"])
     chosen = tuned["chosen_step"]
-    random = _train("random", arguments, training, pretrained, permuted_pairs, stop_at=chosen)
-    if not is_main:
-        return None
+    say(f"Brain-tuned model chosen at step {chosen}.")
+    random = _train(
+        "random", arguments, training, pretrained, permuted, brains["permuted"], stop_at=chosen
+    )
 
     # What it changed, on a story that no model heard
-    say(f"Brain-tuned model chosen at step {chosen}. Measuring on {test.name!r} ...")
-    results = align(
-        {
-            "pretrained": pretrained,
-            "random": output / "random",
-            "brain-tuned": output / "brain-tuned",
-        },
-        train,
-        test,
-        ceiling,
-        regions or {"all": np.arange(len(ceiling))},
-        layers=arguments.layers,
-        length=arguments.evaluation_length,
-        stride=arguments.evaluation_stride,
-        threshold=arguments.ceiling_threshold,
-        test_skip_trs=arguments.test_skip_trs,
-        device=training.device,
-        progress=not training.disable_tqdm,
-    )
-    for large in ("change", "per_voxel"):
-        del results[large]
-    results |= {
-        "participant": arguments.participant,
-        "test_story": test.name,
-        "n_tuning_voxels": len(voxels),
-        "curves": {"brain-tuned": tuned, "random": random},
-        "seconds": round(time.time() - started, 1),
-        "notes": [ceiling_note, *notes(results, regions)],
+    checkpoints = {
+        "pretrained": pretrained,
+        "random": output / "random",
+        "brain-tuned": output / "brain-tuned",
     }
+    measured = {
+        "layers": arguments.layers,
+        "length": arguments.evaluation_length,
+        "stride": arguments.evaluation_stride,
+        "device": training.device,
+        "cache_dir": output / REPRESENTATIONS,  # what processes and participants share
+    }
+    if not is_main:
+        for checkpoint in checkpoints.values():
+            for one in listeners:
+                layer_features(checkpoint, [*one.train, one.test], **measured)
+        return None
+    results = {"participants": {}, "curves": {"brain-tuned": tuned, "random": random}}
+    for one in listeners:
+        name, test = one.participant.name, one.test
+        say(f"Measuring on {test.name!r}, as heard by {name} ...")
+        scores = align(
+            checkpoints,
+            one.train,
+            test,
+            one.ceiling,
+            one.measured_regions,
+            threshold=arguments.ceiling_threshold,
+            test_skip_trs=arguments.test_skip_trs,
+            progress=not training.disable_tqdm,
+            **measured,
+        )
+        for large in ("change", "per_voxel"):
+            del scores[large]
+        scores |= {
+            "participant": name,
+            "test_story": test.name,
+            "n_tuning_voxels": len(one.voxels),
+            "notes": [one.ceiling_note, *notes(scores, one.participant.regions)],
+        }
+        results["participants"][name] = scores
+        say(table(scores))
+        tuning_figure(
+            scores["alignment"],
+            results["curves"],
+            output / FIGURE.format(name),
+            title=f"{name}, story {test.name!r}, {scores['n_trs']} TRs",
+        )
+    results["seconds"] = round(time.time() - started, 1)
     _write_json(output / RESULTS, results)
-    say(table(results))
-    tuning_figure(
-        results["alignment"],
-        results["curves"],
-        output / FIGURE,
-        title=f"{arguments.participant}, story {test.name!r}, {results['n_trs']} TRs",
-    )
-    say(f"Checkpoints, {RESULTS} and {FIGURE} are in {output}/ ({results['seconds']:.0f} s)")
+    shutil.rmtree(measured["cache_dir"])
+    say(f"Checkpoints, {RESULTS} and figures are in {output}/ ({results['seconds']:.0f} s)")
     return results
 
 
 def run_settings(arguments, training):
     """What a run's result follows from, as written to `settings.json`."""
     settings = dataclasses.asdict(arguments) | json.loads(training.to_json_string())
-    del settings["overwrite_output_dir"]
-    return settings
+    return {
+        key: value
+        for key, value in settings.items()
+        if key not in ("overwrite_output_dir", *PUBLISHING)
+    }
 
 
 def _check_output(output, settings, overwrite):
     """Make room for a new run or leave what an interrupted one can go on from."""
-    left = [output / name for name in (SETTINGS, RESULTS, FIGURE, "brain-tuned", "random")]
+    names = (SETTINGS, RESULTS, REPRESENTATIONS, "brain-tuned", "random")
+    left = [*(output / name for name in names), *output.glob(FIGURE.format("*"))]
     if overwrite:
         for path in left:
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
@@ -294,7 +454,9 @@ def _materials(arguments, say):
     return model
 
 
-def _model(arguments, pretrained, n_voxels):
+def _model(arguments, pretrained, voxels):
+    several = isinstance(voxels, dict)
+    n_voxels = {name: len(v) for name, v in voxels.items()} if several else len(voxels)
     # In float32 whatever the checkpoint is stored in: half precision is Trainer's to choose.
     model = AutoModelForBrainTuning.from_pretrained(
         pretrained, num_voxels=n_voxels, dtype=torch.float32
@@ -306,7 +468,7 @@ def _model(arguments, pretrained, n_voxels):
     return model
 
 
-def _train(name, arguments, training, pretrained, pairs, stop_at=None):
+def _train(name, arguments, training, pretrained, pairs, brains, stop_at=None):
     """Tune one model to `<output>/<name>`; go on where an interrupted run ended.
 
     Returns its losses {"train": [[step, loss]], "validation": [...], "chosen_step"}.
@@ -317,10 +479,14 @@ def _train(name, arguments, training, pretrained, pairs, stop_at=None):
     training = copy.copy(training)
     training.output_dir = str(folder / "checkpoints")
     training.load_best_model_at_end = stop_at is None
+    training.push_to_hub = False  # what is published is the finished run
     set_seed(training.seed)
     feature_extractor = AutoFeatureExtractor.from_pretrained(pretrained)
+    model = _model(arguments, pretrained, pairs[0].voxels)
+    model.set_brains(*brains)
+    model.set_objective(arguments.objective)
     trainer = BrainTuningTrainer(
-        model=_model(arguments, pretrained, len(pairs[0].voxels)),
+        model=model,
         args=training,
         train_dataset=pairs[0],
         eval_dataset=pairs[1],
@@ -353,14 +519,23 @@ def _train(name, arguments, training, pretrained, pairs, stop_at=None):
 
 def _last_checkpoint(folder):
     """The newest checkpoint that was written to its end: its state comes last."""
-    complete = [path.parent for path in Path(folder).glob("checkpoint-*/trainer_state.json")]
+    states = Path(folder).glob("checkpoint-*/trainer_state.json")
+    complete = [path.parent for path in states if _is_whole(path)]
     return str(max(complete, key=lambda path: int(path.name.split("-")[1]))) if complete else None
 
 
-def _estimate(arguments, training, pretrained, pairs, stories):
+def _is_whole(path):
+    try:
+        return bool(json.loads(path.read_text()))
+    except json.JSONDecodeError:
+        return False
+
+
+def _estimate(arguments, training, pretrained, pairs, listeners):
     """What lies ahead, from one step and one batch of representations timed on this machine."""
     set_seed(training.seed)
-    model = _model(arguments, pretrained, len(pairs.voxels)).to(training.device).train()
+    model = _model(arguments, pretrained, pairs.voxels).to(training.device).train()
+    stories = {story.name: story for one in listeners for story in (*one.train, one.test)}.values()
     feature_extractor = AutoFeatureExtractor.from_pretrained(pretrained)
     size = min(training.per_device_train_batch_size, len(pairs))
     items = [pairs[i] for i in range(size)]
@@ -413,7 +588,11 @@ def _write_json(path, content):
 
 def main():
     try:
-        arguments, training = parse_arguments((TuneArguments, BrainTuningArguments), DEFAULT_CONFIG)
+        arguments, training = parse_arguments(
+            (TuneArguments, BrainTuningArguments),
+            DEFAULT_CONFIG,
+            renamed={"participant": "participants"},
+        )
         prepare_process(training.device, training.world_size)
         training.log_level_replica = "error"
         tune(arguments, training)

@@ -71,6 +71,8 @@ def _finished(folder, settings):
 def table(results):
     """A Markdown table: alignment and gain of every model, region and seed, and their means.
 
+    Of several participants the first one's.
+
     Parameters
     ----------
     results : dict of {seed: results of `tune`}
@@ -79,6 +81,7 @@ def table(results):
     -------
     str
     """
+    results = {seed: next(iter(run["participants"].values())) for seed, run in results.items()}
     first = next(iter(results.values()))
     lines = [
         f"| region | model | {' | '.join(f'seed {seed}' for seed in results)} | mean | gain |",
@@ -101,7 +104,9 @@ def table(results):
 def main():
     try:
         seeds, arguments, training = parse_arguments(
-            (SeedsArguments, TuneArguments, BrainTuningArguments), DEFAULT_CONFIG
+            (SeedsArguments, TuneArguments, BrainTuningArguments),
+            DEFAULT_CONFIG,
+            renamed={"participant": "participants"},
         )
         prepare_process(training.device, training.world_size)
         results = tune_seeds(seeds.seeds, arguments, training)

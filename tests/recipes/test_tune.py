@@ -28,7 +28,7 @@ MODELS, REGIONS = {"pretrained", "random", "brain-tuned"}, {"language", "auditor
 def arguments(config, output, *more):
     classes = (TuneArguments, BrainTuningArguments)
     words = ["--config", str(config), "--output_dir", str(output), *more]
-    return parse_arguments(classes, DEFAULT_CONFIG, words)
+    return parse_arguments(classes, DEFAULT_CONFIG, words, renamed={"participant": "participants"})
 
 
 def command(config, output, *more):
@@ -57,7 +57,7 @@ def finished(tmp_path_factory, settings):
 
 def test_results_hold_alignment_and_gain_by_model_and_region(finished):
     _, output, _ = finished
-    results = json.loads((output / "results.json").read_text())
+    results = json.loads((output / "results.json").read_text())["participants"]["P01"]
     assert results["alignment"].keys() == MODELS
     assert results["gain"].keys() == MODELS - {"pretrained"}
     for scores in (*results["alignment"].values(), *results["gain"].values()):
@@ -90,7 +90,7 @@ def test_both_checkpoints_load_with_head_and_as_plain_backbone(finished, recordi
         _, info = AutoModel.from_pretrained(output / name, output_loading_info=True)
         assert not info["missing_keys"]
         kinds = {path.suffix for path in (output / name).iterdir()}
-        assert kinds == {".json", ".safetensors"}  # nothing that would need unpickling
+        assert kinds == {".json", ".py", ".safetensors"}  # nothing that would need unpickling
 
 
 def test_tuning_moves_the_transformer_and_not_the_feature_encoder(finished, pretrained):
@@ -114,7 +114,7 @@ def test_the_run_says_what_lies_ahead_and_what_came_out(finished):
         str(output),
     ):
         assert words in printed
-    assert (output / "alignment.png").read_bytes().startswith(b"\x89PNG")
+    assert (output / "alignment-P01.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_a_finished_run_is_not_overwritten_unless_told(finished):
@@ -170,7 +170,7 @@ def test_two_processes_tune_one_model(configuration, tmp_path):
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("min ahead") == 1
     results = json.loads((tmp_path / "output" / "results.json").read_text())
-    assert results["alignment"].keys() == MODELS
+    assert results["participants"]["P01"]["alignment"].keys() == MODELS
     # 66 windows, two processes of 8 each: five steps an epoch
     assert results["curves"]["brain-tuned"]["train"][-1][0] == 3 * 5
 
@@ -231,7 +231,7 @@ def test_recordings_that_this_project_did_not_make(configuration, tmp_path, caps
         "test_story": "wheretheressmoke",
     }
     results = tune(*arguments(configuration(**changes), tmp_path / "output"))
-    assert results["n_trs"] == 28
+    assert results["participants"]["UTS01"]["n_trs"] == 28
     printed = capsys.readouterr().out
     assert "28 TRs are few" in printed and "[" in printed
     assert AutoModelForBrainTuning.from_pretrained(tmp_path / "output" / "brain-tuned")
