@@ -4,6 +4,7 @@ import math
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from pickle import UnpicklingError
 
 import numpy as np
 from safetensors import SafetensorError
@@ -46,7 +47,7 @@ class Brain:
     Raises
     ------
     ValueError
-        If arrays disagree in length, or a region has columns that the head has not.
+        If arrays disagree in length, or hold indices of nothing that there is.
     """
 
     participant: str
@@ -75,11 +76,16 @@ class Brain:
                     f"{name} of {self.participant} must be of shape (num_voxels,) = "
                     f"({n_voxels},), got {values.shape}"
                 )
-        for name, columns in self.regions.items():
-            if columns.size and not (0 <= columns.min() and columns.max() < n_voxels):
+        if (self.places is None) != (self.space is None):
+            raise ValueError(f"places and space of {self.participant} are known together or not")
+        bounds = [("voxels", self.voxels, self.n_recorded_voxels)]
+        bounds += [(f"columns of region {r!r}", v, n_voxels) for r, v in self.regions.items()]
+        if self.places is not None:
+            bounds.append(("places", self.places, math.prod(self.space["shape"])))
+        for name, indices, n in bounds:
+            if indices.size and not (0 <= indices.min() and indices.max() < n):
                 raise ValueError(
-                    f"columns of region {name!r} must be from 0 to {n_voxels - 1}, got "
-                    f"{columns.min()} to {columns.max()}"
+                    f"{name} must be from 0 to {n - 1}, got {indices.min()} to {indices.max()}"
                 )
 
     def windows(self, n_samples) -> np.ndarray:
@@ -183,24 +189,40 @@ def read_brains(config, name_or_path, **hub) -> dict[str, Brain]:
         )
     with readable_weights(path):
         arrays = load_file(path)
-    brains = {}
-    for name, fields in said.items():
-        try:
-            own = {key: arrays[f"{name}/{key}"] for key in ("voxels", "noise_ceiling")}
-            regions = {r: arrays[f"{name}/regions/{r}"] for r in fields["regions"]}
-        except KeyError as error:
-            raise ValueError(
-                f"{path} has no array {error}, of which config.json beside it speaks: get the "
-                "whole checkpoint"
-            ) from error
-        fields = fields | own | {"regions": regions, "places": arrays.get(f"{name}/places")}
-        brains[name] = Brain(participant=name, **fields)
+    try:
+        brains = {name: _brain(name, fields, arrays) for name, fields in said.items()}
+        expected = config.num_voxels
+        if not isinstance(expected, dict):
+            expected = dict.fromkeys(brains, expected)
+        found = {name: len(brain.voxels) for name, brain in brains.items()}
+        if found != expected:
+            raise ValueError(f"voxels of {found}, not {expected}")
+    except KeyError as error:
+        raise ValueError(
+            f"{path} has no array {error}, of which config.json beside it speaks: get the whole "
+            "checkpoint"
+        ) from error
+    except (AttributeError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{path} and config.json beside it do not describe the voxels of one head ({error}): "
+            "get the whole checkpoint"
+        ) from error
     return brains
+
+
+def _brain(name, fields, arrays):
+    return Brain(
+        participant=name,
+        voxels=arrays[f"{name}/voxels"],
+        noise_ceiling=arrays[f"{name}/noise_ceiling"],
+        places=arrays.get(f"{name}/places"),
+        **fields | {"regions": {r: arrays[f"{name}/regions/{r}"] for r in fields["regions"]}},
+    )
 
 
 @contextmanager
 def readable_weights(name):
-    """Say which checkpoint it is whose safetensors file is damaged.
+    """Say which checkpoint it is whose weights are damaged, or a pickle that would run code.
 
     Raises
     ------
@@ -213,4 +235,9 @@ def readable_weights(name):
         raise ValueError(
             f"the weights of '{name}' cannot be read ({error}): the file is damaged or was not "
             "written to its end; get it again"
+        ) from error
+    except UnpicklingError as error:
+        raise ValueError(
+            f"the weights of '{name}' are a pickle of more than tensors, which could run code as "
+            "it is read: get a checkpoint with model.safetensors"
         ) from error

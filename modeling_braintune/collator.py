@@ -78,7 +78,8 @@ def batches_of_equal_length(windows, batch_size):
 class BrainTuningCollator:
     """Make batches of {"audio": (n_samples,) at 16 kHz, "labels": (n_voxels,)} items.
 
-    Labels are optional: evaluation windows have none.
+    Labels are optional: evaluation windows have none. In place of "audio" there may be tensors
+    that are inputs already, by name, such as cached features.
 
     Parameters
     ----------
@@ -88,14 +89,18 @@ class BrainTuningCollator:
     feature_extractor: FeatureExtractionMixin
 
     def __call__(self, items) -> dict[str, torch.Tensor]:
-        """Return the inputs of `model_inputs` and "labels", a float32 (batch, n_voxels) tensor.
+        """Return the model's inputs and "labels", a float32 (batch, n_voxels) tensor.
 
         Raises
         ------
         ValueError
             As `model_inputs`, if items have different numbers of voxels, or only some have labels.
         """
-        inputs = model_inputs(self.feature_extractor, [item["audio"] for item in items])
+        if "audio" in items[0]:
+            inputs = model_inputs(self.feature_extractor, [item["audio"] for item in items])
+        else:
+            names = items[0].keys() - {"labels"}
+            inputs = {name: _stacked([item[name] for item in items]) for name in names}
         n_labelled = sum("labels" in item for item in items)
         if not n_labelled:
             return inputs
@@ -110,3 +115,14 @@ class BrainTuningCollator:
                 f"labels must have one shape (n_voxels,) in all items, got {sorted(shapes)}"
             )
         return {**inputs, "labels": torch.from_numpy(np.stack(labels))}
+
+
+def _stacked(tensors):
+    """Copy tensors into a batch, in pinned memory where a GPU will fetch it."""
+    in_worker = torch.utils.data.get_worker_info() is not None
+    batch = torch.empty(
+        (len(tensors), *tensors[0].shape),
+        dtype=tensors[0].dtype,
+        pin_memory=torch.cuda.is_available() and not in_worker,
+    )
+    return torch.stack(tensors, out=batch)

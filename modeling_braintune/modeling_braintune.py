@@ -7,7 +7,6 @@ pretraining checkpoints load here, and what is tuned here loads in the stock cla
 
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import nn
@@ -32,7 +31,7 @@ from transformers import (
 )
 from transformers.utils import ModelOutput, can_return_tuple, logging
 
-from .brain import BRAIN_FILE, brain_fields, read_brains, readable_weights, write_brains
+from .brain import brain_fields, read_brains, readable_weights, write_brains
 from .collator import batches_of_equal_length, model_inputs
 from .configuration_braintune import (
     check_num_voxels,
@@ -82,7 +81,6 @@ class BrainTuningMixin:
     # Saved checkpoints take this code along: with trust, `AutoModel` then finds the class and its
     # head without this package.
     _auto_class = "AutoModel"
-    _own_files = (BRAIN_FILE,)
 
     # The loss is a mean over the batch. Left to guess from `forward(**kwargs)`, Trainer would
     # take it for a sum and not divide it by the number of accumulation steps.
@@ -167,16 +165,21 @@ class BrainTuningMixin:
 
         The participants' voxels go to `brain.safetensors`, and the code of this class beside it.
         """
-        if is_main_process and self.brains:
-            Path(save_directory).mkdir(parents=True, exist_ok=True)
-            write_brains(self.brains, save_directory)
         with self._checkpoint_config():
             super().save_pretrained(save_directory, is_main_process, **kwargs)
+        if is_main_process:
+            self._save_own_files(save_directory)
 
-    def _get_files_timestamps(self, working_dir):
-        """Of files that were there before saving, which are uploaded only if they changed since."""
-        times = super()._get_files_timestamps(working_dir)
-        return {name: time for name, time in times.items() if name not in self._own_files}
+    def _upload_modified_files(self, working_dir, *args, **kwargs):
+        # Not before a repository was found to upload to: the folder may hold another checkpoint,
+        # which stays whole where there is none.
+        self._save_own_files(working_dir)
+        return super()._upload_modified_files(working_dir, *args, **kwargs)
+
+    def _save_own_files(self, folder):
+        """Save what the stock classes do not."""
+        if self.brains:
+            write_brains(self.brains, folder)
 
     def set_brains(self, *brains):
         """Say whose voxels the head predicts; checkpoints carry it from then on.
@@ -269,7 +272,7 @@ class BrainTuningMixin:
         if audio.ndim != 1 or not len(audio) or not audio.isfinite().all():
             raise ValueError(
                 "audio must be finite mono samples at 16 kHz of shape (n_samples,), got shape "
-                f"{tuple(audio.shape)}" + (" with NaN or infinity" if audio.ndim == 1 else "")
+                f"{tuple(audio.shape)}" + ("" if audio.isfinite().all() else " with NaN or infinity")
             )
         columns = self.columns_of(participant)
         if windows is None:
@@ -622,12 +625,10 @@ class WhisperForBrainTuning(BrainTuningMixin, WhisperPreTrainedModel):
             logger.info(f"'{name_or_path}' has no generation_config.json to carry along")
         return loaded
 
-    _own_files = (BRAIN_FILE, "generation_config.json")
-
-    def save_pretrained(self, save_directory, is_main_process=True, **kwargs):
-        if is_main_process and self.generation_config is not None:
-            self.generation_config.save_pretrained(save_directory)
-        super().save_pretrained(save_directory, is_main_process, **kwargs)
+    def _save_own_files(self, folder):
+        super()._save_own_files(folder)
+        if self.generation_config is not None:
+            self.generation_config.save_pretrained(folder)
 
     def train(self, mode=True):
         """Switch the mode of all but the decoder, which stays frozen and in evaluation mode."""

@@ -21,7 +21,7 @@ class BrainEncodingPipeline(Pipeline):
 
     Takes a sound file (its path or its bytes, of any rate and number of channels), a row of an
     `Audio` column, a dict with "array" (or "raw") and "sampling_rate", or an array that is at
-    16 kHz already.
+    16 kHz already. A file's channels are averaged; arrays are mono, of shape (n_samples,), floats.
 
     Examples
     --------
@@ -51,6 +51,7 @@ class BrainEncodingPipeline(Pipeline):
         inputs : a recording, or a list of them
         participant : str, if the head predicts several
         windows_per_batch : int
+            Recordings are taken one by one, whatever the `batch_size`.
 
         Returns
         -------
@@ -62,17 +63,35 @@ class BrainEncodingPipeline(Pipeline):
         Raises
         ------
         FileNotFoundError, ValueError
-            There is no such file, it is no sound, or holds samples that are not finite; the
-            participant is unknown.
+            There is no such file, it is no sound, is empty, or holds samples that are not finite;
+            the participant is unknown.
         """
-        return super().__call__(inputs, **kwargs)
+        return super().__call__(inputs, **kwargs | {"batch_size": 1})
+
+    def save_pretrained(self, save_directory, **kwargs):
+        """Save the model and its feature extractor."""
+        # The base class would have the checkpoint ask for code to be trusted, and name a class
+        # that the library then looks for in itself.
+        self.model.save_pretrained(save_directory, **kwargs)
+        self.feature_extractor.save_pretrained(save_directory, **kwargs)
 
     def _sanitize_parameters(self, **given):
         whose = {name: given.pop(name) for name in ("participant",) if name in given}
         return {}, whose | given, whose
 
     def preprocess(self, recording):
-        return {"audio": _at_16_khz(*_samples(recording))}
+        name, samples, sampling_rate = _read(recording)
+        if samples.dtype.kind != "f" or samples.ndim != 1:
+            raise ValueError(
+                f"{name}: expected floats of shape (n_samples,), got {samples.dtype} of shape "
+                f"{samples.shape}"
+            )
+        if not len(samples):
+            raise ValueError(f"{name}: the sound is empty (0 samples)")
+        n_bad = np.count_nonzero(~np.isfinite(samples))
+        if n_bad:
+            raise ValueError(f"{name}: {n_bad} of {len(samples)} samples are not finite")
+        return {"audio": _at_16_khz(samples.astype(np.float32), int(sampling_rate))}
 
     def _forward(self, model_inputs, participant=None, windows_per_batch=8):
         responses = self.model.predict_responses(
@@ -96,36 +115,38 @@ class BrainEncodingPipeline(Pipeline):
         }
 
 
-def _samples(recording):
-    """Samples (n_samples,) or (n_samples, n_channels) and their rate."""
-    if isinstance(recording, dict) and "sampling_rate" in recording:
-        values = recording["array"] if "array" in recording else recording.get("raw")
-        if values is None:
-            raise ValueError(
-                f'a recording given as dict has "array" and "sampling_rate", got {list(recording)}'
-            )
-        return np.asarray(values, np.float32), recording["sampling_rate"]
+def _read(recording):
+    """What to call a recording, its samples, and their rate."""
+    name = "the recording"
     if isinstance(recording, dict):
-        recording = recording.get("bytes") or recording.get("path")
+        array = recording.get("array", recording.get("raw"))
+        file = recording.get("bytes") or recording.get("path")
+        if array is not None and "sampling_rate" in recording:
+            return name, np.asarray(array), recording["sampling_rate"]
+        if file is None:
+            raise ValueError(
+                'a recording given as dict has "array" and "sampling_rate", or "bytes" or "path", '
+                f"got {list(recording)}"
+            )
+        name, recording = recording.get("path") or name, file
     if isinstance(recording, bytes):
         recording = io.BytesIO(recording)
     elif not isinstance(recording, str | Path):
-        return np.asarray(recording, np.float32), SAMPLING_RATE
-    elif not Path(recording).is_file():
-        raise FileNotFoundError(f"{recording}: there is no such recording")
+        return name, np.asarray(recording), SAMPLING_RATE
+    elif not Path(name := recording).is_file():
+        raise FileNotFoundError(f"{name}: there is no such recording")
     try:
-        return soundfile.read(recording, dtype="float32")
+        channels, sampling_rate = soundfile.read(recording, dtype="float32", always_2d=True)
     except soundfile.LibsndfileError as error:
-        raise ValueError(f"{recording}: not a readable sound file ({error})") from error
+        raise ValueError(f"{name}: not a readable sound file ({error.error_string})") from error
+    return name, channels.mean(axis=1), sampling_rate
 
 
 def _at_16_khz(samples, sampling_rate):
-    if samples.ndim == 2:
-        samples = samples.mean(axis=1)
     if sampling_rate == SAMPLING_RATE:
         return samples
-    common = gcd(int(sampling_rate), SAMPLING_RATE)
-    return resample_poly(samples, SAMPLING_RATE // common, int(sampling_rate) // common)
+    common = gcd(sampling_rate, SAMPLING_RATE)
+    return resample_poly(samples, SAMPLING_RATE // common, sampling_rate // common)
 
 
 PIPELINE_REGISTRY.register_pipeline(

@@ -1,8 +1,42 @@
 """The process that a recipe runs in."""
 
+import sys
+from contextlib import contextmanager
+
 import torch
 from joblib import cpu_count
+from safetensors import SafetensorError
 from transformers.utils import logging
+
+NO_MEMORY = (
+    "out of memory: lower --per_device_train_batch_size, and raise --gradient_accumulation_steps "
+    "by as much; --gradient_checkpointing true takes less as well"
+)
+NO_SPACE = "the disk is full: make room, and start the same command again, which goes on"
+# What libraries say of the machine in errors of no particular class.
+REMEDIES = {
+    "out of memory": NO_MEMORY,
+    "can't allocate memory": NO_MEMORY,
+    "No space left": NO_SPACE,
+    "File too large": NO_SPACE,
+    "PytorchStreamWriter failed": NO_SPACE,
+}
+
+
+@contextmanager
+def one_line_errors():
+    """End the process with one line where the input or the machine is at fault."""
+    try:
+        yield
+    except MemoryError:
+        sys.exit(NO_MEMORY)
+    except (OSError, RuntimeError, SafetensorError) as error:
+        remedy = next((remedy for said, remedy in REMEDIES.items() if said in str(error)), None)
+        if remedy is None and not isinstance(error, OSError):
+            raise
+        sys.exit(remedy or f"{type(error).__name__}: {error}")
+    except (ValueError, FloatingPointError) as error:
+        sys.exit(f"{type(error).__name__}: {error}")
 
 
 def prepare_process(device, n_processes):

@@ -1,0 +1,156 @@
+"""Whose voxels a head predicts: what it holds, where its windows lie, and how it is kept."""
+
+from fractions import Fraction
+from math import ceil
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from datasets_scripts import training_windows
+from modeling_braintune import AutoModelForBrainTuning, Brain
+from modeling_braintune.brain import BRAIN_FILE, brain_fields, read_brains, write_brains
+
+SPACE = {"shape": [2, 3, 4], "affine": np.diag([2.0, 2, 3, 1]).tolist()}
+FIELDS = {
+    "participant": "P01",
+    "tr": 2.0,
+    "n_trs_per_window": 5,
+    "n_recorded_voxels": 8,
+    "voxels": [6, 1, 3],
+    "noise_ceiling": [0.5, 0.75, 0.9],
+}
+WHOLE = FIELDS | {
+    "regions": {"language": [0, 2], "early auditory": [1], "none": []},
+    "targets": "permuted",
+    "trims": {"start": 10, "end": 5},
+    "places": [20, 3, 9],
+    "space": SPACE,
+    "data": {"name": "phantom", "fingerprint": "0f3a"},
+}
+
+
+def assert_same(brain, other):
+    found, expected = vars(brain), vars(other)
+    assert found.keys() == expected.keys()
+    assert found["regions"].keys() == expected["regions"].keys()
+    for name in ("voxels", "noise_ceiling", "places"):
+        np.testing.assert_array_equal(found[name], expected[name])
+    for name, columns in expected["regions"].items():
+        assert found["regions"][name].dtype == np.int64
+        np.testing.assert_array_equal(found["regions"][name], columns)
+    for name in ("participant", "tr", "n_trs_per_window", "n_recorded_voxels", "targets"):
+        assert found[name] == expected[name]
+    for name in ("trims", "space", "data"):
+        assert found[name] == expected[name]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"noise_ceiling": [0.5]}, r"noise_ceiling of P01 .* = \(3,\), got \(1,\)"),
+        ({"places": [1, 2], "space": SPACE}, r"places of P01 must be .* \(3,\), got \(2,\)"),
+        ({"places": [1, 2, 24], "space": SPACE}, "places must be from 0 to 23, got 1 to 24"),
+        ({"places": [1, 2, 3]}, "places and space of P01 are known together or not"),
+        ({"space": SPACE}, "places and space of P01 are known together or not"),
+        ({"voxels": [6, 1, 8]}, "voxels must be from 0 to 7, got 1 to 8"),
+        ({"voxels": [6, -1, 3]}, "voxels must be from 0 to 7, got -1 to 6"),
+        ({"regions": {"A1": [0, 3]}}, "columns of region 'A1' must be from 0 to 2, got 0 to 3"),
+    ],
+)
+def test_what_does_not_fit_is_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        Brain(**FIELDS | changes)
+
+
+def test_predictions_go_where_their_voxels_are_recorded():
+    whole = Brain(**FIELDS).recorded([[1.0, 2, 3], [4, 5, 6]])
+    nan = np.nan
+    expected = [[nan, 2, nan, 3, nan, nan, 1, nan], [nan, 5, nan, 6, nan, nan, 4, nan]]
+    assert whole.dtype == np.float32
+    np.testing.assert_array_equal(whole, expected)
+
+
+def test_a_window_holds_the_sound_up_to_the_end_of_its_tr():
+    windows = Brain(**FIELDS | {"n_trs_per_window": 2}).windows(3 * 32000)
+    np.testing.assert_array_equal(windows, [[-32000, 32000], [0, 64000], [32000, 96000]])
+
+
+@settings(deadline=None)
+@given(
+    n_samples=st.integers(1, 10**7),
+    tr=st.sampled_from([0.7, 1.5, 2.0, 2.0045, 1.49]),
+    n_trs_per_window=st.integers(1, 8),
+)
+def test_windows_are_the_training_windows_of_every_tr_that_holds_sound(
+    n_samples, tr, n_trs_per_window
+):
+    brain = Brain(**FIELDS | {"tr": tr, "n_trs_per_window": n_trs_per_window})
+    windows = brain.windows(n_samples)
+    n_trs = ceil(Fraction(n_samples, 16000) / Fraction(str(tr)))
+    tr_times = (np.arange(n_trs) + 0.5) * tr
+    np.testing.assert_array_equal(windows, training_windows(tr_times, tr, n_trs_per_window))
+
+
+@pytest.mark.parametrize("fields", [FIELDS, WHOLE], ids=["least", "all"])
+def test_a_brain_is_read_back_as_it_was_written(make_config, tmp_path, fields):
+    brains = {"P01": Brain(**fields), "P02": Brain(**fields | {"participant": "P02", "tr": 1.5})}
+    write_brains(brains, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [BRAIN_FILE]
+    num_voxels = {"P01": 3, "P02": 3}
+    config = make_config("wav2vec2", brain=brain_fields(brains), num_voxels=num_voxels)
+    read = read_brains(config, tmp_path)
+    assert list(read) == list(brains)
+    for name, brain in brains.items():
+        assert_same(read[name], brain)
+
+
+def test_a_checkpoint_carries_its_brain(make_model, tmp_path):
+    model = make_model("hubert", num_voxels=3)
+    model.set_brains(Brain(**WHOLE))
+    model.save_pretrained(tmp_path)
+    loaded = AutoModelForBrainTuning.from_pretrained(tmp_path)
+    assert_same(loaded.brain_of("P01"), Brain(**WHOLE))
+
+
+def test_without_a_brain_there_is_nothing_to_read(make_config, tmp_path):
+    assert read_brains(make_config("wav2vec2"), tmp_path) == {}
+
+
+@pytest.fixture
+def written(make_config, tmp_path):
+    """Configuration and folder of a written brain."""
+    brains = {"P01": Brain(**WHOLE)}
+    write_brains(brains, tmp_path)
+    return make_config("wav2vec2", brain=brain_fields(brains), num_voxels=3), tmp_path
+
+
+def test_a_missing_file_is_named(written):
+    config, folder = written
+    (folder / BRAIN_FILE).unlink()
+    message = f"speaks of the voxels of P01, but {BRAIN_FILE} is not beside it"
+    with pytest.raises(ValueError, match=message):
+        read_brains(config, folder)
+
+
+def test_a_damaged_file_is_named(written):
+    config, folder = written
+    path = folder / BRAIN_FILE
+    path.write_bytes(path.read_bytes()[:-8])
+    with pytest.raises(ValueError, match=f"{BRAIN_FILE}' cannot be read .* damaged"):
+        read_brains(config, folder)
+
+
+def test_arrays_of_another_brain_are_refused(written):
+    config, folder = written
+    write_brains({"P02": Brain(**FIELDS | {"participant": "P02"})}, folder)
+    with pytest.raises(ValueError, match="has no array 'P01/voxels', of which config.json"):
+        read_brains(config, folder)
+    write_brains({"P01": Brain(**FIELDS)}, folder)
+    with pytest.raises(ValueError, match="has no array 'P01/regions/language'"):
+        read_brains(config, folder)
+    config.num_voxels = 4
+    write_brains({"P01": Brain(**WHOLE)}, folder)
+    with pytest.raises(ValueError, match="do not describe the voxels of one head .*3.*4"):
+        read_brains(config, folder)
