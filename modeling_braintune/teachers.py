@@ -93,7 +93,7 @@ def text_representations(
         If there are no words, a word has no token or more than fit, the tokenizer gives no
         offsets, the model sees later words, or layers, context or `out` do not fit it.
     """
-    _check_causal(model)
+    check_text_teacher(model)
     layers = _teacher_layers(model, layers)
     prompt, tokens, first, last = _tokenized(tokenizer, words)
     longest = getattr(model.config, "max_position_embeddings", context)
@@ -182,8 +182,7 @@ def speech_representations(
         a word begins after the audio or has no token, the words of a window are more than the
         decoder takes, or audio, layers, `length`, `batch_size` or `out` do not fit.
     """
-    if model.config.model_type != "whisper" or not hasattr(model.base_model, "decoder"):
-        raise ValueError(f"a speech teacher must be a Whisper with its decoder, got {_name(model)}")
+    check_speech_teacher(model)
     layers = _teacher_layers(model, layers)
     audio = _checked_audio(audio)
     if batch_size < 1:
@@ -238,13 +237,20 @@ def _name(model):
     return f"{type(model).__name__} {model.config._name_or_path}".strip()
 
 
-def _check_causal(model):
+def check_text_teacher(model):
+    """Refuse a model that is no causal language model, as `text_representations` does."""
     blind = all(getattr(module, "is_causal", True) for module in model.modules())
     if model.config.is_encoder_decoder or not blind:
         raise ValueError(
-            f"a text teacher must be a causal language model, blind to what comes after a word, "
+            "a text teacher must be a causal language model, blind to what comes after a word, "
             f"got {_name(model)}"
         )
+
+
+def check_speech_teacher(model):
+    """Refuse a model that is no Whisper with a decoder, as `speech_representations` does."""
+    if model.config.model_type != "whisper" or not hasattr(model.base_model, "decoder"):
+        raise ValueError(f"a speech teacher must be a Whisper with its decoder, got {_name(model)}")
 
 
 def _tokenized(tokenizer, words, lead=""):
