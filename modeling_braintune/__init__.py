@@ -3,7 +3,9 @@
 from .auto import AutoModelForBrainTuning
 from .brain import Brain
 from .collator import BrainTuningCollator, model_inputs
+from .feature_cache import CachedFeatures, FeatureWindows, cached_features
 from .layer_representations import layer_representations, receptive_field
+from .model_card import add_results, license_of, model_card, read_card, save_card
 from .modeling_braintune import (
     BrainTuningMixin,
     BrainTuningOutput,
@@ -33,7 +35,9 @@ __all__ = [
     "BrainTuningMixin",
     "BrainTuningOutput",
     "BrainTuningTrainer",
+    "CachedFeatures",
     "Data2VecAudioForBrainTuning",
+    "FeatureWindows",
     "HubertForBrainTuning",
     "RunningCorrelation",
     "UniSpeechSatForBrainTuning",
@@ -42,10 +46,16 @@ __all__ = [
     "Wav2Vec2ForBrainTuning",
     "WavLMForBrainTuning",
     "WhisperForBrainTuning",
+    "add_results",
+    "cached_features",
     "cached_representations",
     "layer_representations",
+    "license_of",
     "masked_mean",
+    "model_card",
     "model_inputs",
+    "read_card",
     "receptive_field",
+    "save_card",
     "weights_fingerprint",
 ]

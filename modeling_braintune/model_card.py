@@ -55,8 +55,9 @@ def model_card(
     Parameters
     ----------
     results : dict
-        Of the run: "alignment", "gain", "tests" and "impact" of every model by region, "n_trs",
-        "participant", "test_story", "curves" and "notes".
+        Of the run: "curves" {model: losses} and "participants" {name: scores}, which hold
+        "alignment", "gain", "tests" and "impact" of every model by region, "n_trs",
+        "participant", "test_story" and "notes".
     settings : dict
         Arguments of the run: model, data, stories and training arguments.
     config : PretrainedConfig
@@ -78,8 +79,8 @@ def model_card(
     """
     base, base_id = _named(settings["model"])
     _, data_id = _named(settings["data"])
-    participants = ", ".join(config.brain)
-    permuted = any(brain["targets"] == "permuted" for brain in config.brain.values())
+    participants, measured = ", ".join(config.brain), list(results["participants"].values())
+    permuted = _is_control(config)
     data = ModelCardData(
         license=base_license,
         library_name="transformers",
@@ -88,7 +89,7 @@ def model_card(
         tags=["brain-tuning", "brain-encoding", "fmri", "speech", config.model_type],
         metrics=["brain_alignment"],
         model_name=f"{base.split('/')[-1]}-{model}-{participants}",
-        eval_results=_evaluations(results, settings, model),
+        eval_results=[e for scores in measured for e in _evaluations(scores, settings, model)],
     )
     control = (
         " The responses were permuted in blocks, so that they do not belong to the sound: this is "
@@ -103,13 +104,14 @@ def model_card(
         "## Training",
         _table(["", ""], _training(results, settings, config, model)),
         "## Evaluation",
-        _measure(results, model, base),
-        _alignment_table(results, model),
+        _measure(measured[0], settings, model)
+        + " *random* is a control, tuned alike on permuted responses.",
+        *(paragraph for scores in measured for paragraph in _alignment(scores, model)),
         *_pictures(figures),
         "## How to load it",
         _loading(config, repo),
         "## Limits",
-        _limits(results, participants),
+        _limits(measured, participants),
         "## Licences",
         f"- Base model, from which the weights derive: {_license(base_license)}\n"
         f"- Recordings: {_license(data_license)}",
@@ -126,7 +128,7 @@ def add_results(card, results, model, figures=None):
     ----------
     card : huggingface_hub.ModelCard
     results : dict
-        Of the report: as in `model_card`, with "settings".
+        Of the report: a participant's scores as in `model_card`, with "settings".
     model : str
         What `results` calls the card's model.
     figures : dict of {str: str}, optional
@@ -151,8 +153,8 @@ def add_results(card, results, model, figures=None):
     sections = [
         START,
         "## Alignment report",
-        _measure(results, model, _named(results["settings"]["baseline"])[0]),
-        _alignment_table(results, model),
+        _measure(results, results["settings"], model),
+        *_alignment(results, model),
         *_impact(results),
         *_pictures(figures),
         "\n".join(f"- {note}" for note in results["notes"]),
@@ -240,9 +242,19 @@ def _named(name):
     return Path(name).absolute().name, None
 
 
+def _baseline(settings):
+    """What the gain is over: a report names it, a run starts from it."""
+    return _named(settings.get("baseline") or settings["model"])[0]
+
+
+def _is_control(config):
+    return any(brain["targets"] == "permuted" for brain in config.brain.values())
+
+
 def _is_ds003020(settings):
     name, _ = _named(settings["data"])
-    return "ds003020" in name or bool(re.fullmatch(r"UTS\d\d", settings["participant"]))
+    participants = settings.get("participants") or [settings["participant"]]
+    return "ds003020" in name or all(re.fullmatch(r"UTS\d\d", one) for one in participants)
 
 
 def _data(settings):
@@ -254,14 +266,13 @@ def _data(settings):
     if hub_id:
         return hub_id, f"[{hub_id}](https://huggingface.co/datasets/{hub_id})"
     if name == "phantom":
-        return name, "the phantom: simulated responses to stories in an invented language"
+        return name, "the phantom, simulated responses to stories in an invented language"
     return re.sub(r"[^\w.-]+", "-", name), name
 
 
 def _evaluations(results, settings, model):
     """Every score of a model, as the Hub's metadata hold them."""
     data, _ = _data(settings)
-    baseline = next(iter(results["alignment"]))
 
     def evaluations(metric, name, by_region, tests=None):
         for region, scores in by_region.items():
@@ -275,8 +286,8 @@ def _evaluations(results, settings, model):
                 "layers": [int(layer) for layer in scores.get("layers", {})] or None,
             }
             if tests:
-                test = tests[region]
-                arguments |= {"p": test["p"], "p_holm": test["p_holm"], "n_blocks": test["n"]}
+                arguments |= {name: float(tests[region][name]) for name in ("p", "p_holm")}
+                arguments["n_blocks"] = int(tests[region]["n"])
             yield EvalResult(
                 task_type="brain-encoding",
                 task_name="Brain encoding",
@@ -291,11 +302,13 @@ def _evaluations(results, settings, model):
                 metric_args={k: value for k, value in arguments.items() if value is not None},
             )
 
-    tests = results["tests"][model]
     return [
         *evaluations("brain_alignment", "Normalised brain alignment", results["alignment"][model]),
         *evaluations(
-            "brain_alignment_gain", f"Gain over {baseline}", results["gain"][model], tests
+            "brain_alignment_gain",
+            f"Gain over {_baseline(settings)}",
+            results["gain"][model],
+            results["tests"][model],
         ),
         *(
             evaluation
@@ -317,13 +330,12 @@ def _training(results, settings, config, model):
     for split in ("train_stories", "validation_stories"):
         names = settings[split]
         yield split.replace("_", " "), f"{len(names)}: {', '.join(names)}"
-    yield "test story", settings["test_story"]
-    n_voxels, permuted = config.num_voxels, False
+    yield "test story", f"{settings['test_story']}, not tuned on"
+    n_voxels = config.num_voxels
     for participant, brain in config.brain.items():
         whose = f", {participant}" if len(config.brain) > 1 else ""
         targets = TARGETS.get(brain["targets"], brain["targets"])
         if brain["targets"] == "permuted":
-            permuted = True
             targets += f" (blocks of {settings['permutation_block']} TRs)"
         yield f"targets{whose}", targets
         where = " and ".join(settings["tuning_regions"] or brain["regions"] or ["the whole brain"])
@@ -341,6 +353,7 @@ def _training(results, settings, config, model):
         )
         if "fingerprint" in brain["data"]:
             yield f"data fingerprint{whose}", f"`{brain['data']['fingerprint']}`"
+    yield "objective", settings["objective"]
     warmup = settings["warmup_steps"]
     yield (
         "learning rates",
@@ -352,7 +365,7 @@ def _training(results, settings, config, model):
     accumulated = settings["gradient_accumulation_steps"]
     yield "batch", f"{settings['per_device_train_batch_size'] * accumulated} windows per device"
     chosen = f"chosen by {settings['metric_for_best_model']} on the validation stories"
-    if permuted:
+    if _is_control(config):
         chosen = "as many as the brain-tuned model"
     yield "steps", f"{results['curves'][model]['chosen_step']}, {chosen}"
     half = [name for name in ("bf16", "fp16") if settings[name]]
@@ -360,26 +373,32 @@ def _training(results, settings, config, model):
     yield "seed", settings["seed"]
 
 
-def _measure(results, model, baseline_name):
+def _measure(results, settings, model):
     """What the numbers below are."""
     alignment = results["alignment"]
     baseline = next(iter(alignment))
     layers = next((s["layers"] for s in alignment[model].values() if "layers" in s), {})
-    n_blocks = next((test["n"] for test in results["tests"][model].values()), 0)
     return (
-        f"Normalised brain alignment on the story {results['test_story']!r} of "
-        f"{results['participant']} ({results['n_trs']} TRs), which no model was tuned on: for each "
-        "layer, a ridge regression that is fitted on the training stories predicts the responses "
-        "of every voxel; their correlation with the measured ones is divided by the noise ceiling, "
-        f"and averaged over voxels and over layers {', '.join(map(str, layers))}. In brackets, 95 "
-        f"% bootstrap intervals over blocks of TRs. The gain of *{model}* over *{baseline}* is "
-        f"tested by exchanging the two models' labels in {n_blocks} blocks of TRs (two-sided, "
-        f"Holm-corrected over regions); *{baseline}* is {baseline_name}."
+        "Normalised brain alignment: for each layer, a ridge regression that is fitted on the "
+        "training stories predicts the responses of every voxel to the test story, from "
+        f"representations of {settings['evaluation_length']:g} s of sound every "
+        f"{settings['evaluation_stride']:g} s; their correlation with the measured responses is "
+        "divided by the noise ceiling, and averaged over voxels and over layers "
+        f"{', '.join(map(str, layers))}. In brackets, 95 % bootstrap intervals over blocks of TRs. "
+        f"The gain of *{model}* over *{baseline}*, which is {_baseline(settings)}, is tested by "
+        "exchanging the two models' labels in blocks of TRs (p two-sided, Holm-corrected over "
+        "regions)."
     )
 
 
-def _alignment_table(results, model):
+def _alignment(results, model):
+    """A line and a table of one participant."""
     alignment, gain, tests = (results[name] for name in ("alignment", "gain", "tests"))
+    n_blocks = next((test["n"] for test in tests[model].values()), 0)
+    yield (
+        f"{results['participant']}, story {results['test_story']!r}: {results['n_trs']} TRs, "
+        f"{n_blocks} blocks."
+    )
     rows = [
         [
             region,
@@ -390,7 +409,7 @@ def _alignment_table(results, model):
         ]
         for region, scores in alignment[model].items()
     ]
-    return _table(["region", "voxels", *alignment, f"gain, {model}", "p"], rows)
+    yield _table(["region", "voxels", *alignment, f"gain, {model}", "p"], rows)
 
 
 def _impact(results):
@@ -472,9 +491,9 @@ responses = predict("story.wav")["responses"]  # (n_trs, num_voxels)
 ```{reused}"""
 
 
-def _limits(results, participants):
+def _limits(measured, participants):
     said = [
-        *results["notes"],
+        *dict.fromkeys(note for scores in measured for note in scores["notes"]),
         f"The head predicts the responses of {participants}; it was not tested on other people.",
         "Intervals and p-values cover the noise of this test story's responses, not the choice of "
         "stories, of participants or of the seed.",

@@ -7,6 +7,7 @@ pretraining checkpoints load here, and what is tuned here loads in the stock cla
 
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import nn
@@ -215,7 +216,7 @@ class BrainTuningMixin:
         Raises
         ------
         ValueError
-            If there is no such objective, or the voxels' noise ceilings are not known.
+            If there is no such objective, or a participant's noise ceilings are not known.
         """
         if name not in OBJECTIVES:
             raise ValueError(f"objective must be one of {', '.join(OBJECTIVES)}, got {name!r}")
@@ -223,6 +224,12 @@ class BrainTuningMixin:
         if name == "weighted_mse":
             if not self.brains:
                 raise ValueError("weighted_mse needs the voxels' noise ceilings: call set_brains")
+            for participant, brain in self.brains.items():
+                if not brain.noise_ceiling.sum() > 0:
+                    raise ValueError(
+                        f"weighted_mse needs noise ceilings that are no NaN and not all 0: those "
+                        f"of {participant} sum up to {brain.noise_ceiling.sum()}"
+                    )
             ceilings = [torch.from_numpy(brain.noise_ceiling) for brain in self.brains.values()]
             self._voxel_weights = torch.cat(ceilings)
         self._objective = OBJECTIVES[name]
@@ -237,6 +244,8 @@ class BrainTuningMixin:
         """
         counts = self.config.num_voxels
         if not isinstance(counts, dict):
+            if self.brains:
+                _chosen(participant, self.brains)
             return slice(0, counts)
         participant = _chosen(participant, counts)
         first = sum(list(counts.values())[: list(counts).index(participant)])
@@ -270,9 +279,10 @@ class BrainTuningMixin:
         """
         audio = torch.as_tensor(audio, dtype=torch.float32)
         if audio.ndim != 1 or not len(audio) or not audio.isfinite().all():
+            wrong = "" if audio.isfinite().all() else " with NaN or infinity"
             raise ValueError(
                 "audio must be finite mono samples at 16 kHz of shape (n_samples,), got shape "
-                f"{tuple(audio.shape)}" + ("" if audio.isfinite().all() else " with NaN or infinity")
+                f"{tuple(audio.shape)}{wrong}"
             )
         columns = self.columns_of(participant)
         if windows is None:
@@ -349,6 +359,10 @@ class BrainTuningMixin:
     def freeze_feature_encoder(self):
         """Keep the CNN feature encoder as it is (Moussa et al. 2025, section 3.3)."""
         self.base_model.feature_extractor._freeze_parameters()
+
+    def freeze_base_model(self):
+        """Keep the whole backbone as it is, so that only the head is trained."""
+        self.base_model.requires_grad_(False)
 
     def frozen_features(self, inputs) -> dict[str, torch.Tensor]:
         """Go as far as the frozen feature encoder goes, once for many passes.
@@ -439,7 +453,8 @@ class BrainTuningMixin:
         return self._get_feature_vector_attention_mask(num_frames, attention_mask)
 
     def _loss(self, logits, labels):
-        several = isinstance(self.config.num_voxels, dict)
+        counts = self.config.num_voxels
+        several = isinstance(counts, dict) and len(counts) > 1
         if not several and self._objective is squared_error and self._voxel_weights is None:
             return nn.functional.mse_loss(logits, labels)
         measured = ~labels.isnan() if several else torch.ones_like(labels, dtype=torch.bool)
@@ -456,13 +471,22 @@ class BrainTuningMixin:
                 f"got {tuple(labels.shape)}: select the voxels that the head was made for"
             )
         # On an accelerator, looking would wait for all that is under way.
-        if labels.device.type == "cpu" and not isinstance(self.config.num_voxels, dict):
-            dead = labels.isnan().any(dim=0).nonzero()[:, 0].tolist()
+        if labels.device.type == "cpu":
+            dead = self._dead(labels).any(dim=0).nonzero()[:, 0].tolist()
             if dead:
                 raise ValueError(
                     f"labels hold NaN in {len(dead)} voxels, columns {dead[:5]} first: leave dead "
                     "voxels out of the selection"
                 )
+
+    def _dead(self, labels):
+        """Where labels are NaN, but for the voxels of participants who did not hear the clip."""
+        dead = labels.isnan()
+        if not isinstance(self.config.num_voxels, dict):
+            return dead
+        parts = dead.split(list(self.config.num_voxels.values()), dim=1)
+        unexpected = torch.cat([part & ~part.all(1, keepdim=True) for part in parts], dim=1)
+        return unexpected | dead.all(1, keepdim=True)
 
     def _set_config_field(self, name, value):
         if hasattr(self.config, name):
@@ -536,6 +560,33 @@ class WavLMForBrainTuning(BrainTuningMixin, WavLMPreTrainedModel):
     """WavLM for brain-tuning."""
 
     backbone_class = WavLMModel
+
+    def __init__(self, config):
+        super().__init__(config)
+        for layer in self.wavlm.encoder.layers:
+            layer.attention.torch_multi_head_self_attention = partial(_attend, layer.attention)
+
+
+def _attend(attention, hidden_states, attention_mask, position_bias):
+    """WavLM's attention, for projections that are more than their weights.
+
+    The stock one reads the weights without calling the modules: adapters would have no effect.
+    """
+    projections = attention.q_proj, attention.k_proj, attention.v_proj, attention.out_proj
+    if all(type(project) is nn.Linear for project in projections):
+        stock = type(attention).torch_multi_head_self_attention
+        return stock(attention, hidden_states, attention_mask, position_bias)
+    heads = attention.num_heads
+    query, key, value = (
+        project(hidden_states).unflatten(2, (heads, -1)).transpose(1, 2)
+        for project in projections[:3]
+    )
+    scores = query @ key.transpose(2, 3) * attention.scaling
+    scores = scores + position_bias.unflatten(0, (-1, heads))
+    if attention_mask is not None:
+        scores = scores.masked_fill(attention_mask.ne(1)[:, None, None], -torch.inf)
+    weights = nn.functional.dropout(scores.softmax(-1), attention.dropout, attention.training)
+    return attention.out_proj((weights @ value).transpose(1, 2).flatten(2)), weights
 
 
 class Data2VecAudioForBrainTuning(BrainTuningMixin, Data2VecAudioPreTrainedModel):

@@ -91,8 +91,8 @@ class BrainTuningTrainer(Trainer):
             step = steps[finite.tolist().index(False)]
             raise FloatingPointError(
                 f"the loss is not finite at step {step} of {self.state.max_steps}, batch "
-                f"{(step - 1) % self._steps_per_epoch() + 1} of its epoch. Checkpoints of the steps "
-                "before it are kept: look at that batch, or lower learning_rate and "
+                f"{(step - 1) % self._steps_per_epoch() + 1} of its epoch. Checkpoints of "
+                "earlier steps are kept: look at that batch, or lower learning_rate and "
                 "head_learning_rate, or max_grad_norm"
             )
 

@@ -34,9 +34,11 @@ from modeling_braintune import (
     layer_representations,
     receptive_field,
 )
+from modeling_braintune.model_card import CARD, add_results, read_card, save_card
 from recipes.arguments import parse_arguments
 from recipes.phantom import CACHE, DATA, MODELS, phantom_data, phantom_model
 from recipes.process import prepare_process
+from recipes.publish import check_access, commit_files, plain_errors
 from recipes.report import BASELINE, notes, report, table
 
 DEFAULT_CONFIG = Path(__file__).parent / "configs" / "phantom.yaml"
@@ -57,7 +59,6 @@ class RecordingArguments:
             f"data set on the Hub, or '{DATA}'."
         }
     )
-    participant: str = field(metadata={"help": "Such as UTS03; P01 and P02 are the phantom's."})
     train_stories: list[str] = field(
         metadata={"help": "Stories to tune on; encoding models are fitted on them too."}
     )
@@ -97,8 +98,12 @@ class RecordingArguments:
         default=0.1, metadata={"help": "Seconds between two representations."}
     )
 
-    def open(self):
-        """Open the participant's recordings.
+    def open(self, participant):
+        """Open a participant's recordings.
+
+        Parameters
+        ----------
+        participant : str
 
         Returns
         -------
@@ -107,7 +112,7 @@ class RecordingArguments:
         options = {name: getattr(self, name) for name in ("tr", "tr_times", "space")}
         options = {name: value for name, value in options.items() if value is not None}
         data = phantom_data()[0] if self.data == DATA else self.data
-        return open_participant(data, self.participant, dtype=self.dtype, options=options)
+        return open_participant(data, participant, dtype=self.dtype, options=options)
 
     def scored_story(self, participant):
         """As the function of that name, with these arguments."""
@@ -125,6 +130,7 @@ class AlignArguments(RecordingArguments):
     """Which models are measured, against which one, and where the report goes."""
 
     model: list[str] = field(metadata={"help": "Checkpoint folders or names on the Hub."})
+    participant: str = field(metadata={"help": "Such as UTS03; P01 and P02 are the phantom's."})
     baseline: str | None = field(
         default=None,
         metadata={"help": "What they are compared with: `model` of the configuration if none."},
@@ -146,6 +152,10 @@ class AlignArguments(RecordingArguments):
         },
     )
     report_dir: str = field(default="outputs/alignment", metadata={"help": "Where to report."})
+    update_card: bool = field(
+        default=False,
+        metadata={"help": "Put the results into the models' cards, in folders and on the Hub."},
+    )
 
     def __post_init__(self):
         if self.precision not in ("float32", "bfloat16"):
@@ -486,10 +496,12 @@ def run(arguments):
     """
     state = PartialState()
     with state.main_process_first():
-        participant = arguments.open()
+        participant = arguments.open(arguments.participant)
         baseline = arguments.baseline
         if baseline in MODELS:
             baseline, _ = phantom_model(baseline)
+        for model in arguments.model if arguments.update_card else ():
+            check_card(model)
     if baseline is None:
         raise ValueError("baseline must name the model to compare with; got none")
     test, ceiling, note = arguments.scored_story(participant)
@@ -537,7 +549,52 @@ def run(arguments):
     title = f"{arguments.participant}, story {test.name!r}, {results['n_trs']} TRs"
     paths = report(results, arguments.report_dir, title, participant.mask, vertices)
     print(f"{', '.join(path.name for path in paths)} are in {arguments.report_dir}/")
+    for model in arguments.model if arguments.update_card else ():
+        update_card(model, results)
     return results
+
+
+def check_card(model):
+    """Make sure that `update_card` will find the card of a model, and may write it.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError, PermissionError, ConnectionError
+        As `read_card` and `check_access`.
+    """
+    with plain_errors(model):
+        read_card(model)
+    if not Path(model).is_dir():
+        check_access(model)
+
+
+def update_card(model, results):
+    """Put a report into a model's card, with two figures beside it.
+
+    Parameters
+    ----------
+    model : str
+        A folder, whose card is rewritten, or a name on the Hub, where a commit does it.
+    results : dict
+        Of `run`.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError, PermissionError, ConnectionError
+        As `read_card` and `commit_files`.
+    """
+    figures = {
+        "Alignment and low-level impact": "figures/alignment.png",
+        "Alignment by layer": "figures/layers.png",
+    }
+    report_dir = Path(results["settings"]["report_dir"])
+    files = {place: report_dir / Path(place).name for place in figures.values()}
+    with plain_errors(model):
+        card = add_results(read_card(model), results, _label(model), figures)
+    if Path(model).is_dir():
+        save_card(card, model, files)
+    else:
+        commit_files({CARD: str(card).encode(), **files}, model, "Add a report of alignment")
 
 
 if __name__ == "__main__":

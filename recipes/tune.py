@@ -14,7 +14,6 @@ import hashlib
 import json
 import math
 import shutil
-import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +21,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from transformers import (
+    AutoConfig,
     AutoFeatureExtractor,
     EarlyStoppingCallback,
     PrinterCallback,
@@ -47,18 +47,25 @@ from modeling_braintune import (
     BrainTuningArguments,
     BrainTuningCollator,
     BrainTuningTrainer,
+    FeatureWindows,
     RunningCorrelation,
+    cached_features,
     layer_representations,
+    license_of,
+    model_card,
+    save_card,
 )
 from recipes.align import RecordingArguments, align, layer_features
 from recipes.arguments import parse_arguments
 from recipes.phantom import DATA, MODELS, phantom_data, phantom_model
-from recipes.process import prepare_process
+from recipes.process import one_line_errors, prepare_process
+from recipes.publish import check_access, publish_checkpoint
 from recipes.report import notes, table
 
 DEFAULT_CONFIG = Path(__file__).parent / "configs" / "phantom.yaml"
 RESULTS, SETTINGS, FIGURE = "results.json", "settings.json", "alignment-{}.png"
-CURVE, REPRESENTATIONS = "losses.json", "representations"
+CURVE, ARGUMENTS = "losses.json", "training_arguments.json"
+REPRESENTATIONS, FEATURES = "representations", "features"  # caches of the run
 # Where a result goes to, which does not change it
 PUBLISHING = ("push_to_hub", "hub_model_id", "hub_private_repo", "hub_revision", "hub_token")
 
@@ -99,6 +106,18 @@ class TuneArguments(RecordingArguments):
     permutation_block: int = field(
         default=15, metadata={"help": "TRs per block that the random control permutes."}
     )
+    feature_cache_gb: float = field(
+        default=100.0,
+        metadata={
+            "help": "Disk, in GB, for what the frozen feature encoder makes of the windows, which "
+            "is then computed once for all epochs; 0 to compute it at every step."
+        },
+    )
+    license: str | None = field(
+        default=None,
+        metadata={"help": "Of the pretrained model, and so of what is tuned; read from its card."},
+    )
+    data_license: str | None = field(default=None, metadata={"help": "Of the recordings."})
     overwrite_output_dir: bool = field(
         default=False, metadata={"help": "Replace what an earlier run left in the output folder."}
     )
@@ -307,8 +326,10 @@ def tune(arguments, training):
     ------
     FileExistsError
         The output folder holds a finished run, or one with other settings.
-    ValueError, FileNotFoundError
-        As the parts that read, select, tune and measure.
+    FloatingPointError
+        The loss is no longer finite.
+    ValueError, FileNotFoundError, PermissionError, ConnectionError
+        As the parts that read, select, tune, measure and publish.
     """
     started = time.time()
     is_main = training.process_index == 0
@@ -316,6 +337,12 @@ def tune(arguments, training):
     output = Path(training.output_dir)
     settings = run_settings(arguments, training)
     with training.main_process_first(local=False):
+        if training.push_to_hub and is_main:
+            if not training.hub_model_id:
+                raise ValueError("push_to_hub needs --hub_model_id <your name>/<repository>")
+            check_access(training.hub_model_id, training.hub_token, training.hub_private_repo)
+        if training.push_to_hub and _is_finished(output, settings, arguments):
+            return _publish(training, say) if is_main else None
         if is_main:
             _check_output(output, settings, arguments.overwrite_output_dir)
         pretrained = _materials(arguments, say)
@@ -404,10 +431,55 @@ def tune(arguments, training):
             title=f"{name}, story {test.name!r}, {scores['n_trs']} TRs",
         )
     results["seconds"] = round(time.time() - started, 1)
+    for name in ("brain-tuned", "random"):
+        _describe(name, arguments, training, settings, results, pretrained)
     _write_json(output / RESULTS, results)
-    shutil.rmtree(measured["cache_dir"])
+    for kept in (REPRESENTATIONS, FEATURES):
+        shutil.rmtree(output / kept, ignore_errors=True)
     say(f"Checkpoints, {RESULTS} and figures are in {output}/ ({results['seconds']:.0f} s)")
+    if training.push_to_hub:
+        _publish(training, say)
     return results
+
+
+def _describe(name, arguments, training, settings, results, pretrained):
+    """Put the card of a checkpoint beside it, with figures, and its training arguments."""
+    output = Path(training.output_dir)
+    figures = [FIGURE.format(name) for name in results["participants"]]
+    card = model_card(
+        results,
+        settings,
+        AutoConfig.from_pretrained(output / name),
+        name,
+        repo=training.hub_model_id,
+        base_license=arguments.license or license_of(pretrained),
+        data_license=arguments.data_license,
+        figures={
+            f"Alignment of {participant}, and the losses of tuning": f"figures/{figure}"
+            for participant, figure in zip(results["participants"], figures, strict=True)
+        },
+    )
+    save_card(card, output / name, {f"figures/{figure}": output / figure for figure in figures})
+    # What folders are called on this machine is nobody else's business.
+    public = {
+        key: Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
+        for key, value in settings.items()
+    }
+    _write_json(output / name / ARGUMENTS, public)
+
+
+def _publish(training, say):
+    """Upload the brain-tuned checkpoint; return the results of its run."""
+    output = Path(training.output_dir)
+    address = publish_checkpoint(
+        output / "brain-tuned",
+        training.hub_model_id,
+        private=training.hub_private_repo,
+        token=training.hub_token,
+        revision=training.hub_revision,
+    )
+    say(f"Uploaded to {training.hub_model_id}: {address}")
+    return json.loads((output / RESULTS).read_text())
 
 
 def run_settings(arguments, training):
@@ -420,9 +492,18 @@ def run_settings(arguments, training):
     }
 
 
+def _is_finished(output, settings, arguments):
+    """Whether there is such a run already, which is not to be replaced."""
+    return (
+        not arguments.overwrite_output_dir
+        and (output / RESULTS).exists()
+        and json.loads((output / SETTINGS).read_text()) == json.loads(json.dumps(settings))
+    )
+
+
 def _check_output(output, settings, overwrite):
     """Make room for a new run or leave what an interrupted one can go on from."""
-    names = (SETTINGS, RESULTS, REPRESENTATIONS, "brain-tuned", "random")
+    names = (SETTINGS, RESULTS, REPRESENTATIONS, FEATURES, "brain-tuned", "random")
     left = [*(output / name for name in names), *output.glob(FIGURE.format("*"))]
     if overwrite:
         for path in left:
@@ -468,6 +549,30 @@ def _model(arguments, pretrained, voxels):
     return model
 
 
+def _is_cached(arguments, model):
+    """Whether the feature encoder's work is kept: Whisper may mask what goes into its own."""
+    masked = model.config.is_encoder_decoder and model.config.apply_spec_augment
+    return arguments.feature_cache_gb > 0 and not masked
+
+
+def _with_features(pairs, model, feature_extractor, arguments, training):
+    """Pairs whose sound is past the frozen feature encoder, as far as there is room for it."""
+    if not _is_cached(arguments, model):
+        return pairs
+    dtype = torch.bfloat16 if training.bf16 else torch.float16 if training.fp16 else None
+    features = cached_features(
+        model.to(training.device),
+        feature_extractor,
+        pairs.recordings,
+        cache_dir=Path(training.output_dir).parents[1] / FEATURES,
+        dtype=dtype,
+        batch_size=training.per_device_train_batch_size,
+        max_bytes=round(arguments.feature_cache_gb * 1e9),
+        progress=not training.disable_tqdm,
+    )
+    return pairs if features is None else FeatureWindows(pairs, features)
+
+
 def _train(name, arguments, training, pretrained, pairs, brains, stop_at=None):
     """Tune one model to `<output>/<name>`; go on where an interrupted run ended.
 
@@ -485,6 +590,14 @@ def _train(name, arguments, training, pretrained, pairs, brains, stop_at=None):
     model = _model(arguments, pretrained, pairs[0].voxels)
     model.set_brains(*brains)
     model.set_objective(arguments.objective)
+    if training.world_size > 1 and arguments.layerdrop != 0:
+        # Processes that skip different layers would wait for one another's gradients.
+        if training.process_index == 0:
+            print("LayerDrop is off: several processes train one model")
+        model.set_training_switches(layerdrop=0)
+    pairs = [
+        _with_features(split, model, feature_extractor, arguments, training) for split in pairs
+    ]
     trainer = BrainTuningTrainer(
         model=model,
         args=training,
@@ -540,9 +653,20 @@ def _estimate(arguments, training, pretrained, pairs, listeners):
     size = min(training.per_device_train_batch_size, len(pairs))
     items = [pairs[i] for i in range(size)]
 
-    def step():
+    def inputs():
         batch = BrainTuningCollator(feature_extractor)(items)
-        model(**{k: v.to(training.device) for k, v in batch.items()}).loss.backward()
+        return {k: v.to(training.device) for k, v in batch.items()}
+
+    def features():
+        with torch.no_grad():
+            return model.frozen_features(inputs())
+
+    def step():
+        model(**(batch or inputs())).loss.backward()
+
+    batch, once = None, 0.0
+    if _is_cached(arguments, model):
+        batch, once = features(), _seconds(features) * len(pairs) / size
 
     longest = max(stories, key=lambda story: len(story.audio))
     windows = evaluation_windows(
@@ -558,11 +682,11 @@ def _estimate(arguments, training, pretrained, pairs, listeners):
             model, feature_extractor, longest.audio, windows, arguments.layers
         )
     )
-    batch = size * training.gradient_accumulation_steps * training.world_size
+    n_at_once = size * training.gradient_accumulation_steps * training.world_size
     n_steps = training.max_steps
     if n_steps <= 0:
-        n_steps = round(training.num_train_epochs * math.ceil(len(pairs) / batch))
-    tuning = 2 * n_steps * per_step * training.gradient_accumulation_steps
+        n_steps = round(training.num_train_epochs * math.ceil(len(pairs) / n_at_once))
+    tuning = once + 2 * n_steps * per_step * training.gradient_accumulation_steps
     measuring = 3 * n_windows * per_batch / len(windows)
     return (
         f"About {(tuning + measuring) / 60:.0f} min ahead: twice up to {n_steps} steps of "
@@ -587,7 +711,7 @@ def _write_json(path, content):
 
 
 def main():
-    try:
+    with one_line_errors():
         arguments, training = parse_arguments(
             (TuneArguments, BrainTuningArguments),
             DEFAULT_CONFIG,
@@ -596,8 +720,6 @@ def main():
         prepare_process(training.device, training.world_size)
         training.log_level_replica = "error"
         tune(arguments, training)
-    except (ValueError, OSError) as error:
-        sys.exit(f"{type(error).__name__}: {error}")
 
 
 if __name__ == "__main__":

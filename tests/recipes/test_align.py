@@ -2,13 +2,13 @@
 
 import dataclasses
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from huggingface_hub import HfApi, ModelCard
 from scipy.stats import zscore
 from transformers import AutoFeatureExtractor, AutoModel, Wav2Vec2Model, set_seed
 
@@ -21,7 +21,7 @@ from datasets_scripts import (
     read_ds003020,
 )
 from modeling_braintune import layer_representations
-from recipes.align import AlignArguments, align, layer_features, scored_story
+from recipes.align import AlignArguments, align, check_card, layer_features, scored_story
 
 RECIPE = str(Path(__file__).resolve().parents[2] / "recipes" / "align.py")
 WINDOWS = dict(length=4.0, stride=1.0)
@@ -235,27 +235,67 @@ def test_what_the_test_story_holds_changes_nothing_that_is_fitted(planted, pretr
     assert scores[0] > 0.6 > scores[1] + 0.2
 
 
+@pytest.fixture(scope="module")
+def carded(other, loopback_hub, tmp_path_factory):
+    """The other checkpoint with a card, in its folder and as ada/measured on a Hub."""
+    (other / "README.md").write_text("---\nlicense: mit\n---\n# Another model\n")
+    program = """
+import sys
+from huggingface_hub import HfApi
+HfApi().create_repo("ada/measured")
+HfApi().upload_folder(repo_id="ada/measured", folder_path=sys.argv[1])
+"""
+    environment = loopback_hub.environment(tmp_path_factory.mktemp("home"))
+    subprocess.run([sys.executable, "-c", program, other], env=environment, check=True)
+    return HfApi(loopback_hub.url, loopback_hub.token)
+
+
 def test_the_recipe_reports_models_against_the_configurations_own(
-    configuration, pretrained, other, tmp_path
+    configuration, pretrained, other, carded, loopback_hub, tmp_path
 ):
-    words = ["--config", configuration(), "--model", other, "--report_dir", tmp_path / "report"]
-    words += ["--cache_dir", tmp_path / "kept"]
+    words = ["--config", configuration(), "--model", other, "ada/measured"]
+    words += ["--report_dir", tmp_path / "report", "--cache_dir", tmp_path / "kept"]
+    words += ["--update_card", "true"]
     command = [sys.executable, "-m", "accelerate.commands.launch", RECIPE, *words]
     done = subprocess.run(
         list(map(str, command)),
         capture_output=True,
         text=True,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        env=loopback_hub.environment(tmp_path / "home"),
     )
     assert done.returncode == 0, done.stderr
     results = json.loads((tmp_path / "report" / "alignment.json").read_text())
-    assert list(results["alignment"]) == ["pretrained", other.name]
+    assert list(results["alignment"]) == ["pretrained", other.name, "measured"]
     assert results["settings"]["baseline"] == str(pretrained)
     features = ["power_spectrum", "diphones", "triphones", "articulation", "all"]
     assert list(results["impact"]["pretrained"]) == [*features, "mean of the four"]
-    for name in ("alignment.csv", "alignment.png", "layers.png", f"change-{other.name}.png"):
+    figures = ("alignment.png", "layers.png")
+    for name in ("alignment.csv", *figures, f"change-{other.name}.png"):
         assert (tmp_path / "report" / name).stat().st_size
     assert "impact, language, %" in done.stdout and "Warning: noise ceilings" in done.stdout
+
+    # Both cards hold the numbers of the report, and have two of its figures beside them.
+    copy = Path(carded.snapshot_download("ada/measured", local_dir=tmp_path / "copy"))
+    for model, folder in ((other.name, other), ("measured", copy)):
+        card = ModelCard.load(folder / "README.md")
+        assert card.data.license == "mit" and card.text.startswith("# Another model\n")
+        written = {
+            evaluation.metric_args["region"]: evaluation.metric_value
+            for evaluation in card.data.eval_results
+            if evaluation.metric_type == "brain_alignment"
+        }
+        alignment = results["alignment"][model]
+        assert written == {region: scores["mean"] for region, scores in alignment.items()}
+        assert str(tmp_path) not in str(card) and str(pretrained) not in str(card)
+        for name in figures:
+            assert f"](figures/{name})" in card.text
+            drawn = (tmp_path / "report" / name).read_bytes()
+            assert (folder / "figures" / name).read_bytes() == drawn
+
+
+def test_a_model_without_a_card_is_refused_before_it_is_measured(pretrained):
+    with pytest.raises(FileNotFoundError, match="has no card .README.md.: write one first"):
+        check_card(str(pretrained))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,273 @@
+"""What the frozen feature encoder makes of training windows: computed once, kept on disk."""
+
+import hashlib
+import json
+import shutil
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from operator import index
+from pathlib import Path
+
+import numpy as np
+import torch
+from filelock import FileLock, Timeout
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import nn
+from transformers.utils import logging
+
+from .collator import model_inputs
+from .layer_representations import encoder_of
+from .representation_cache import UNREAD_SETTINGS, weights_fingerprint
+
+FORMAT = 1  # of files, and of how features are made: a new one leaves old files behind
+BLOCK = 128  # windows in a file: what an interruption can cost
+FEATURE_ENCODER = ("feature_extractor", "conv1", "conv2")  # the last two are Whisper's
+
+
+def cached_features(
+    model,
+    feature_extractor,
+    recordings,
+    *,
+    cache_dir,
+    dtype=None,
+    batch_size=8,
+    max_bytes=None,
+    progress=False,
+):
+    """Compute what `model.frozen_features` gives for windows of sound, once for all passes.
+
+    A file holds a block of up to 128 windows, mapped into memory and not read before it is asked
+    for. It is named after all that its features follow from (the feature encoder's weights, the
+    feature extractor, the sound, precision and kind of device), so that whoever tunes on the same
+    sound shares it: the random control, later runs, other participants who heard it.
+
+    Features are those of a batch of `batch_size` windows under the model's own kernels. Training
+    on them gives the loss and gradients of training on sound to the last bit where a kernel
+    rounds alike in batches of every size, as at the size of wav2vec2-base on CPUs.
+
+    Processes that ask for the same features at the same time, as under `torchrun`, share the
+    blocks among them. An interrupted run goes on with the blocks that are missing or cut off.
+
+    Parameters
+    ----------
+    model : a model for brain-tuning whose feature encoder is frozen
+    feature_extractor : the checkpoint's own
+    recordings : list of (audio, windows)
+        Float arrays of shape (n_samples,), mono at 16 kHz, with int arrays of shape
+        (n_windows, 2), start and end in samples. Windows may reach beyond the sound, where
+        silence stands in.
+    cache_dir : path-like
+        Made if need be.
+    dtype : torch.bfloat16 or torch.float16 if training runs under autocast to it, else None
+    batch_size : int, windows per batch
+    max_bytes : int, or None for no limit but free disk space
+    progress : bool, whether to show a progress bar
+
+    Returns
+    -------
+    CachedFeatures of the windows of all recordings in order, or None, with a warning that says
+    why, if files would take more than `max_bytes` or than the disk has left
+
+    Raises
+    ------
+    ValueError
+        If the feature encoder is not frozen, windows differ in length or are no such bounds, or
+        as `model.frozen_features` and `model_inputs`.
+    """
+    feature_encoder = _feature_encoder(model)
+    if any(parameter.requires_grad for parameter in feature_encoder.parameters()):
+        raise ValueError(
+            "features stay what they are only while the feature encoder does: call "
+            "model.freeze_feature_encoder() first"
+        )
+    _check_windows(recordings)
+    cache_dir = Path(cache_dir)
+    cache_dir.mkdir(parents=True, exist_ok=True)
+    facts = json.dumps(_facts(model, feature_encoder, feature_extractor, dtype), sort_keys=True)
+    paths, missing = [], {}
+    for audio, windows in recordings:
+        for first in range(0, len(windows), BLOCK):
+            block = audio, windows[first : first + BLOCK]
+            paths.append(cache_dir / f"{_digest(facts, *block)}.safetensors")
+            missing[paths[-1]] = block
+
+    def compute(clips):
+        return _computed(model, feature_extractor, clips, dtype, batch_size)
+
+    audio, windows = recordings[0]
+    of_one = sum(values.nbytes for values in compute(_clips(audio, windows[:1])).values())
+    obstacle = _obstacle(missing, of_one, cache_dir, max_bytes)
+    if obstacle:
+        warnings.warn(f"{obstacle}: the feature encoder runs at every step", stacklevel=2)
+        return None
+
+    n_windows = sum(len(windows) for _, windows in missing.values())
+    with logging.tqdm(total=n_windows, unit="window", disable=not progress) as bar:
+        for wait in (False, True):  # first what nobody is computing, then what others were
+            for path in list(missing):
+                with suppress(Timeout), FileLock(path.with_suffix(".lock"), blocking=wait):
+                    if not _is_stored(path):
+                        _store(path, compute(_clips(*missing[path])))
+                    bar.update(len(missing.pop(path)[1]))
+    return CachedFeatures(paths)
+
+
+class CachedFeatures:
+    """A sequence of what `forward` takes in place of each window's sound.
+
+    Parameters
+    ----------
+    paths : list of the files of blocks, in order
+    """
+
+    def __init__(self, paths):
+        blocks = {path: _loaded(path) for path in set(paths)}
+        self._blocks = [blocks[path] for path in paths]
+        self._ends = np.cumsum([len(next(iter(block.values()))) for block in self._blocks])
+
+    def __len__(self):
+        return int(self._ends[-1])
+
+    def __getitem__(self, i):
+        """Return the inputs of a window by name, each without the dimension of a batch."""
+        i = range(len(self))[index(i)]
+        k = np.searchsorted(self._ends, i, side="right")
+        return {name: values[i - self._ends[k]] for name, values in self._blocks[k].items()}
+
+
+class FeatureWindows:
+    """Pairs of features and response: an indexed data set for a Trainer.
+
+    Parameters
+    ----------
+    pairs : data set of {"audio", "labels"} items, such as training windows
+    features : CachedFeatures of the same windows
+
+    Raises
+    ------
+    ValueError
+        If they are not equally many.
+    """
+
+    def __init__(self, pairs, features):
+        if len(pairs) != len(features):
+            raise ValueError(f"got features of {len(features)} windows for {len(pairs)} pairs")
+        self._pairs, self._features = pairs, features
+
+    def __len__(self):
+        return len(self._pairs)
+
+    def __getitem__(self, i):
+        """Return a window's inputs by name, and its "labels"."""
+        return {**self._features[i], "labels": self._pairs[i]["labels"]}
+
+
+def _feature_encoder(model):
+    """The parts that `frozen_features` goes through; none where mel frames come first."""
+    encoder = encoder_of(model)
+    found = {name: getattr(encoder, name) for name in FEATURE_ENCODER if hasattr(encoder, name)}
+    return nn.ModuleDict(found)
+
+
+def _facts(model, feature_encoder, feature_extractor, dtype):
+    """All that the features of a given sound follow from."""
+    settings = json.loads(feature_extractor.to_json_string())
+    return {
+        "format": FORMAT,
+        "model": type(model).__name__,
+        "feature_encoder": repr(feature_encoder),
+        "weights": weights_fingerprint(feature_encoder),
+        "feature_extractor": {key: settings[key] for key in settings.keys() - UNREAD_SETTINGS},
+        "dtype": str(dtype),
+        "device": model.device.type,
+    }
+
+
+def _check_windows(recordings):
+    if not recordings:
+        raise ValueError("recordings must hold at least one (audio, windows), got none")
+    lengths = set()
+    for audio, windows in recordings:
+        if audio.ndim != 1 or windows.ndim != 2 or windows.shape[1] != 2 or not len(windows):
+            raise ValueError(
+                "a recording must be audio of shape (n_samples,) with windows of shape "
+                f"(n_windows, 2), got {audio.shape} with {windows.shape}"
+            )
+        lengths |= set((windows[:, 1] - windows[:, 0]).tolist())
+    if len(lengths) > 1:
+        raise ValueError(
+            f"windows must be of one length, got {min(lengths)} to {max(lengths)} samples"
+        )
+
+
+def _clips(audio, windows):
+    """The sound of each window, zeros where it lies outside the recording."""
+    start, stop = windows.min(), windows.max()
+    sound = np.zeros(stop - start, np.float32)
+    inside = audio[max(start, 0) : max(stop, 0)]
+    sound[max(-start, 0) :][: len(inside)] = inside
+    return [sound[first:last] for first, last in windows - start]
+
+
+def _digest(facts, audio, windows):
+    digest = hashlib.sha256(facts.encode())
+    start, stop = windows.min(), windows.max()
+    digest.update(np.ascontiguousarray(windows - start, np.int64))
+    digest.update(_clips(audio, np.array([[start, stop]]))[0])
+    return digest.hexdigest()
+
+
+def _obstacle(missing, bytes_of_one, cache_dir, max_bytes):
+    """Why the files have no room, in words; None if they have."""
+    needed = bytes_of_one * sum(len(windows) for _, windows in missing.values())
+    there = sum(path.stat().st_size for path in missing if path.exists())
+    free = shutil.disk_usage(cache_dir).free
+    if max_bytes is not None and needed > max_bytes:
+        return f"features take {needed:,} bytes, more than max_bytes={max_bytes:,}"
+    if needed - there > free:
+        return f"features take {needed - there:,} more bytes, but {cache_dir} has {free:,} left"
+    return None
+
+
+@torch.no_grad()
+def _computed(model, feature_extractor, clips, dtype, batch_size):
+    """Features of clips of one length, and one row of the mask, where there is one, for all."""
+
+    def prepare(first):
+        return model_inputs(feature_extractor, clips[first : first + batch_size])
+
+    batches = []
+    with ThreadPoolExecutor() as pool:
+        for inputs in pool.map(prepare, range(0, len(clips), batch_size)):
+            inputs = {name: values.to(model.device) for name, values in inputs.items()}
+            with torch.autocast(model.device.type, dtype, enabled=dtype is not None):
+                features = model.frozen_features(inputs)
+            batches.append({name: values.cpu() for name, values in features.items()})
+    name = model.main_input_name
+    shared = {key: values[:1].clone() for key, values in batches[0].items() if key != name}
+    return {name: torch.cat([batch[name] for batch in batches]).contiguous(), **shared}
+
+
+def _store(path, tensors):
+    """Write a block so that no reader ever sees a part of it."""
+    partial = path.with_suffix(".partial")
+    save_file(tensors, partial)
+    partial.replace(path)
+
+
+def _loaded(path):
+    """Map a block; the row of the mask, which windows of one length share, stands for each."""
+    tensors = load_file(path)
+    n_windows = max(map(len, tensors.values()))
+    return {name: values.expand(n_windows, *values.shape[1:]) for name, values in tensors.items()}
+
+
+def _is_stored(path):
+    try:
+        with safe_open(path, "pt"):  # which compares the file's size to what it is to hold
+            return True
+    except (FileNotFoundError, SafetensorError):
+        return False
