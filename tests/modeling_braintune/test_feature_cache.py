@@ -134,6 +134,17 @@ class TestEquality:
                 assert values.dtype == expected[name].dtype
                 assert torch.equal(values, expected[name]), name
 
+    def test_a_compiled_model_takes_features(self, make_frozen):
+        """Without being compiled anew for each batch."""
+        model = make_frozen()
+        torch._dynamo.reset()
+        compiled = torch.compile(model, backend="eager")
+        for _ in range(3):
+            features = model.frozen_features({"input_values": torch.randn(BATCH, 3200)})
+            assert torch.equal(compiled(**features).logits, model(**features).logits)
+            n_graphs = torch._dynamo.utils.counters["stats"]["unique_graphs"]
+        assert n_graphs == 1
+
     def test_a_mask_goes_along(self, make_frozen, make_extractor, stories, pairs, tmp_path):
         model = make_frozen(feat_extract_norm="layer")
         extractor = make_extractor("wav2vec2", return_attention_mask=True)

@@ -1,6 +1,13 @@
+import json
+import pickle
+import re
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import load_file
 from torch import nn
 from transformers import (
     AutoModel,
@@ -12,6 +19,8 @@ from transformers import (
 )
 
 from modeling_braintune import (
+    AutoModelForBrainTuning,
+    Brain,
     Data2VecAudioForBrainTuning,
     HubertForBrainTuning,
     Wav2Vec2ForBrainTuning,
@@ -30,6 +39,7 @@ TASK_CLASSES = {
     "whisper": (AutoModel, WhisperForConditionalGeneration),
 }
 CHECKPOINTS = [(family, task) for family, tasks in TASK_CLASSES.items() for task in tasks]
+HEAD = {"head.weight", "head.bias"}
 CONTRASTIVE_HEAD = {
     "project_hid.weight",
     "project_hid.bias",
@@ -56,6 +66,28 @@ def own_head(family, task_class):
     if task_class is AutoModelForPreTraining:
         return CONTRASTIVE_HEAD | (SPEAKER_HEAD if family == "unispeech-sat" else set())
     return set()
+
+
+def brain_of_five(**changes):
+    """Five voxels of P01, two of them in a region."""
+    fields = {
+        "participant": "P01",
+        "tr": 2.0045,
+        "n_trs_per_window": 5,
+        "n_recorded_voxels": 20,
+        "voxels": [3, 4, 7, 11, 19],
+        "noise_ceiling": np.random.default_rng(0).uniform(0.4, 1, 5),
+        "regions": {"language": [0, 3]},
+        "trims": {"start": 10, "end": 5},
+        "places": [5, 6, 13, 20, 26],
+        "space": {"shape": [3, 3, 3], "affine": np.diag([2.0, 2.0, 2.5, 1.0]).tolist()},
+        "data": {"source": "recordings", "fingerprint": "0123"},
+    }
+    return Brain(**fields | changes)
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in Path(folder).iterdir()}
 
 
 def random_inputs(family, batch=2, seconds=0.5):
@@ -217,42 +249,47 @@ class TestPadding:
 
 
 class TestCheckpoints:
-    @pytest.mark.parametrize("batch", [1, 2])
-    def test_a_reloaded_model_gives_identical_logits(
-        self, batch, family, model_class, make_model, tmp_path
-    ):
-        model, inputs = make_model(family), random_inputs(family, batch)
-        model.save_pretrained(tmp_path)
-        reloaded, info = model_class.from_pretrained(tmp_path, output_loading_info=True)
-        assert not info["missing_keys"] and not info["unexpected_keys"]
-        assert reloaded.config.num_voxels == 5 and not reloaded.training
-        assert torch.equal(reloaded(**inputs).logits, model(**inputs).logits)
-
     @pytest.mark.parametrize(("family", "task_class"), CHECKPOINTS)
-    def test_stock_checkpoints_load_with_only_the_head_missing(
+    def test_from_stock_through_tuning_and_back(
         self, family, task_class, model_class, make_config, tmp_path
     ):
-        config = make_config(family)
-        stock = (
-            task_class.from_config(config)
-            if hasattr(task_class, "from_config")
-            else task_class(config)
-        )
-        stock.save_pretrained(tmp_path)
-        model, info = model_class.from_pretrained(tmp_path, 9, output_loading_info=True)
-        assert set(info["missing_keys"]) == {"head.weight", "head.bias"}
-        assert model.head.out_features == model.config.num_voxels == 9
-        assert same_tensors(model.base_model.state_dict(), stock.base_model.state_dict())
+        stock = getattr(task_class, "from_config", task_class)(make_config(family))
+        stock.save_pretrained(tmp_path / "stock")
+        model, info = model_class.from_pretrained(tmp_path / "stock", 5, output_loading_info=True)
+        assert set(info["missing_keys"]) == HEAD
+        assert model.head.out_features == model.config.num_voxels == 5
+        backbone = stock.base_model.state_dict()
+        assert same_tensors(model.base_model.state_dict(), backbone)
 
-    @pytest.mark.parametrize(("family", "task_class"), CHECKPOINTS)
-    def test_a_tuned_checkpoint_loads_in_the_stock_classes(
-        self, family, task_class, make_model, tmp_path
-    ):
-        model = make_model(family)
-        model.save_pretrained(tmp_path)
-        stock, info = task_class.from_pretrained(tmp_path, output_loading_info=True)
-        assert set(info["missing_keys"]) == own_head(family, task_class)
-        assert same_tensors(stock.base_model.state_dict(), model.base_model.state_dict())
+        set_seed(0)
+        model.train().freeze_feature_encoder()
+        model.set_training_switches(layerdrop=0)
+        optimizer = torch.optim.AdamW(p for p in model.parameters() if p.requires_grad)
+        model(**random_inputs(family), labels=torch.randn(2, 5)).loss.backward()
+        optimizer.step()
+        tuned = model.eval().base_model.state_dict()
+        moved = [name for name in tuned if not torch.equal(tuned[name], backbone[name])]
+        assert any(name.startswith("encoder.layers.0.") for name in moved)
+        assert any(name.startswith("encoder.layers.1.") for name in moved)
+        assert not any(name.startswith(("feature_extractor.", "decoder.")) for name in moved)
+
+        model.set_brains(brain_of_five())
+        model.save_pretrained(tmp_path / "tuned")
+        for stock_class in TASK_CLASSES[family]:
+            back, info = stock_class.from_pretrained(tmp_path / "tuned", output_loading_info=True)
+            assert set(info["missing_keys"]) == own_head(family, stock_class)
+            assert set(info["unexpected_keys"]) == HEAD
+            assert same_tensors(back.base_model.state_dict(), tuned)
+            if stock_class is WhisperForConditionalGeneration:
+                assert len(back.generate(random_inputs(family)["input_features"])) == 2
+
+        ours, info = model_class.from_pretrained(tmp_path / "tuned", output_loading_info=True)
+        assert not info["missing_keys"] and not info["unexpected_keys"] and not ours.training
+        assert same_tensors(ours.state_dict(), model.state_dict())
+        np.testing.assert_equal(vars(ours.brain_of("P01")), vars(brain_of_five()))
+        for batch in (1, 2):
+            inputs = random_inputs(family, batch)
+            assert torch.equal(ours(**inputs).logits, model(**inputs).logits)
 
     def test_num_voxels_is_required_without_a_head(
         self, family, model_class, make_config, tmp_path
@@ -305,6 +342,116 @@ class TestCheckpoints:
         torch.testing.assert_close(
             model(**inputs, attention_mask=mask).logits, model(**inputs).logits
         )
+
+
+DAMAGES = {
+    "empty": lambda content: b"",
+    "cut in its header": lambda content: content[:60],
+    "cut at its end": lambda content: content[:-1],
+    "a page instead": lambda content: b"<html>Not found</html>" * 20,
+    "a pointer instead": lambda content: b"version https://git-lfs.github.com/spec/v1\noid",
+}
+
+
+class TestFaultyCheckpoints:
+    """Each is refused with one line that names it, and left as it is."""
+
+    @pytest.fixture
+    def checkpoint(self, make_model, tmp_path):
+        model = make_model("wav2vec2")
+        model.set_brains(brain_of_five())
+        model.save_pretrained(tmp_path / "checkpoint")
+        return tmp_path / "checkpoint"
+
+    def refusal(self, checkpoint, error=ValueError):
+        before = contents(checkpoint)
+        with pytest.raises(error) as refused:
+            AutoModelForBrainTuning.from_pretrained(checkpoint)
+        assert contents(checkpoint) == before
+        message = str(refused.value)
+        assert "\n" not in message and str(checkpoint) in message
+        return message
+
+    @pytest.mark.parametrize("damage", DAMAGES)
+    @pytest.mark.parametrize("name", ["model.safetensors", "brain.safetensors"])
+    def test_a_damaged_file(self, name, damage, checkpoint):
+        (checkpoint / name).write_bytes(DAMAGES[damage]((checkpoint / name).read_bytes()))
+        message = self.refusal(checkpoint)
+        assert "cannot be read" in message and "get it again" in message
+
+    def test_brain_safetensors_is_missing(self, checkpoint):
+        (checkpoint / "brain.safetensors").unlink()
+        assert "voxels of P01, but brain.safetensors is not beside" in self.refusal(checkpoint)
+
+    def test_model_safetensors_is_missing(self, checkpoint):
+        (checkpoint / "model.safetensors").unlink()
+        assert "no file named model.safetensors" in self.refusal(checkpoint, OSError)
+
+    def test_config_json_is_missing(self, checkpoint):
+        (checkpoint / "config.json").unlink()
+        assert "it has no config.json" in self.refusal(checkpoint, FileNotFoundError)
+
+    def test_the_brain_of_another_head(self, checkpoint, make_model, tmp_path):
+        other = make_model("wav2vec2", num_voxels=2)
+        other.set_brains(
+            brain_of_five(
+                voxels=[0, 1], noise_ceiling=[1, 1], regions={"language": []}, places=[0, 1]
+            )
+        )
+        other.save_pretrained(tmp_path / "other")
+        shutil.copy(tmp_path / "other" / "brain.safetensors", checkpoint)
+        assert "voxels of {'P01': 2}, not {'P01': 5}" in self.refusal(checkpoint)
+
+    def test_the_weights_of_another_head(self, checkpoint, make_model, tmp_path):
+        make_model("wav2vec2", num_voxels=2).save_pretrained(tmp_path / "other")
+        shutil.copy(tmp_path / "other" / "model.safetensors", checkpoint)
+        message = self.refusal(checkpoint)
+        assert "head.bias has shape (2,), not (5,) (num_voxels=5)" in message
+
+    @pytest.mark.parametrize(
+        ("brain", "reason"),
+        [
+            (["P01"], "'list' object"),
+            ({"P01": 3}, "'int' object"),
+            ({"P01": {"regions": []}}, "missing .* 'tr'"),
+            ({"P01": {"regions": [], "participant": "P02"}}, "'participant'"),
+            ({"../P01": {"regions": []}}, "no array '../P01/voxels'"),
+            ({"P01": {"regions": ["../../language"]}}, "no array 'P01/regions/../../language'"),
+        ],
+    )
+    def test_a_configuration_that_tells_of_no_brain(self, brain, reason, checkpoint):
+        config = json.loads((checkpoint / "config.json").read_text())
+        (checkpoint / "config.json").write_text(json.dumps(config | {"brain": brain}))
+        message = self.refusal(checkpoint)
+        assert re.search(reason, message) and "get the whole checkpoint" in message
+
+    def test_a_pickle_that_would_run_code(self, checkpoint, tmp_path):
+        class Payload:
+            def __reduce__(self):
+                return Path.touch, (tmp_path / "executed",)
+
+        (checkpoint / "model.safetensors").unlink()
+        weights = checkpoint / "pytorch_model.bin"
+        torch.save({"head.bias": Payload()}, weights)
+        assert "a pickle of more than tensors" in self.refusal(checkpoint)
+        with pytest.raises(pickle.UnpicklingError):
+            AutoModel.from_pretrained(checkpoint)
+        assert not (tmp_path / "executed").exists()
+        torch.load(weights, weights_only=False)
+        assert (tmp_path / "executed").exists()
+
+    @pytest.mark.parametrize("name", ["../escaped", "/escaped", "..", "a\\..\\b", "\0", ""])
+    def test_names_of_voxels_are_no_paths(self, name, make_model, tmp_path):
+        folder = tmp_path / "one" / "two"
+        model = make_model("wav2vec2")
+        brain = brain_of_five(participant=name, regions={name: [1], f"{name}/x": [2]})
+        model.set_brains(brain)
+        model.save_pretrained(folder)
+        assert {path.parent for path in tmp_path.rglob("*") if path.is_file()} == {folder}
+        stored = load_file(folder / "brain.safetensors")
+        np.testing.assert_array_equal(stored[f"{name}/voxels"], brain.voxels)
+        reloaded = Wav2Vec2ForBrainTuning.from_pretrained(folder)
+        np.testing.assert_equal(vars(reloaded.brain_of(name)), vars(brain))
 
 
 class TestTraining:

@@ -76,16 +76,21 @@ def test_uploaded_recordings_load_without_this_package(uploaded, client, recordi
         sound = load_dataset("ada/phantom-listening", "stories", split="stories", streaming=True)
         first = next(iter(sound))
         row = rows["responses"].with_format("numpy")[3]
+        streamed = load_dataset("ada/phantom-listening", "P01", streaming=True)
+        third = next(iter(streamed["responses"].skip(3)))
         print(json.dumps({
             "splits": {split: len(part) for split, part in rows.items()},
             "story": row["story"],
             "responses": [float(x) for x in row["responses"]],
+            "streamed": [sorted(streamed), third["story"], third["responses"]],
             "sound": [first["story"], len(first["audio"]["bytes"]), len(first["words"])],
         }))
     """)
     stories = {story.name: story for story in read_ds003020(recordings, "P01")}
     first = stories[answer["story"]]
     np.testing.assert_array_equal(np.float32(answer["responses"]), first.responses[3])
+    assert answer["streamed"][:2] == [["repeats", "responses"], answer["story"]]
+    np.testing.assert_array_equal(np.float32(answer["streamed"][2]), first.responses[3])
     told = stories[answer["sound"][0]]
     assert answer["sound"][1:] == [told.audio_file.stat().st_size, len(told.words)]
     n_trs = sum(len(story.tr_times) for story in stories.values())
