@@ -14,6 +14,12 @@ class RunningCorrelation:
     As `compute_metrics` of a Trainer with `batch_eval_metrics=True` it gives {"pearson": mean
     over voxels} and starts anew after each evaluation.
 
+    Parameters
+    ----------
+    squared_error : bool
+        Also give "loss", the mean over clips of the mean squared error over a clip's voxels. It
+        takes the place of Trainer's own, which weighs clips unequally where processes share them.
+
     Examples
     --------
     >>> correlation = RunningCorrelation()
@@ -23,12 +29,14 @@ class RunningCorrelation:
     [1.0, -1.0]
     """
 
-    def __init__(self):
+    def __init__(self, squared_error=False):
+        self._squared_error = squared_error
         self.reset()
 
     def reset(self):
         """Forget all samples."""
         self._sums = None
+        self._errors = []
 
     def update(self, predictions, references):
         """Add samples.
@@ -60,6 +68,7 @@ class RunningCorrelation:
                 "between data sets"
             )
         measured = ~np.isnan(y)
+        self._errors.append(np.square(x - y).mean(axis=1, where=measured))
         new = np.flatnonzero((self._sums[0] == 0) & measured.any(axis=0))
         rows = measured[:, new].argmax(axis=0)
         self._first[:, new] = x[rows, new], y[rows, new]
@@ -100,9 +109,10 @@ class RunningCorrelation:
         if not compute_result:
             return {}
         r = self.pearson()
+        loss = {"loss": float(np.concatenate(self._errors).mean())} if self._squared_error else {}
         self.reset()
         defined = r[~np.isnan(r)]
-        return {"pearson": float(defined.mean()) if defined.size else float("nan")}
+        return {"pearson": float(defined.mean()) if defined.size else float("nan")} | loss
 
 
 def _float64(values):

@@ -29,6 +29,7 @@ from transformers import (
     TrainerCallback,
     set_seed,
 )
+from transformers.trainer import TRAINING_ARGS_NAME
 
 from datasets_scripts import (
     JointWindows,
@@ -605,7 +606,7 @@ def _train(name, arguments, training, pretrained, pairs, brains, stop_at=None):
         eval_dataset=pairs[1],
         data_collator=BrainTuningCollator(feature_extractor),
         processing_class=feature_extractor,
-        compute_metrics=RunningCorrelation(),
+        compute_metrics=RunningCorrelation(squared_error=arguments.objective == "mse"),
         callbacks=[
             Patience(arguments.early_stopping_patience) if stop_at is None else StopAt(stop_at)
         ],
@@ -620,10 +621,9 @@ def _train(name, arguments, training, pretrained, pairs, brains, stop_at=None):
         "validation": [[row["step"], row["eval_loss"]] for row in history if "eval_loss" in row],
         "chosen_step": stop_at or trainer.state.best_global_step,
     }
-    trainer.accelerator.wait_for_everyone()
+    trainer.save_model(str(folder))  # on all processes, which may hold a part of it each
     if trainer.is_world_process_zero():
-        trainer.model.save_pretrained(folder)
-        feature_extractor.save_pretrained(folder)
+        (folder / TRAINING_ARGS_NAME).unlink(missing_ok=True)  # pickled; they stand beside it
         _write_json(folder / CURVE, curve)
         shutil.rmtree(training.output_dir)
     trainer.accelerator.wait_for_everyone()

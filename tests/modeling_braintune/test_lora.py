@@ -38,7 +38,9 @@ ATTENTION = {
 def projections(family):
     """Names of the query, key, value and output projections of both layers."""
     return {
-        ATTENTION[family].format(layer, part) for layer in range(2) for part in ("q", "k", "v", "out")
+        ATTENTION[family].format(layer, part)
+        for layer in range(2)
+        for part in ("q", "k", "v", "out")
     }
 
 

@@ -111,3 +111,14 @@ def test_wrong_samples_are_an_error(predictions, references, message):
 def test_no_samples_are_an_error():
     with pytest.raises(ValueError, match="no samples"):
         RunningCorrelation().pearson()
+
+
+def test_squared_error_is_the_mean_over_clips_of_each_ones_own_voxels():
+    x, y = np.random.default_rng(0).standard_normal((2, 7, 5))
+    y[:3, 2:], y[3:, :2] = np.nan, np.nan
+    metric = RunningCorrelation(squared_error=True)
+    metric(EvalPrediction(x[:6], y[:6]), compute_result=False)
+    got = metric(EvalPrediction(x[6:], y[6:]), compute_result=True)
+    assert got["loss"] == pytest.approx(np.nanmean((x - y) ** 2, axis=1).mean())
+    again = metric(EvalPrediction(x[:3, :2], y[:3, :2]), compute_result=True)
+    assert again["loss"] == pytest.approx(np.mean((x - y)[:3, :2] ** 2))

@@ -43,8 +43,7 @@ def make_trainer(make_model, make_extractor, tmp_path):
                 use_cpu=True,
                 disable_tqdm=True,
                 logging_steps=1,
-                save_strategy="no",
-                **{"max_steps": 2, **arguments},
+                **{"max_steps": 2, "save_strategy": "no", **arguments},
             ),
             data_collator=BrainTuningCollator(make_extractor(family)),
             train_dataset=Windows(),
@@ -180,3 +179,25 @@ def test_a_run_saves_a_checkpoint_without_its_switches(make_trainer):
     assert reloaded.config.apply_spec_augment and reloaded.config.layerdrop == 0.1
     inputs = trainer.data_collator([Windows()[0]])
     assert torch.equal(reloaded(**inputs).logits, trainer.model.eval()(**inputs).logits)
+
+
+def test_a_loss_that_is_not_finite_stops_before_it_is_saved(make_trainer, tmp_path):
+    trainer = make_trainer(
+        max_steps=8, per_device_train_batch_size=4, save_strategy="steps", save_steps=1
+    )
+    trainer.train_dataset.audio[7] = np.nan
+    with pytest.raises(
+        FloatingPointError, match=r"at step \d of 8, batch \d of its epoch"
+    ) as error:
+        trainer.train()
+    step = int(str(error.value).split("at step ")[1][0])
+    assert 1 <= step <= 4  # every window comes once in an epoch of four steps
+    saved = {path.name for path in (tmp_path / "run").glob("checkpoint-*")}
+    assert saved == {f"checkpoint-{k}" for k in range(1, step)}
+
+
+def test_half_precision_is_for_gpus_that_have_it(tmp_path):
+    has_it = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+    assert BrainTuningArguments(output_dir=str(tmp_path)).bf16 == has_it
+    assert not BrainTuningArguments(output_dir=str(tmp_path), use_cpu=True).bf16
+    assert BrainTuningArguments(output_dir=str(tmp_path), use_cpu=True, bf16=True).bf16

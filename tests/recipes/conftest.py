@@ -9,11 +9,11 @@ from datasets_scripts import make_phantom
 
 @pytest.fixture(scope="session")
 def recordings(tmp_path_factory):
-    """Four stories of a minute and the repeated one, heard by P01."""
+    """Four stories of a minute and the repeated one, heard by P01 and P02."""
     root = tmp_path_factory.mktemp("recordings") / "phantom"
     make_phantom(
         root,
-        participants=("P01",),
+        participants=("P01", "P02"),
         n_stories=4,
         seconds=60.0,
         test_seconds=90.0,

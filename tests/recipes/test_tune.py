@@ -2,6 +2,8 @@
 
 import json
 import os
+import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,10 +13,11 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from huggingface_hub import ModelCard
 from safetensors.numpy import load_file
 from transformers import AutoModel
 
-from datasets_scripts import read_ds003020, read_regions
+from datasets_scripts import noise_ceiling, read_ds003020, read_regions
 from modeling_braintune import AutoModelForBrainTuning, BrainTuningArguments
 from recipes.arguments import parse_arguments
 from recipes.tune import DEFAULT_CONFIG, TuneArguments, tune
@@ -151,6 +154,12 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_weights(finished, tmp_path)
     process.wait()
     assert state.exists() and not (resumed / "results.json").exists()
 
+    # A later checkpoint that was cut off before its end
+    cut = state.parents[1] / "checkpoint-9"
+    shutil.copytree(state.parent, cut, dirs_exist_ok=True)
+    (cut / "trainer_state.json").write_text(state.read_text()[:100])
+    (cut / "model.safetensors").write_bytes(b"")
+
     changed = subprocess.run(
         [*words, "--seed", "1"], env=environment(), capture_output=True, text=True
     )
@@ -163,16 +172,144 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_weights(finished, tmp_path)
             np.testing.assert_array_equal(pieces[key], value, err_msg=f"{name} {key}")
 
 
-def test_two_processes_tune_one_model(configuration, tmp_path):
+def torchrun(config, output, *more):
     words = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    words += command(configuration(layerdrop=0.0), tmp_path / "output")
-    done = subprocess.run(words, capture_output=True, text=True, env=environment())
+    done = subprocess.run(
+        words + command(config, output, *more), capture_output=True, text=True, env=environment()
+    )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("min ahead") == 1
-    results = json.loads((tmp_path / "output" / "results.json").read_text())
-    assert results["participants"]["P01"]["alignment"].keys() == MODELS
-    # 66 windows, two processes of 8 each: five steps an epoch
-    assert results["curves"]["brain-tuned"]["train"][-1][0] == 3 * 5
+    return done.stdout
+
+
+def curves(output):
+    return json.loads((output / "results.json").read_text())["curves"]["brain-tuned"]
+
+
+DETERMINISTIC = {"apply_spec_augment": False, "layerdrop": 0.0, "dropout": 0.0}
+
+
+def test_two_processes_give_the_losses_of_one_with_the_same_batch(configuration, tmp_path):
+    config = configuration(**DETERMINISTIC, num_train_epochs=1, gradient_checkpointing=True)
+    printed = torchrun(config, tmp_path / "two", "--per_device_train_batch_size", "4")
+    assert printed.count("min ahead") == 1
+    tune(*arguments(config, tmp_path / "one"))
+    one, two = curves(tmp_path / "one"), curves(tmp_path / "two")
+    assert len(one["train"]) > 3
+    np.testing.assert_allclose(two["train"], one["train"], rtol=1e-5)
+    np.testing.assert_allclose(two["validation"], one["validation"], rtol=1e-5)
+
+
+def test_sharded_parameters_give_the_losses_of_whole_ones(configuration, tmp_path):
+    config = configuration(**DETERMINISTIC, num_train_epochs=1)
+    shards = str(REPOSITORY / "recipes" / "configs" / "fsdp.json")
+    batch = ("--per_device_train_batch_size", "4")
+    torchrun(config, tmp_path / "shards", "--fsdp", "--fsdp_config", shards, *batch)
+    tune(*arguments(config, tmp_path / "one"))
+    one, two = curves(tmp_path / "one"), curves(tmp_path / "shards")
+    np.testing.assert_allclose(two["train"], one["train"], rtol=1e-5)
+    np.testing.assert_allclose(two["validation"], one["validation"], rtol=1e-5)
+    whole, gathered = (
+        load_file(tmp_path / name / "brain-tuned" / "model.safetensors")
+        for name in ("one", "shards")
+    )
+    for name, values in whole.items():
+        np.testing.assert_allclose(gathered[name], values, atol=1e-4, err_msg=name)
+
+
+def test_layer_drop_is_off_in_several_processes(configuration, tmp_path):
+    printed = torchrun(configuration(num_train_epochs=1), tmp_path / "output")
+    assert printed.count("LayerDrop is off") == 2  # of the brain-tuned model and of its control
+
+
+def test_kept_features_give_the_losses_of_computing_them_each_time(configuration, tmp_path):
+    config = configuration(num_train_epochs=1)
+    kept = tune(*arguments(config, tmp_path / "kept"))["curves"]
+    computed = tune(*arguments(config, tmp_path / "computed", "--feature_cache_gb", "0"))["curves"]
+    for name, curve in kept.items():
+        assert curve == computed[name]
+    with pytest.warns(UserWarning, match="more than max_bytes=1,000"):
+        again = tune(*arguments(config, tmp_path / "none", "--feature_cache_gb", "1e-6"))["curves"]
+    assert again == kept
+    assert not (tmp_path / "kept" / "features").exists()
+
+
+def test_a_checkpoint_says_whose_voxels_it_predicts(finished, recordings):
+    _, output, _ = finished
+    regions = read_regions(recordings, "P01")
+    (story,) = read_ds003020(recordings, "P01", ["repeated"])
+    model = AutoModelForBrainTuning.from_pretrained(output / "brain-tuned")
+    brain = model.brains["P01"]
+    for region, columns in brain.regions.items():
+        assert set(brain.voxels[columns]) <= set(regions[region])
+    np.testing.assert_allclose(
+        brain.noise_ceiling, noise_ceiling(story.repeats)[brain.voxels], rtol=1e-6
+    )
+    assert brain.noise_ceiling.min() > 0.4
+    assert (brain.tr, brain.n_trs_per_window, brain.n_recorded_voxels) == (2.0, 5, 30)
+    assert brain.targets == "responses" and len(brain.data["fingerprint"]) == 64
+    control = AutoModelForBrainTuning.from_pretrained(output / "random")
+    assert control.brains["P01"].targets == "permuted"
+
+
+def test_several_participants_share_a_backbone(configuration, recordings, tmp_path):
+    config = configuration(participants=["P01", "P02"], participant=None, num_train_epochs=1)
+    results = tune(*arguments(config, tmp_path / "output"))
+    assert results["participants"].keys() == {"P01", "P02"}
+    model = AutoModelForBrainTuning.from_pretrained(tmp_path / "output" / "brain-tuned")
+    n_voxels = {name: r["n_tuning_voxels"] for name, r in results["participants"].items()}
+    assert model.config.num_voxels == n_voxels
+    for name in ("P01", "P02"):
+        assert model.brains[name].participant == name
+        assert (tmp_path / "output" / f"alignment-{name}.png").exists()
+
+
+def test_a_finished_run_is_published_with_a_card_of_its_numbers(finished, loopback_hub, tmp_path):
+    config, output, _ = finished
+    hub = loopback_hub.environment(tmp_path / "home")
+    words = [sys.executable, *command(config, output, "--push_to_hub", "true", "--hub_model_id")]
+    done = subprocess.run([*words, "ada/mini"], env=hub, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "Uploaded to ada/mini" in done.stdout
+
+    scores = json.loads((output / "results.json").read_text())["participants"]["P01"]
+    card = ModelCard.load(output / "brain-tuned" / "README.md")
+    reported = {
+        (result.metric_type, result.metric_args["region"]): result.metric_value
+        for result in card.data.eval_results
+    }
+    for region in REGIONS:
+        alignment = scores["alignment"]["brain-tuned"][region]["mean"]
+        assert reported["brain_alignment", region] == alignment
+        assert reported["brain_alignment_gain", region] == pytest.approx(
+            scores["gain"]["brain-tuned"][region]["mean"]
+        )
+    published = "".join(
+        path.read_text()
+        for path in (output / "brain-tuned").glob("*")
+        if path.suffix != ".png" and path.is_file() and path.suffix != ".safetensors"
+    )
+    assert str(tmp_path.parents[1]) not in published  # no folder of this machine
+
+    refused = subprocess.run([*words, "grace/mini"], env=hub, capture_output=True, text=True)
+    assert refused.returncode != 0
+    assert "who may write to repositories of ada only" in refused.stderr.splitlines()[-1]
+
+
+def test_a_full_disk_ends_in_one_line_and_the_run_goes_on_after_it(configuration, tmp_path):
+    def no_large_files():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+
+    config = configuration(num_train_epochs=1, feature_cache_gb=0)
+    words = [sys.executable, *command(config, tmp_path / "output")]
+    # Prepared beforehand: it is the saving of a checkpoint that must fail.
+    tune(*arguments(config, tmp_path / "other"))
+    full = subprocess.run(
+        words, env=environment(), capture_output=True, text=True, preexec_fn=no_large_files
+    )
+    assert full.returncode != 0
+    assert "the disk is full" in full.stderr.splitlines()[-1], full.stderr
+    subprocess.run(words, env=environment(), check=True, capture_output=True)
+    assert curves(tmp_path / "output") == curves(tmp_path / "other")
 
 
 @pytest.mark.parametrize(
