@@ -40,6 +40,7 @@ setup(
         "scikit-learn>=1.6",
         "filelock>=3.12",
         "joblib>=1.4",
+        "peft>=0.21",
         "nibabel>=5.3",
         "h5py>=3.12",
         "safetensors>=0.5",

@@ -182,7 +182,7 @@ class TrainingWindows:
 
 
 class JointWindows:
-    """The training windows of several participants, in turn: an indexed data set.
+    """The training windows of several participants, by name: an indexed data set.
 
     Parameters
     ----------
@@ -191,6 +191,7 @@ class JointWindows:
     Attributes
     ----------
     voxels : dict of {participant: int64 array of shape (n_selected,)}
+        In the order of the names, which is that of the labels too.
 
     Raises
     ------
@@ -199,6 +200,7 @@ class JointWindows:
     """
 
     def __init__(self, windows):
+        windows = dict(sorted(windows.items()))
         self._windows = list(windows.values())
         lengths = {name: len(pairs[0]["audio"]) for name, pairs in windows.items()}
         if len(set(lengths.values())) != 1:

@@ -5,6 +5,7 @@ from .brain import Brain
 from .collator import BrainTuningCollator, model_inputs
 from .feature_cache import CachedFeatures, FeatureWindows, cached_features
 from .layer_representations import layer_representations, receptive_field
+from .lora import LoraForBrainTuning, add_lora, load_lora, merge_lora
 from .model_card import add_results, license_of, model_card, read_card, save_card
 from .modeling_braintune import (
     BrainTuningMixin,
@@ -18,6 +19,7 @@ from .modeling_braintune import (
     WavLMForBrainTuning,
     WhisperForBrainTuning,
 )
+from .new_head import replace_head
 from .objectives import OBJECTIVES
 from .pipeline_braintune import BrainEncodingPipeline
 from .pooling import masked_mean
@@ -39,6 +41,7 @@ __all__ = [
     "Data2VecAudioForBrainTuning",
     "FeatureWindows",
     "HubertForBrainTuning",
+    "LoraForBrainTuning",
     "RunningCorrelation",
     "UniSpeechSatForBrainTuning",
     "Wav2Vec2BertForBrainTuning",
@@ -46,16 +49,20 @@ __all__ = [
     "Wav2Vec2ForBrainTuning",
     "WavLMForBrainTuning",
     "WhisperForBrainTuning",
+    "add_lora",
     "add_results",
     "cached_features",
     "cached_representations",
     "layer_representations",
     "license_of",
+    "load_lora",
     "masked_mean",
+    "merge_lora",
     "model_card",
     "model_inputs",
     "read_card",
     "receptive_field",
+    "replace_head",
     "save_card",
     "weights_fingerprint",
 ]

@@ -33,12 +33,19 @@ def check_num_voxels(num_voxels) -> int | dict[str, int]:
     TypeError
         If a number is not an integer (a bool is none).
     ValueError
-        If one is below 1, or the dict is empty.
+        If one is below 1, or the dict is empty or not in the order of its names.
     """
     if isinstance(num_voxels, Mapping):
         if not num_voxels:
             raise ValueError("num_voxels must name at least one participant, got {}")
-        return {str(name): check_num_voxels(count) for name, count in num_voxels.items()}
+        counts = {str(name): check_num_voxels(count) for name, count in num_voxels.items()}
+        # A configuration's file is sorted: from any other order, columns would change owners.
+        if list(counts) != sorted(counts):
+            raise ValueError(
+                "num_voxels must name participants in the order of their names, as checkpoints "
+                f"do, got {', '.join(counts)}"
+            )
+        return counts
     if not isinstance(num_voxels, Integral) or isinstance(num_voxels, bool):
         raise TypeError(
             "num_voxels must be a positive int, the number of voxels the head predicts, or "
@@ -75,6 +82,7 @@ def with_num_voxels(config: PreTrainedConfig, num_voxels=None) -> PreTrainedConf
         )
     wanted = check_num_voxels(own if num_voxels is None else num_voxels)
     if own is not None and wanted != own:
+        wanted, own = _differing(wanted, own)
         raise ValueError(
             f"got num_voxels={wanted}, but the checkpoint's head predicts {own} voxels: leave "
             "num_voxels out to keep that head, or load a checkpoint without one"
@@ -82,6 +90,14 @@ def with_num_voxels(config: PreTrainedConfig, num_voxels=None) -> PreTrainedConf
     config = copy.deepcopy(config)
     config.num_voxels = wanted
     return config
+
+
+def _differing(wanted, own):
+    """Of numbers of voxels that disagree, what to name: not the participants that do agree."""
+    if isinstance(wanted, Mapping) and isinstance(own, Mapping):
+        names = [name for name in sorted({*wanted, *own}) if wanted.get(name) != own.get(name)]
+        return tuple({name: counts.get(name, 0) for name in names} for counts in (wanted, own))
+    return wanted, own
 
 
 def hub_arguments(kwargs: dict) -> dict:

@@ -98,7 +98,7 @@ def cached_features(
         return _computed(model, feature_extractor, clips, dtype, batch_size)
 
     audio, windows = recordings[0]
-    of_one = sum(values.nbytes for values in compute(_clips(audio, windows[:1])).values())
+    of_one = compute(_clips(audio, windows[:1]))[model.main_input_name].nbytes
     obstacle = _obstacle(missing, of_one, cache_dir, max_bytes)
     if obstacle:
         warnings.warn(f"{obstacle}: the feature encoder runs at every step", stacklevel=2)

@@ -3,6 +3,7 @@
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 
 import numpy as np
 import torch
@@ -54,20 +55,38 @@ def layer_representations(
         within the audio, is shorter than the model's receptive field, or longer than the feature
         extractor's chunk.
     """
-    audio, windows, layers = checked_request(model, audio, windows, layers, batch_size, dtype)
-    hidden = encoder_of(model).config.hidden_size
-    representations = np.empty((len(layers), len(windows), hidden), np.float32)
-    batches = batches_of_equal_length(windows, batch_size)
+    clips, windows, layers = checked_request(model, audio, windows, layers, batch_size, dtype)
+    represent = partial(represented, model, feature_extractor, clips, layers, dtype, last_frame)
+    return gathered(represent, model, windows, layers, batch_size, progress)
+
+
+def gathered(represent, model, windows, layers, batch_size, progress, unit="window"):
+    """Collect what `represent` makes of batches of windows of equal length.
+
+    Parameters
+    ----------
+    represent : `represented` of all but batches
+    windows : int array of shape (n_windows, 2)
+    unit : str, what the progress bar counts
+
+    Returns
+    -------
+    representations : float32 array of shape (n_layers, n_windows, hidden)
+    """
+    representations = np.empty(shape_of(model, layers, windows), np.float32)
     with (
         measuring(model),
-        logging.tqdm(total=len(windows), unit="window", disable=not progress) as bar,
+        logging.tqdm(total=len(windows), unit=unit, disable=not progress) as bar,
     ):
-        for batch, frames in represented(
-            model, feature_extractor, audio, windows, layers, batches, dtype
-        ):
-            representations[:, batch] = frames
+        for batch, values in represent(batches_of_equal_length(windows, batch_size)):
+            representations[:, batch] = values
             bar.update(len(batch))
     return representations
+
+
+def shape_of(model, layers, windows):
+    """Return the shape of the representations of windows."""
+    return len(layers), len(windows), encoder_of(model).config.hidden_size
 
 
 def encoder_of(model):
@@ -77,23 +96,27 @@ def encoder_of(model):
 
 
 def checked_request(model, audio, windows, layers, batch_size, dtype):
-    """Return audio, windows and layers in full, or raise as `layer_representations` says.
+    """Return what is asked for in full, or raise as `layer_representations` says.
 
     Returns
     -------
-    audio : float32 array of shape (n_samples,)
+    clips : list of float32 arrays of shape (n_samples,), the windows of the audio
     windows : int64 array of shape (n_windows, 2)
     layers : list of int
     """
-    config = encoder_of(model).config
-    layers = _checked_layers(layers, config.num_hidden_layers)
-    audio = _checked_audio(audio)
+    layers = checked_settings(model, layers, batch_size, dtype)
+    audio = checked_audio(audio)
     windows = _checked_windows(windows, audio.size, receptive_field(model))
+    return [audio[start:end] for start, end in windows], windows, layers
+
+
+def checked_settings(model, layers, batch_size, dtype):
+    """Return the layers as a list, or raise as `layer_representations` says."""
     if batch_size < 1:
         raise ValueError(f"batch_size must be at least 1, got {batch_size}")
     if dtype not in (None, torch.bfloat16):
         raise ValueError(f"dtype must be torch.bfloat16, or None for the weights' own, got {dtype}")
-    return audio, windows, layers
+    return checked_layers(layers, encoder_of(model).config.num_hidden_layers)
 
 
 @contextmanager
@@ -112,22 +135,22 @@ def measuring(model):
             module.training = training
 
 
-def represented(model, feature_extractor, audio, windows, layers, batches, dtype):
-    """Yield each batch of window indices with its float32 (n_layers, batch, hidden) frames.
+def represented(model, feature_extractor, clips, layers, dtype, pool, batches):
+    """Yield each batch of indices of clips with its float32 (n_layers, batch, hidden) values.
 
-    Batches are drawn when there is work to do, a few ahead of the model.
+    `pool` takes a layer's (batch, frames, hidden) and the mask of real frames, or None, to one
+    (batch, hidden). Batches are drawn when there is work to do, a few ahead of the model.
     """
     encoder = encoder_of(model)
     weights = _converted_weights(encoder, dtype)
 
     def prepare(batch):
-        clips = [audio[start:end] for start, end in windows[batch]]
-        return batch, model_inputs(feature_extractor, clips)
+        return batch, model_inputs(feature_extractor, [clips[int(index)] for index in batch])
 
     # An accelerator is done with a batch before one thread has prepared the next.
     n_ahead = 1 if encoder.device.type == "cpu" else 4
     for batch, inputs in _map_ahead(prepare, batches, n_ahead):
-        yield batch, _last_frames(encoder, weights, inputs, layers)
+        yield batch, _pooled(encoder, weights, inputs, layers, pool)
 
 
 def _converted_weights(encoder, dtype):
@@ -151,10 +174,10 @@ def _map_ahead(function, items, n_ahead):
 
 
 @torch.inference_mode()
-def _last_frames(encoder, weights, inputs, layers):
+def _pooled(encoder, weights, inputs, layers, pool):
     hidden_states = _hidden_states(encoder, weights, inputs)
-    last = _last_real_frame(inputs, hidden_states[0].shape[1])
-    return torch.stack([hidden_states[k][:, last] for k in layers]).float().cpu().numpy()
+    mask = _frame_mask(inputs, hidden_states[0].shape[1])
+    return torch.stack([pool(hidden_states[k], mask) for k in layers]).float().cpu().numpy()
 
 
 def _hidden_states(encoder, weights, inputs):
@@ -175,13 +198,17 @@ def _hidden_states(encoder, weights, inputs):
         return functional_call(encoder, weights, values, arguments).hidden_states
 
 
-def _last_real_frame(inputs, num_frames):
+def _frame_mask(inputs, num_frames):
+    """Which frames are real, (batch, frames), or None where all of them are."""
     if "input_features" not in inputs:
-        return num_frames - 1
-    mask = inputs["attention_mask"][:1]
-    if mask.shape[1] != num_frames:
-        mask = whisper_frame_mask(mask)
-    return int(mask.sum()) - 1
+        return None
+    mask = inputs["attention_mask"]
+    return mask if mask.shape[1] == num_frames else whisper_frame_mask(mask)
+
+
+def last_frame(hidden_states, mask):
+    """Take the last real frame of clips of one length."""
+    return hidden_states[:, -1 if mask is None else int(mask[0].sum()) - 1]
 
 
 def receptive_field(model) -> int:
@@ -202,7 +229,8 @@ def receptive_field(model) -> int:
     return samples
 
 
-def _checked_layers(layers, last):
+def checked_layers(layers, last):
+    """Return layers as a list, all up to the last if None, or raise a ValueError."""
     known = range(last + 1)
     layers = list(known if layers is None else layers)
     unknown = [layer for layer in layers if layer not in known]
@@ -213,11 +241,12 @@ def _checked_layers(layers, last):
     return [int(layer) for layer in layers]
 
 
-def _checked_audio(audio):
+def checked_audio(audio, name="audio"):
+    """Return finite mono samples as float32, or raise a ValueError that tells their name."""
     audio = np.asarray(audio, dtype=np.float32)
     if audio.ndim != 1 or not np.isfinite(audio).all():
         raise ValueError(
-            f"audio must be finite mono samples of shape (n_samples,), got shape {audio.shape}"
+            f"{name} must be finite mono samples of shape (n_samples,), got shape {audio.shape}"
             + (" with NaN or infinity" if audio.ndim == 1 else "")
         )
     return audio

@@ -54,7 +54,7 @@ class BrainTuningOutput(ModelOutput):
 
     Attributes
     ----------
-    loss : tensor of shape (), or None without labels; mean squared error in float32
+    loss : tensor of shape (), or None without labels; in float32, of `set_objective`
     logits : tensor of shape (batch, num_voxels), predicted responses
     hidden_states : tuple of tensors of shape (batch, frames, hidden), layer 0 (the transformer's
         input) first; only with `output_hidden_states=True`
@@ -408,6 +408,9 @@ class BrainTuningMixin:
                 # Models whose configuration does not declare it take it for true.
                 self.config.apply_spec_augment = True
             self._set_config_field("apply_spec_augment", bool(apply_spec_augment))
+            if hasattr(self.base_model, "masked_spec_embed"):
+                # Processes that train together wait for the gradient of all that is to learn.
+                self.base_model.masked_spec_embed.requires_grad_(bool(apply_spec_augment))
         if layerdrop is not None:
             # Encoders read it from the configuration at each step or copied it when they were made.
             self._set_config_field("layerdrop", layerdrop)
@@ -506,11 +509,12 @@ class BrainTuningMixin:
 @contextmanager
 def _giving(module, output):
     """Let a module give what it gave once, instead of computing it."""
-    module.forward = lambda *_: output
+    # Not set and deleted as an attribute, which torch.compile cannot follow.
+    module.__dict__["forward"] = lambda *_: output
     try:
         yield
     finally:
-        del module.forward
+        module.__dict__.pop("forward")
 
 
 def _chosen(participant, known):

@@ -18,7 +18,7 @@ def squared_error(predictions, responses, measured, weights):
     tensor of shape ()
     """
     # Through a NaN that is masked afterwards, gradients would be NaN all the same.
-    error = (predictions - torch.where(measured, responses, predictions.detach())).square()
+    error = (predictions - torch.where(measured, responses, 0)).square()
     share = measured.float() if weights is None else measured * weights
     return ((error * share).sum(1) / share.sum(1)).mean()
 
@@ -28,18 +28,25 @@ def negative_correlation(predictions, responses, measured, weights=None):
 
     It is blind to the scale of the predictions. Voxels measured in fewer than two clips of the
     batch are left out. Arguments as in `squared_error`.
+
+    Raises
+    ------
+    ValueError
+        If no voxel is measured in two clips.
     """
     count = measured.sum(0)
-    x, y = (
-        torch.where(measured, values, 0)
-        for values in (predictions, torch.where(measured, responses, 0))
-    )
-    mean = 1 / count.clamp(min=1)
-    x, y = (torch.where(measured, v - v.sum(0) * mean, 0) for v in (x, y))
+    usable = count >= 2
+    if not usable.any():
+        raise ValueError(
+            "correlation needs two clips of a participant in a batch, got "
+            f"{int(count.amax())}: use larger batches, and dataloader_drop_last if the last one "
+            "of an epoch is too small"
+        )
+    x, y = (torch.where(measured, v, 0) for v in (predictions, responses))
+    x, y = (torch.where(measured, v - v.sum(0) / count.clamp(min=1), 0) for v in (x, y))
     norms = (x.square().sum(0) * y.square().sum(0)).clamp(min=1e-12).sqrt()
     correlation = (x * y).sum(0) / norms
-    usable = count >= 2
-    return -(correlation * usable).sum() / usable.sum().clamp(min=1)
+    return -(correlation * usable).sum() / usable.sum()
 
 
 OBJECTIVES = {

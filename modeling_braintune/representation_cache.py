@@ -4,6 +4,7 @@ import hashlib
 import json
 import time
 from contextlib import ExitStack
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 
@@ -18,8 +19,10 @@ from .collator import batches_of_equal_length
 from .layer_representations import (
     checked_request,
     encoder_of,
+    last_frame,
     measuring,
     represented,
+    shape_of,
 )
 
 FORMAT = 1  # of entries, and of how representations are made: a new one leaves old entries behind
@@ -70,23 +73,32 @@ def cached_representations(
     ValueError
         As `layer_representations`.
     """
-    audio, windows, layers = checked_request(model, audio, windows, layers, batch_size, dtype)
-    encoder = encoder_of(model)
-    entry = _entry(cache_dir, _facts(encoder, feature_extractor, audio, windows, layers, dtype))
+    clips, windows, layers = checked_request(model, audio, windows, layers, batch_size, dtype)
+    facts = model_facts(model, feature_extractor, layers, dtype) | {
+        "audio": checksum(np.asarray(audio, np.float32)),
+        "windows": checksum(windows),
+    }
+    represent = partial(represented, model, feature_extractor, clips, layers, dtype, last_frame)
+    entry = entry_of(cache_dir, facts)
+    return gathered_once(entry, represent, model, windows, layers, batch_size, progress)
+
+
+def gathered_once(entry, represent, model, windows, layers, batch_size, progress, unit="window"):
+    """Do as `gathered`, but for the blocks that an entry of the cache holds already."""
     missing = {entry / f"{i:05d}.safetensors": block for i, block in enumerate(_blocks(windows))}
     path_of = {index: path for path, block in missing.items() for index in block}
-    representations = np.empty(_shape(encoder, layers, windows), np.float32)
+    representations = np.empty(shape_of(model, layers, windows), np.float32)
 
     with (
         measuring(model),
-        logging.tqdm(total=len(windows), unit="window", disable=not progress) as bar,
+        logging.tqdm(total=len(windows), unit=unit, disable=not progress) as bar,
         ExitStack() as claims,
     ):
         locks = {}
 
         def unclaimed_batches():
             for path, block in list(missing.items()):
-                if lock := _claim(path, _shape(encoder, layers, block)):
+                if lock := _claim(path, shape_of(model, layers, block)):
                     claims.callback(lock.release)
                     locks[path] = lock
                     for batch in batches_of_equal_length(windows[block], batch_size):
@@ -95,18 +107,16 @@ def cached_representations(
         while missing:
             n_missing = len(missing)
             for path, block in list(missing.items()):
-                values = _stored(path, _shape(encoder, layers, block))
+                values = stored(path, shape_of(model, layers, block))
                 if values is not None:
                     representations[:, missing.pop(path)] = values
                     bar.update(len(block))
-            computed = represented(
-                model, feature_extractor, audio, windows, layers, unclaimed_batches(), dtype
-            )
+            computed = represent(unclaimed_batches())
             for path, results in groupby(computed, key=lambda result: path_of[result[0][0]]):
-                for batch, frames in results:
-                    representations[:, batch] = frames
+                for batch, values in results:
+                    representations[:, batch] = values
                     bar.update(len(batch))
-                _store(path, representations[:, missing.pop(path)])
+                store(path, representations[:, missing.pop(path)])
                 locks[path].release()
             if len(missing) == n_missing:
                 time.sleep(WAIT)
@@ -125,8 +135,9 @@ def weights_fingerprint(module) -> str:
     return digest.hexdigest()
 
 
-def _facts(encoder, feature_extractor, audio, windows, layers, dtype):
-    """All that representations follow from."""
+def model_facts(model, feature_extractor, layers, dtype):
+    """Return all that representations of any sound follow from, as JSON holds it."""
+    encoder = encoder_of(model)
     fields = json.loads(encoder.config.to_json_string(use_diff=False))
     settings = json.loads(feature_extractor.to_json_string())
     return {
@@ -135,18 +146,12 @@ def _facts(encoder, feature_extractor, audio, windows, layers, dtype):
         "weights": weights_fingerprint(encoder),
         "config": {key: fields[key] for key in fields.keys() - UNREAD_FIELDS},
         "feature_extractor": {key: settings[key] for key in settings.keys() - UNREAD_SETTINGS},
-        "audio": _checksum(audio),
-        "windows": _checksum(windows),
         "layers": layers,
         "dtype": None if dtype is None else str(dtype),
     }
 
 
-def _shape(encoder, layers, windows):
-    return len(layers), len(windows), encoder.config.hidden_size
-
-
-def _entry(cache_dir, facts):
+def entry_of(cache_dir, facts):
     """Return the folder of an entry, made if need be, with a note of what it holds."""
     text = json.dumps(facts, indent=1, sort_keys=True)
     folder = Path(cache_dir) / hashlib.sha256(text.encode()).hexdigest()
@@ -180,31 +185,32 @@ def _claim(path, shape):
         lock.acquire(blocking=False)
     except Timeout:
         return None
-    if _stored(path, shape) is None:
+    if stored(path, shape) is None:
         return lock
     lock.release()
     return None
 
 
-def _store(path, values):
+def store(path, values):
     """Write a block so that no reader ever sees a part of it."""
     values = np.ascontiguousarray(values)  # the file takes the memory as it lies
-    partial = path.with_suffix(".partial")
-    save_file({"representations": values}, partial, {"checksum": _checksum(values)})
-    partial.replace(path)
+    unfinished = path.with_suffix(".partial")
+    save_file({"representations": values}, unfinished, {"checksum": checksum(values)})
+    unfinished.replace(path)
 
 
-def _stored(path, shape):
+def stored(path, shape):
     """Read a block; None if it is absent or damaged."""
     try:
         with safe_open(path, "numpy") as file:
             values = file.get_tensor("representations")
-            checksum = (file.metadata() or {}).get("checksum")
+            noted = (file.metadata() or {}).get("checksum")
     except (FileNotFoundError, SafetensorError):
         return None
-    sound = values.shape == shape and values.dtype == np.float32 and checksum == _checksum(values)
+    sound = values.shape == shape and values.dtype == np.float32 and noted == checksum(values)
     return values if sound else None
 
 
-def _checksum(values):
+def checksum(values):
+    """Return a digest of an array's bytes."""
     return hashlib.sha256(np.ascontiguousarray(values)).hexdigest()

@@ -16,15 +16,15 @@ from filelock import FileLock
 from transformers.utils import logging
 
 from .collator import model_inputs
-from .layer_representations import _checked_audio, _checked_layers, measuring
+from .layer_representations import checked_audio, checked_layers, measuring
 from .representation_cache import (
     BLOCK,
     UNREAD_FIELDS,
     UNREAD_SETTINGS,
-    _checksum,
-    _entry,
-    _store,
-    _stored,
+    checksum,
+    entry_of,
+    store,
+    stored,
     weights_fingerprint,
 )
 
@@ -184,7 +184,7 @@ def speech_representations(
     """
     check_speech_teacher(model)
     layers = _teacher_layers(model, layers)
-    audio = _checked_audio(audio)
+    audio = checked_audio(audio)
     if batch_size < 1:
         raise ValueError(f"batch_size must be at least 1, got {batch_size}")
     passages = _heard(model, processor, audio, words, length)
@@ -198,7 +198,7 @@ def speech_representations(
         cache_dir,
         {
             "fingerprint": fingerprint,
-            "audio": _checksum(audio),
+            "audio": checksum(audio),
             "feature_extractor": {key: settings[key] for key in settings.keys() - UNREAD_SETTINGS},
         },
         progress,
@@ -230,7 +230,7 @@ def _teacher_layers(model, layers):
     config = model.config
     # A Whisper's num_hidden_layers are the encoder's.
     last = config.decoder_layers if config.is_encoder_decoder else config.num_hidden_layers
-    return _checked_layers(layers, last)
+    return checked_layers(layers, last)
 
 
 def _name(model):
@@ -337,7 +337,7 @@ def _collected(model, represent, layers, blocks, out, cache_dir, facts, progress
     if out.shape != shape:
         raise ValueError(f"out must be of shape {shape}, got {out.shape}")
     if cache_dir is not None:
-        entry = _entry(cache_dir, _facts(model, layers, blocks, facts))
+        entry = entry_of(cache_dir, _facts(model, layers, blocks, facts))
     done = 0
     with (
         measuring(model),
@@ -371,10 +371,10 @@ def _facts(model, layers, blocks, facts):
 def _kept(path: Path, shape, compute):
     """Read a block, or compute and store it while other processes wait for it."""
     with FileLock(path.with_suffix(".lock")):
-        values = _stored(path, shape)
+        values = stored(path, shape)
         if values is None:
             values = compute()
-            _store(path, values)
+            store(path, values)
     return values
 
 

@@ -10,7 +10,7 @@ from transformers.utils import logging
 
 NO_MEMORY = (
     "out of memory: lower --per_device_train_batch_size, and raise --gradient_accumulation_steps "
-    "by as much; --gradient_checkpointing true takes less as well"
+    "by as much; --activation_checkpointing true takes less as well"
 )
 NO_SPACE = "the disk is full: make room, and start the same command again, which goes on"
 # What libraries say of the machine in errors of no particular class.

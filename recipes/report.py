@@ -188,6 +188,7 @@ def table(results):
     regions = next(iter(alignment.values()))
     longest = max(
         *(len(f"gain, {model}") for model in alignment),
+        *(len(f"head, {model}") for model in results.get("heads", {})),
         *(len(f"impact, {region}, %") for region in regions),
     )
 
@@ -209,6 +210,8 @@ def table(results):
             for region, s in scores.items()
         ]
         lines.append(line(f"gain, {model}", cells))
+    for model, scores in results.get("heads", {}).items():
+        lines.append(line(f"head, {model}", map(_cell, scores.values())))
     layers = list(next((s["layers"] for s in regions.values() if "layers" in s), {}))
     for region, scores in regions.items():
         if "layers" in scores:

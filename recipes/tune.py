@@ -39,8 +39,9 @@ from datasets_scripts import (
     evaluation_windows,
     permute_blocks,
     select_voxels,
+    training_windows,
 )
-from evaluate_metrics import tuning_figure
+from evaluate_metrics import Scores, tuning_figure
 from modeling_braintune import (
     OBJECTIVES,
     AutoModelForBrainTuning,
@@ -50,10 +51,13 @@ from modeling_braintune import (
     BrainTuningTrainer,
     FeatureWindows,
     RunningCorrelation,
+    add_lora,
     cached_features,
     layer_representations,
     license_of,
+    merge_lora,
     model_card,
+    replace_head,
     save_card,
 )
 from recipes.align import RecordingArguments, align, layer_features
@@ -89,6 +93,21 @@ class TuneArguments(RecordingArguments):
     tuning_regions: list[str] | None = field(
         default=None, metadata={"help": "Regions to tune on; all that there are if none."}
     )
+    heads_only: bool = field(
+        default=False,
+        metadata={
+            "help": "Tune heads on a frozen backbone, such as those of new participants on one "
+            "that others were tuned on."
+        },
+    )
+    lora_rank: int = field(
+        default=0,
+        metadata={"help": "Tune adapters of this rank in place of the backbone's own weights."},
+    )
+    lora_alpha: float = field(
+        default=32.0, metadata={"help": "What adapters add is scaled by lora_alpha / lora_rank."}
+    )
+    lora_dropout: float = field(default=0.1, metadata={"help": "Of the adapters' inputs."})
     objective: str = field(
         default="mse", metadata={"help": f"What is minimised: {', '.join(OBJECTIVES)}."}
     )
@@ -137,6 +156,11 @@ class TuneArguments(RecordingArguments):
                         f"story {story!r} is in {seen[story]} and in {split}; name it once"
                     )
                 seen[story] = split
+        if len(set(self.participants)) < len(self.participants):
+            raise ValueError(f"name each participant once, got {', '.join(self.participants)}")
+        self.participants = sorted(self.participants)  # as checkpoints have them
+        if self.heads_only and self.lora_rank:
+            raise ValueError("heads_only leaves nothing for adapters to change: drop lora_rank")
 
 
 class Patience(EarlyStoppingCallback):
@@ -375,19 +399,20 @@ def tune(arguments, training):
         targets: [brain(arguments, one, targets) for one in listeners]
         for targets in ("responses", "permuted")
     }
-    tuned = _train("brain-tuned", arguments, training, pretrained, pairs, brains["responses"])
-    chosen = tuned["chosen_step"]
+    curves = {
+        "brain-tuned": _train(
+            "brain-tuned", arguments, training, pretrained, pairs, brains["responses"]
+        )
+    }
+    chosen = curves["brain-tuned"]["chosen_step"]
     say(f"Brain-tuned model chosen at step {chosen}.")
-    random = _train(
-        "random", arguments, training, pretrained, permuted, brains["permuted"], stop_at=chosen
-    )
+    if not arguments.heads_only:  # which leaves the representations as they were
+        curves["random"] = _train(
+            "random", arguments, training, pretrained, permuted, brains["permuted"], stop_at=chosen
+        )
 
     # What it changed, on a story that no model heard
-    checkpoints = {
-        "pretrained": pretrained,
-        "random": output / "random",
-        "brain-tuned": output / "brain-tuned",
-    }
+    checkpoints = {"pretrained": pretrained} | {name: output / name for name in reversed(curves)}
     measured = {
         "layers": arguments.layers,
         "length": arguments.evaluation_length,
@@ -400,7 +425,7 @@ def tune(arguments, training):
             for one in listeners:
                 layer_features(checkpoint, [*one.train, one.test], **measured)
         return None
-    results = {"participants": {}, "curves": {"brain-tuned": tuned, "random": random}}
+    results = {"participants": {}, "curves": curves}
     for one in listeners:
         name, test = one.participant.name, one.test
         say(f"Measuring on {test.name!r}, as heard by {name} ...")
@@ -421,6 +446,9 @@ def tune(arguments, training):
             "participant": name,
             "test_story": test.name,
             "n_tuning_voxels": len(one.voxels),
+            "heads": {
+                model: _head_alignment(output / model, one, arguments, training) for model in curves
+            },
             "notes": [one.ceiling_note, *notes(scores, one.participant.regions)],
         }
         results["participants"][name] = scores
@@ -432,7 +460,7 @@ def tune(arguments, training):
             title=f"{name}, story {test.name!r}, {scores['n_trs']} TRs",
         )
     results["seconds"] = round(time.time() - started, 1)
-    for name in ("brain-tuned", "random"):
+    for name in curves:
         _describe(name, arguments, training, settings, results, pretrained)
     _write_json(output / RESULTS, results)
     for kept in (REPRESENTATIONS, FEATURES):
@@ -441,6 +469,33 @@ def tune(arguments, training):
     if training.push_to_hub:
         _publish(training, say)
     return results
+
+
+def _head_alignment(checkpoint, one, arguments, training):
+    """How well a head predicts the test story by itself, {region: scores}."""
+    model = AutoModelForBrainTuning.from_pretrained(checkpoint).to(training.device)
+    feature_extractor = AutoFeatureExtractor.from_pretrained(checkpoint)
+    test, voxels, skipped = one.test, one.voxels, arguments.test_skip_trs
+    predictions = model.predict_responses(
+        test.audio,
+        feature_extractor,
+        training_windows(test.tr_times, test.tr, arguments.n_trs_per_window)[skipped:],
+        participant=one.participant.name,
+        batch_size=training.per_device_eval_batch_size,
+    )
+    references = test.responses[skipped:, voxels].astype(np.float32)
+    live = np.isfinite(references).all(axis=0) & (references.max(0) > references.min(0))
+    scored = Scores(
+        references=references[:, live],
+        ceiling=one.ceiling[voxels[live]],
+        regions={
+            region: np.isin(voxels[live], indices)
+            for region, indices in one.measured_regions.items()
+        },
+    )
+    by_region = scored.alignment({"head": predictions[:, live]})
+    kept = ("mean", "interval", "n_voxels")
+    return {region: {key: s[key] for key in kept} for region, s in by_region.items()}
 
 
 def _describe(name, arguments, training, settings, results, pretrained):
@@ -505,6 +560,7 @@ def _is_finished(output, settings, arguments):
 def _check_output(output, settings, overwrite):
     """Make room for a new run or leave what an interrupted one can go on from."""
     names = (SETTINGS, RESULTS, REPRESENTATIONS, FEATURES, "brain-tuned", "random")
+    names += ("brain-tuned-adapter", "random-adapter")
     left = [*(output / name for name in names), *output.glob(FIGURE.format("*"))]
     if overwrite:
         for path in left:
@@ -539,15 +595,28 @@ def _materials(arguments, say):
 def _model(arguments, pretrained, voxels):
     several = isinstance(voxels, dict)
     n_voxels = {name: len(v) for name, v in voxels.items()} if several else len(voxels)
+    tuned_on = getattr(AutoConfig.from_pretrained(pretrained), "brain", None) or {}
+    others = tuned_on and not set(tuned_on) & set(arguments.participants)
     # In float32 whatever the checkpoint is stored in: half precision is Trainer's to choose.
     model = AutoModelForBrainTuning.from_pretrained(
-        pretrained, num_voxels=n_voxels, dtype=torch.float32
+        pretrained, num_voxels=None if others else n_voxels, dtype=torch.float32
     )
+    if others:
+        replace_head(model, n_voxels)
     model.freeze_feature_encoder()
     model.set_training_switches(
         arguments.apply_spec_augment, arguments.layerdrop, arguments.dropout
     )
+    if arguments.heads_only:
+        model.freeze_base_model()
+        model.set_training_switches(apply_spec_augment=False, layerdrop=0.0, dropout=0.0)
     return model
+
+
+def _with_adapters(arguments, model):
+    if not arguments.lora_rank:
+        return model
+    return add_lora(model, arguments.lora_rank, arguments.lora_alpha, arguments.lora_dropout)
 
 
 def _is_cached(arguments, model):
@@ -600,7 +669,7 @@ def _train(name, arguments, training, pretrained, pairs, brains, stop_at=None):
         _with_features(split, model, feature_extractor, arguments, training) for split in pairs
     ]
     trainer = BrainTuningTrainer(
-        model=model,
+        model=_with_adapters(arguments, model),
         args=training,
         train_dataset=pairs[0],
         eval_dataset=pairs[1],
@@ -621,9 +690,15 @@ def _train(name, arguments, training, pretrained, pairs, brains, stop_at=None):
         "validation": [[row["step"], row["eval_loss"]] for row in history if "eval_loss" in row],
         "chosen_step": stop_at or trainer.state.best_global_step,
     }
-    trainer.save_model(str(folder))  # on all processes, which may hold a part of it each
+    # On all processes, which may hold a part of it each
+    saved = folder.with_name(f"{name}-adapter") if arguments.lora_rank else folder
+    trainer.save_model(str(saved))
     if trainer.is_world_process_zero():
-        (folder / TRAINING_ARGS_NAME).unlink(missing_ok=True)  # pickled; they stand beside it
+        (saved / TRAINING_ARGS_NAME).unlink(missing_ok=True)  # pickled; they stand beside it
+        if arguments.lora_rank:
+            (saved / "README.md").unlink(missing_ok=True)  # an empty form
+            merge_lora(trainer.model).save_pretrained(folder)
+            feature_extractor.save_pretrained(folder)
         _write_json(folder / CURVE, curve)
         shutil.rmtree(training.output_dir)
     trainer.accelerator.wait_for_everyone()

@@ -9,6 +9,7 @@ from transformers import Trainer, TrainingArguments
 
 from datasets_scripts import (
     EvaluationWindows,
+    JointWindows,
     Story,
     TrainingWindows,
     cut,
@@ -188,6 +189,60 @@ def test_an_order_gives_each_sound_the_response_of_another_tr():
 def test_trs_that_differ_by_less_than_a_millisecond_give_windows_of_one_length():
     pairs = TrainingWindows([story(tr=2.0045), story("avatar", tr=2.0048)])
     assert len({len(pair["audio"]) for pair in pairs}) == 1
+
+
+def two_participants():
+    first = TrainingWindows([story(), story("avatar")], voxels=[2, 0])
+    second = TrainingWindows([story(n_voxels=5, participant="UTS02")], voxels=[4, 3, 1])
+    return first, second
+
+
+def test_joint_windows_hold_each_participants_pairs_in_turn():
+    first, second = two_participants()
+    joint = JointWindows({"UTS01": first, "UTS02": second})
+    assert len(joint) == len(first) + len(second) == 24
+    for i, pair in enumerate(joint):
+        own = first[i] if i < 16 else second[i - 16]
+        columns, others = (slice(0, 2), slice(2, 5)) if i < 16 else (slice(2, 5), slice(0, 2))
+        np.testing.assert_array_equal(pair["audio"], own["audio"])
+        np.testing.assert_array_equal(pair["labels"][columns], own["labels"])
+        assert pair["labels"].dtype == np.float32 and pair["labels"].shape == (5,)
+        assert np.isnan(pair["labels"][others]).all()
+
+
+def test_joint_windows_come_in_the_order_of_names():
+    first, second = two_participants()
+    joint = JointWindows({"UTS02": second, "UTS01": first})
+    assert [(name, voxels.tolist()) for name, voxels in joint.voxels.items()] == [
+        ("UTS01", [2, 0]),
+        ("UTS02", [4, 3, 1]),
+    ]
+    np.testing.assert_array_equal(joint[0]["labels"][:2], first[0]["labels"])
+
+
+def test_joint_windows_are_indexed_like_a_sequence():
+    first, second = two_participants()
+    joint = JointWindows({"UTS01": first, "UTS02": second})
+    np.testing.assert_array_equal(joint[-1]["audio"], second[7]["audio"])
+    np.testing.assert_array_equal(joint[np.int64(16)]["labels"], joint[-8]["labels"])
+    with pytest.raises(IndexError):
+        joint[24]
+
+
+def test_a_participant_alone_is_joint_too():
+    first, _ = two_participants()
+    joint = JointWindows({"UTS01": first})
+    for one, other in zip(joint, first, strict=True):
+        np.testing.assert_array_equal(one["labels"], other["labels"])
+
+
+def test_windows_that_cannot_be_mixed_are_refused():
+    first, _ = two_participants()
+    second = TrainingWindows([story(tr=1.5, participant="UTS02")])
+    with pytest.raises(ValueError, match="{'UTS01': 160000, 'UTS02': 120000}.*give them one TR"):
+        JointWindows({"UTS01": first, "UTS02": second})
+    with pytest.raises(ValueError, match="got none"):
+        JointWindows({})
 
 
 def test_evaluation_windows_are_cut_when_asked_for():

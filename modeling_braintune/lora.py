@@ -1,0 +1,114 @@
+"""Low-rank adapters in place of tuning a whole backbone (Moussa & Toneva 2025, NeurIPS)."""
+
+from peft import LoraConfig, PeftConfig, PeftModel
+from transformers import AutoConfig
+
+from .auto import AutoModelForBrainTuning
+from .brain import read_brains
+from .configuration_braintune import checkpoint_model_type
+from .new_head import replace_head
+
+# Query, key, value and output of an attention; the second four in Wav2vec2-BERT and Conformers.
+PROJECTIONS = "q_proj|k_proj|v_proj|out_proj|linear_q|linear_k|linear_v|linear_out"
+
+
+class LoraForBrainTuning(PeftModel):
+    """A model for brain-tuning with adapters, saved with its head but without its backbone."""
+
+    def save_pretrained(self, save_directory, is_main_process=True, **kwargs):
+        """Save adapters and head as peft does; configuration and brains go beside them."""
+        # Left to itself, peft asks the Hub whether the backbone's vocabulary has grown.
+        kwargs["save_embedding_layers"] = False
+        super().save_pretrained(save_directory, is_main_process=is_main_process, **kwargs)
+        if is_main_process:
+            model = self.get_base_model()
+            with model._checkpoint_config():
+                model.config.save_pretrained(save_directory)
+            model._save_own_files(save_directory)
+
+
+def add_lora(model, rank=8, alpha=32, dropout=0.1):
+    """Put adapters on the attention projections of the encoder; all else but the head is frozen.
+
+    Parameters
+    ----------
+    model : a model for brain-tuning, which is changed in place
+    rank : int
+    alpha : float
+        What the adapters add is scaled by alpha / rank.
+    dropout : float, of the adapters' inputs
+
+    Returns
+    -------
+    LoraForBrainTuning, which takes the model's place in training
+
+    Raises
+    ------
+    ValueError
+        If the rank is not positive.
+    """
+    lora = LoraConfig(
+        r=rank,
+        lora_alpha=alpha,
+        lora_dropout=dropout,
+        # Whisper's decoder, which is not tuned, has projections of the same names.
+        target_modules=rf"{model.base_model_prefix}\.encoder\..+\.({PROJECTIONS})",
+        modules_to_save=["head"],
+    )
+    return LoraForBrainTuning(model, lora)
+
+
+def merge_lora(model):
+    """Add the adapters to the weights that they stand beside.
+
+    Parameters
+    ----------
+    model : LoraForBrainTuning
+        Of no use afterwards: it is changed in place.
+
+    Returns
+    -------
+    The model for brain-tuning, whose checkpoints are ordinary ones. What was frozen stays so.
+
+    Raises
+    ------
+    ValueError
+        If an adapter holds NaN.
+    """
+    return model.merge_and_unload(safe_merge=True)
+
+
+def load_lora(name_or_path, base=None, is_trainable=False, **hub):
+    """Load adapters and head with the backbone that they were trained on.
+
+    Parameters
+    ----------
+    name_or_path : a folder, or a name on the Hub, that a `LoraForBrainTuning` was saved to
+    base : a folder, or a name on the Hub
+        Where the backbone is; by default where it was in training.
+    is_trainable : bool, whether to train on
+    **hub : `revision`, `token` and such, of the adapters
+
+    Returns
+    -------
+    LoraForBrainTuning
+
+    Raises
+    ------
+    ValueError
+        If the backbone was made and not loaded, and `base` is not given.
+    FileNotFoundError
+        If `base` is a path that does not exist.
+    """
+    base = base or PeftConfig.from_pretrained(name_or_path, **hub).base_model_name_or_path
+    if not base:
+        raise ValueError(f"'{name_or_path}' does not name its backbone's checkpoint: pass base")
+    checkpoint_model_type(base)  # which says in plain words if there is none
+    config = AutoConfig.from_pretrained(name_or_path, **hub)
+    head_of_base = getattr(AutoConfig.from_pretrained(base), "num_voxels", config.num_voxels)
+    model = AutoModelForBrainTuning.from_pretrained(base, head_of_base)
+    replace_head(model, config.num_voxels)
+    brains = read_brains(config, name_or_path, **hub)
+    if brains:
+        model.set_brains(*brains.values())
+    return LoraForBrainTuning.from_pretrained(model, name_or_path, is_trainable=is_trainable, **hub)
