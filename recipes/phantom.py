@@ -26,7 +26,8 @@ from modeling_braintune import model_inputs
 
 CACHE = Path(HF_HOME) / "braintune"
 DATA = "phantom"
-VERSION = 1  # of the phantom's data and models: a change of either takes new folders
+PARTICIPANTS = ("P01", "P02", "P03")
+VERSION = 2  # of the phantom's data and models: a change of either takes new folders
 CLIP_SECONDS = 4.0  # to learn phones from; all of its chunk where a family pads to that
 
 _SIZE = dict(hidden_size=64, num_hidden_layers=4, num_attention_heads=2, intermediate_size=128)
@@ -96,7 +97,7 @@ def phantom_data():
     """
     root = CACHE / f"{DATA}-{VERSION}"
     root.parent.mkdir(parents=True, exist_ok=True)
-    return root, make_phantom(root)
+    return root, make_phantom(root, participants=PARTICIPANTS)
 
 
 def phantom_model(name, steps=500, progress=True):

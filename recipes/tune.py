@@ -126,6 +126,12 @@ class TuneArguments(RecordingArguments):
     permutation_block: int = field(
         default=15, metadata={"help": "TRs per block that the random control permutes."}
     )
+    attn_implementation: str | None = field(
+        default=None,
+        metadata={
+            "help": "sdpa, flash_attention_2 or eager; the fastest that torch itself has if none."
+        },
+    )
     feature_cache_gb: float = field(
         default=100.0,
         metadata={
@@ -599,7 +605,10 @@ def _model(arguments, pretrained, voxels):
     others = tuned_on and not set(tuned_on) & set(arguments.participants)
     # In float32 whatever the checkpoint is stored in: half precision is Trainer's to choose.
     model = AutoModelForBrainTuning.from_pretrained(
-        pretrained, num_voxels=None if others else n_voxels, dtype=torch.float32
+        pretrained,
+        num_voxels=None if others else n_voxels,
+        dtype=torch.float32,
+        attn_implementation=arguments.attn_implementation,
     )
     if others:
         replace_head(model, n_voxels)

@@ -13,12 +13,13 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+import torch
 from huggingface_hub import ModelCard
 from safetensors.numpy import load_file
 from transformers import AutoModel
 
 from datasets_scripts import noise_ceiling, read_ds003020, read_regions
-from modeling_braintune import AutoModelForBrainTuning, BrainTuningArguments
+from modeling_braintune import AutoModelForBrainTuning, BrainTuningArguments, load_lora
 from recipes.arguments import parse_arguments
 from recipes.tune import DEFAULT_CONFIG, TuneArguments, tune
 
@@ -265,6 +266,42 @@ def test_several_participants_share_a_backbone(configuration, recordings, tmp_pa
         assert (tmp_path / "output" / f"alignment-{name}.png").exists()
 
 
+def test_a_new_participant_gets_a_head_on_the_frozen_backbone(finished, configuration, tmp_path):
+    _, output, _ = finished
+    config = configuration(
+        model=str(output / "brain-tuned"), participant="P02", heads_only=True, num_train_epochs=1
+    )
+    results = tune(*arguments(config, tmp_path / "output"))
+    assert results["curves"].keys() == {"brain-tuned"}
+    scores = results["participants"]["P02"]
+    assert scores["gain"]["brain-tuned"]["language"]["mean"] == 0
+    for region, head in scores["heads"]["brain-tuned"].items():
+        low, high = head["interval"]
+        assert low <= head["mean"] <= high and region in REGIONS
+    before, after = (
+        load_file(folder / "brain-tuned" / "model.safetensors")
+        for folder in (output, tmp_path / "output")
+    )
+    assert all((after[name] == before[name]).all() for name in before if name[:4] != "head")
+    model = AutoModelForBrainTuning.from_pretrained(tmp_path / "output" / "brain-tuned")
+    assert model.brains.keys() == {"P02"}
+
+
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
+def test_adapters_are_tuned_and_merged(configuration, tmp_path, pretrained):
+    config = configuration(lora_rank=2, num_train_epochs=1)
+    tune(*arguments(config, tmp_path / "output"))
+    merged = AutoModelForBrainTuning.from_pretrained(tmp_path / "output" / "brain-tuned")
+    adapted = load_lora(tmp_path / "output" / "brain-tuned-adapter")
+    sound = torch.randn(1, 16000)
+    torch.testing.assert_close(merged(sound).logits, adapted.eval()(sound).logits)
+    before = load_file(pretrained / "model.safetensors")
+    after = merged.base_model.state_dict()
+    moved = {name for name in before if (after[name].numpy() != before[name]).any()}
+    assert moved and all("_proj.weight" in name for name in moved)
+    assert adapted.get_base_model().brains.keys() == merged.brains.keys() == {"P01"}
+
+
 def test_a_finished_run_is_published_with_a_card_of_its_numbers(finished, loopback_hub, tmp_path):
     config, output, _ = finished
     hub = loopback_hub.environment(tmp_path / "home")
@@ -311,7 +348,9 @@ def test_a_full_disk_ends_in_one_line_and_the_run_goes_on_after_it(configuration
     assert full.returncode != 0
     assert "the disk is full" in full.stderr.splitlines()[-1], full.stderr
     subprocess.run(words, env=environment(), check=True, capture_output=True)
-    assert curves(tmp_path / "output") == curves(tmp_path / "other")
+    for part in ("train", "validation"):
+        whole, pieces = (curves(tmp_path / name)[part] for name in ("other", "output"))
+        np.testing.assert_allclose(pieces, whole, rtol=1e-5)
 
 
 @pytest.mark.parametrize(

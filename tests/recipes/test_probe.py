@@ -1,0 +1,366 @@
+"""Probes of untaught models on a handful of the phantom's clips, against their definition."""
+
+import csv
+import json
+import shutil
+import subprocess
+import sys
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from datasets import Audio, ClassLabel, Dataset, Features, List, Value
+from transformers import AutoFeatureExtractor, AutoModel, Wav2Vec2Model, set_seed
+
+from datasets_scripts import PHANTOM_TASKS, fbank, make_phantom_tasks, mfcc
+from evaluate_metrics.probes import ClassProbe, LabelProbe, RidgeProbe
+from modeling_braintune.clip_representations import clip_representations
+from recipes.probe import (
+    COLUMNS,
+    SENTENCES,
+    SPLITS,
+    ProbeArguments,
+    open_clips,
+    probe,
+    sounds,
+    table,
+    task_targets,
+)
+
+RECIPE = str(Path(__file__).resolve().parents[2] / "recipes" / "probe.py")
+ALL_TASKS = {f"phantom/{task}" for task in ("mfcc", "fbank", *PHANTOM_TASKS)}
+TWO_TASKS = ["phantom/mood", "phantom/fbank"]
+LAYERS = [0, 1, 2]
+
+# Of so few clips, some classes are hardly learned with the weakest penalties.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:no convergence:sklearn.exceptions.ConvergenceWarning"
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tasks") / "phantom"
+    make_phantom_tasks(folder, n_train=60, n_validation=25, n_test=30)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def other(tmp_path_factory, pretrained):
+    """A checkpoint of the same shape with other weights."""
+    folder = tmp_path_factory.mktemp("models") / "other"
+    set_seed(1)
+    Wav2Vec2Model(AutoModel.from_pretrained(pretrained).config).save_pretrained(folder)
+    AutoFeatureExtractor.from_pretrained(pretrained).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def settings(folder, other, tmp_path_factory):
+    """Arguments of a run but for the report's folder."""
+    return {
+        "model": [str(other)],
+        "data": [str(folder)],
+        "cache_dir": str(tmp_path_factory.mktemp("cache")),
+    }
+
+
+@pytest.fixture(scope="module")
+def finished(settings, pretrained, tmp_path_factory):
+    """Report of all tasks, and its folder."""
+    where = tmp_path_factory.mktemp("reports")
+    arguments = ProbeArguments(
+        tasks=["phantom"],
+        baseline=str(pretrained),
+        weighted_sum=True,
+        report_dir=str(where),
+        **settings,
+    )
+    return probe(arguments), where
+
+
+def selected(report, **wanted):
+    return [
+        row for row in report["rows"] if all(row[name] == value for name, value in wanted.items())
+    ]
+
+
+def test_every_task_and_layer_of_every_model_has_a_score_in_its_interval(finished):
+    report, _ = finished
+    found = [(row["model"], row["task"], row["layer"]) for row in report["rows"]]
+    assert len(found) == len(set(found)) == 2 * 7 * 4
+    assert {model for model, _, _ in found} == {"pretrained", "other"}
+    assert {task for _, task, _ in found} == ALL_TASKS
+    assert {layer for _, _, layer in found} == {*LAYERS, "weighted_sum"}
+    for row in report["rows"]:
+        assert tuple(row) == COLUMNS
+        assert row["measure"] == ("r2" if row["task"][-4:] in ("mfcc", "bank") else "macro_f1")
+        assert row["interval_low"] <= row["value"] <= row["interval_high"] <= 1
+        assert (row["n"], row["unit"]) == (30, "clips")
+        assert (row["participant"], row["feature"]) == (None, None)
+
+
+def test_untaught_models_hear_spectra_but_no_topics(finished):
+    report, _ = finished
+    (spectrum,) = selected(report, model="pretrained", task="phantom/fbank", layer=0)
+    assert spectrum["interval_low"] > 0 >= spectrum["majority"]
+    (topic,) = selected(report, model="pretrained", task="phantom/topic", layer=2)
+    assert topic["interval_low"] < 1 / 5 and topic["majority"] == pytest.approx(1 / 15)
+
+
+@pytest.mark.parametrize(
+    ("task", "make_probe"),
+    [("mood", ClassProbe), ("phones_present", LabelProbe), ("mfcc", RidgeProbe)],
+)
+def test_scores_are_those_of_a_probe_on_the_clips_representations(
+    task, make_probe, finished, folder, other
+):
+    data, _ = open_clips(SENTENCES, str(folder), [f"phantom/{task}"])
+    model, extractor = AutoModel.from_pretrained(other), AutoFeatureExtractor.from_pretrained(other)
+    features, targets = {}, {}
+    for split in SPLITS:
+        heard = [soundfile.read(folder / file, dtype="float32")[0] for file in data[split]["file"]]
+        features[split] = clip_representations(model, extractor, heard)
+        if task == "mfcc":
+            targets[split] = np.array([mfcc(sound).mean(axis=0) for sound in heard])
+        elif task == "mood":
+            targets[split] = np.array(data[split]["mood"])
+        else:
+            spoken = np.unique(np.concatenate(list(data["train"][task])))
+            targets[split] = np.array([np.isin(spoken, row) for row in data[split][task]])
+    fitted = make_probe().fit(
+        features["train"], targets["train"], features["validation"], targets["validation"]
+    )
+    scores = fitted.score(features["test"], targets["test"])
+    for layer, score in zip(LAYERS, scores, strict=True):
+        (row,) = selected(finished[0], model="other", task=f"phantom/{task}", layer=layer)
+        assert row["value"] == pytest.approx(score["value"])
+        assert (row["interval_low"], row["interval_high"]) == pytest.approx(score["interval"])
+        assert row["majority"] == pytest.approx(score["majority"])
+
+
+def test_json_and_csv_hold_the_same(finished):
+    report, where = finished
+    assert json.loads((where / "probes.json").read_text()) == json.loads(json.dumps(report))
+    with open(where / "probes.csv", newline="", encoding="utf-8") as file:
+        read = list(csv.DictReader(file))
+    blank = {None: ""}
+    assert read == [{k: blank.get(v, str(v)) for k, v in row.items()} for row in report["rows"]]
+
+
+def test_the_table_shows_the_gain_over_the_baseline_and_what_is_left_out(finished):
+    report, _ = finished
+    text = table(report)
+    rows = selected(report, task="phantom/mood", layer=1)
+    before, after = (row["value"] for row in sorted(rows, key=lambda row: row["model"] == "other"))
+    (line,) = [
+        line for line in text.split("phantom/mood")[1].splitlines() if line.startswith("1 ")
+    ][:1]
+    assert line.endswith(f"{after - before:+.2f}") and f" {before:.2f} [" in line
+    (note,) = [note for note in report["notes"] if "phones_present" in note]
+    assert "left out, being in no clip." in note and note in text
+
+
+def times(folder):
+    return {path: path.stat().st_mtime_ns for path in Path(folder).rglob("*.safetensors")}
+
+
+def test_the_command_goes_on_where_a_run_was(finished, settings, pretrained, tmp_path):
+    report, where = finished
+    shutil.copytree(where, tmp_path / "report")
+    path = tmp_path / "report" / "probes.json"
+    partial = json.loads(path.read_text())
+    lost = partial["finished"]["other"].pop("phantom/word")
+    kept = partial["rows"][0]
+    kept["value"] = 0.123  # which no probe will be asked about again
+    path.write_text(json.dumps(partial))
+    before = times(settings["cache_dir"])
+    words = [sys.executable, RECIPE, "--tasks", "phantom", "--weighted_sum", "true"]
+    words += ["--report_dir", str(path.parent), "--baseline", str(pretrained)]
+    for name, value in settings.items():
+        words += [f"--{name}", *([value] if isinstance(value, str) else value)]
+    done = subprocess.run(words, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "phantom/word: macro F1 on 30 test clips" in done.stdout
+    assert "60 train, 25 validation, 30 test clips of" in done.stdout
+    again = json.loads(path.read_text())
+    assert again["finished"]["other"]["phantom/word"] == lost
+    assert again["rows"] == [kept, *json.loads(json.dumps(report))["rows"][1:]]
+    assert times(settings["cache_dir"]) == before
+
+
+def test_another_model_of_the_same_name_is_measured_anew(settings, other, tmp_path):
+    arguments = {"tasks": ["phantom/mood"], "layers": [1], "report_dir": str(tmp_path / "report")}
+    first = probe(ProbeArguments(**settings, **arguments))
+    changed = shutil.copytree(other, tmp_path / "other")
+    model = AutoModel.from_pretrained(changed)
+    model.encoder.layers[0].final_layer_norm.bias.data += 1
+    model.save_pretrained(changed)
+    second = probe(ProbeArguments(**settings | {"model": [str(changed)]}, **arguments))
+    keys = [report["finished"]["other"]["phantom/mood"]["key"] for report in (first, second)]
+    assert keys[0] != keys[1] and len(first["rows"]) == len(second["rows"]) == 1
+
+
+def test_labels_of_all_or_no_clips_are_left_out_and_said():
+    features = Features({"phones_present": List(ClassLabel(names=["aa", "b", "sil", "zh"]))})
+    held = {"train": [["sil", "aa"], ["sil", "b"]], "test": [["b"], ["sil", "b"]]}
+    data = {
+        split: Dataset.from_dict({"phones_present": rows}, features=features)
+        for split, rows in held.items()
+    }
+    made, targets, notes = task_targets(data, "timit/phones_present")
+    assert isinstance(made, LabelProbe) and list(made.names) == ["aa", "b"]
+    assert targets["train"].tolist() == [[True, False], [False, True]]
+    assert targets["test"].tolist() == [[False, True], [False, True]]
+    assert notes == [
+        "timit/phones_present: sil left out, being in all training clips.",
+        "timit/phones_present: zh left out, being in no clip.",
+    ]
+
+
+def as_file(samples, rate):
+    file = BytesIO()
+    soundfile.write(file, samples, rate, format="WAV", subtype="FLOAT")
+    return {"bytes": file.getvalue(), "path": None}
+
+
+@pytest.fixture
+def tone():
+    """One clip of a tone, at 8 kHz and in two channels."""
+    times = np.arange(8000) / 8000
+    samples = np.sin(2 * np.pi * 440 * times).astype(np.float32)
+    audio = as_file(np.stack([samples, samples], axis=1), 8000)
+    features = Features({"file": Value("string"), "audio": Audio(decode=False)})
+    return Dataset.from_dict({"file": ["a.wav"], "audio": [audio]}, features=features)
+
+
+def test_sounds_are_mono_at_16_khz(tone):
+    (sound,) = sounds(tone)
+    expected = np.sin(2 * np.pi * 440 * np.arange(16000) / 16000)
+    np.testing.assert_allclose(sound[1000:-1000], expected[1000:-1000], atol=1e-2)
+
+
+def test_spectra_are_means_over_frames(tone):
+    made, targets, _ = task_targets({"train": tone}, "timit/fbank")
+    assert isinstance(made, RidgeProbe) and targets["train"].shape == (1, 80)
+    np.testing.assert_array_equal(targets["train"][0], fbank(sounds(tone)[0]).mean(axis=0))
+
+
+@pytest.fixture
+def spoilt(folder, tmp_path):
+    """Function from a file's name and what becomes of it to a copy of the clips."""
+
+    def copy(name, spoil):
+        copied = shutil.copytree(folder, tmp_path / "spoilt")
+        spoil(copied / "sentences" / name)
+        return str(copied)
+
+    return copy
+
+
+def test_unreadable_recordings_are_counted(spoilt, settings, tmp_path):
+    data = spoilt("test-00003.wav", lambda path: path.write_bytes(b"RIFF"))
+    arguments = ProbeArguments(
+        tasks=["phantom/mood"],
+        max_unreadable=0.05,
+        report_dir=str(tmp_path / "report"),
+        **settings | {"data": [data]},
+    )
+    with pytest.warns(UserWarning, match="1 of the 30 recordings of test are unreadable"):
+        report = probe(arguments)
+    assert report["notes"] == [f"1 recordings of {data} are unreadable, and left out."]
+    assert {row["n"] for row in report["rows"]} == {29}
+
+
+def test_a_clip_that_is_too_short_is_named(spoilt, settings, tmp_path):
+    data = spoilt("train-00007.wav", lambda path: soundfile.write(path, np.ones(100), 16000))
+    arguments = ProbeArguments(
+        tasks=["phantom/mood"], report_dir=str(tmp_path), **settings | {"data": [data]}
+    )
+    with pytest.raises(ValueError, match="clip sentences/train-00007.wav has 100 samples, shorter"):
+        probe(arguments)
+    data, _ = open_clips(SENTENCES, data, ["phantom/mfcc"])
+    with pytest.raises(ValueError, match=r"sentences/train-00007.wav: .* a frame of 400 samples"):
+        task_targets(data, "phantom/mfcc")
+
+
+def test_a_class_that_no_training_clip_has_is_an_error(spoilt, settings, tmp_path):
+    def say_happy_in_training(path):
+        records = path.parents[1] / "sentences.jsonl"
+        lines = [json.loads(line) for line in records.read_text().splitlines()]
+        for line in lines:
+            if line["split"] == "train":
+                line["mood"] = {"sad": "happy"}.get(line["mood"], line["mood"])
+        records.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+    data = spoilt("train-00000.wav", say_happy_in_training)
+    arguments = ProbeArguments(
+        tasks=["phantom/mood"], report_dir=str(tmp_path), **settings | {"data": [data]}
+    )
+    with pytest.raises(ValueError, match="phantom/mood: validation targets hold 'sad'"):
+        probe(arguments)
+
+
+def test_a_prepared_data_set_comes_from_the_hub(folder, loopback_hub, tmp_path):
+    program = """
+import sys
+from recipes.probe import SENTENCES, open_clips, sounds
+data, _ = open_clips(SENTENCES, sys.argv[1], ["phantom/mood"])
+data.push_to_hub("ada/phantom-tasks", "sentences", private=True)
+again, n_unreadable = open_clips(SENTENCES, "ada/phantom-tasks", ["phantom/mood"])
+assert (again["test"]["mood"], n_unreadable) == (list(data["test"]["mood"]), 0)
+assert (sounds(again["test"])[3] == sounds(data["test"])[3]).all()
+for name, task in (("ada/phantom-tasks", "timit/emotion"), ("ada/none", "phantom/mood")):
+    try:
+        open_clips(SENTENCES, name, [task])
+    except (ValueError, FileNotFoundError) as error:
+        print(error)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program, folder],
+        env=loopback_hub.environment(tmp_path),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    lacking, missing = done.stdout.splitlines()
+    assert lacking.endswith("was prepared for timit/emotion: it lacks emotion")
+    assert missing.startswith("ada/none is no folder here, nor to be had: ")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"tasks": ["phantom/moods"]}, "got 'phantom/moods'. Did you mean 'phantom/mood'?"),
+        ({"tasks": ["timit"]}, r"a folder for each of timit, got None"),
+        ({"tasks": ["timit", "slurp"], "data": ["a"]}, r"each of timit, slurp, got \['a'\]"),
+        ({"model": ["a/x", "b/x"]}, "last part of their names"),
+        ({"model": ["runs/pretrained"]}, "differ from one another and from 'pretrained'"),
+        ({"precision": "half"}, "float32 or bfloat16, got 'half'"),
+    ],
+)
+def test_wrong_arguments_are_an_error(changes, message):
+    with pytest.raises(ValueError, match=message):
+        ProbeArguments(**{"model": ["x"], "tasks": ["phantom"], **changes})
+
+
+def test_the_phantom_needs_no_folder():
+    assert ProbeArguments(model=["x"], tasks=TWO_TASKS).folders == {"phantom": "phantom"}
+
+
+def test_single_tasks_share_their_clips():
+    arguments = ProbeArguments(model=["x"], tasks=["phantom/word", *TWO_TASKS, "phantom/mood"])
+    assert [tasks for tasks in arguments.sources().values()] == [
+        ["phantom/word"],
+        ["phantom/mood", "phantom/fbank"],
+    ]
+
+
+def test_a_folder_of_something_else_is_said_to_be_so(tmp_path, settings):
+    arguments = ProbeArguments(
+        tasks=["crema_d"], report_dir=str(tmp_path), **settings | {"data": [str(tmp_path)]}
+    )
+    with pytest.raises(FileNotFoundError, match="no complete folder of CREMA-D"):
+        probe(arguments)
