@@ -9,7 +9,6 @@ low-level features on it, against the pretrained model that the configuration na
 """
 
 import dataclasses
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -37,7 +36,7 @@ from modeling_braintune import (
 from modeling_braintune.model_card import CARD, add_results, read_card, save_card
 from recipes.arguments import parse_arguments
 from recipes.phantom import CACHE, DATA, MODELS, phantom_data, phantom_model
-from recipes.process import prepare_process
+from recipes.process import one_line_errors, prepare_process
 from recipes.publish import check_access, commit_files, plain_errors
 from recipes.report import BASELINE, notes, report, table
 
@@ -456,7 +455,7 @@ def _label(checkpoint):
 
 
 def main():
-    try:
+    with one_line_errors():
         (arguments,) = parse_arguments(
             (AlignArguments,),
             DEFAULT_CONFIG,
@@ -466,8 +465,6 @@ def main():
         state = PartialState()
         prepare_process(state.device, state.num_processes)
         run(arguments)
-    except (ValueError, OSError) as error:
-        sys.exit(f"{type(error).__name__}: {error}")
 
 
 def _keys_of_tuning():

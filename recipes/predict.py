@@ -8,7 +8,6 @@ TR on either hemisphere, `.npz` arrays. Images hold NaN where the model predicts
 volumes 0 outside the voxels that are known.
 """
 
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,7 +21,7 @@ from datasets_scripts import read_mask, voxels_at, write_surface, write_volume
 from datasets_scripts.volumes import load_volume, written_whole
 from modeling_braintune import AutoModelForBrainTuning, BrainEncodingPipeline
 from modeling_braintune.configuration_braintune import checkpoint_model_type
-from recipes.process import prepare_process
+from recipes.process import one_line_errors, prepare_process
 
 N_FSAVERAGE5 = 20484  # vertices of both hemispheres
 # By the output's suffix: which arguments, together, can say where the voxels are.
@@ -218,12 +217,10 @@ def _placed(responses, columns):
 
 
 def main():
-    try:
+    with one_line_errors():
         (arguments,) = HfArgumentParser(PredictArguments).parse_args_into_dataclasses()
         prepare_process(PartialState().device, 1)
         predict(arguments)
-    except (ValueError, OSError) as error:
-        sys.exit(f"{type(error).__name__}: {error}")
 
 
 if __name__ == "__main__":

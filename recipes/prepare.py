@@ -6,7 +6,6 @@
 The other recipes prepare what they need by themselves; this one does it ahead of time, and uploads.
 """
 
-import sys
 from dataclasses import dataclass, field
 
 from huggingface_hub import HfApi
@@ -15,6 +14,7 @@ from transformers import HfArgumentParser
 from datasets_scripts import Listening
 from datasets_scripts.listening import STORIES
 from datasets_scripts.participant import PROVENANCE
+from recipes.process import one_line_errors
 
 
 @dataclass
@@ -95,10 +95,8 @@ def prepare(arguments):
 
 def main():
     (arguments,) = HfArgumentParser(PrepareArguments).parse_args_into_dataclasses()
-    try:
+    with one_line_errors():
         prepare(arguments)
-    except (ValueError, OSError) as error:
-        sys.exit(f"{type(error).__name__}: {error}")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ An upload is one commit: where it breaks off, the repository is as it was before
 command again completes it.
 """
 
-import sys
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +18,7 @@ from transformers import HfArgumentParser
 
 from evaluate_metrics import space_files
 from modeling_braintune.model_card import CARD, UNPUBLISHED
+from recipes.process import one_line_errors
 
 OF_A_CHECKPOINT = {".json", ".safetensors", ".md", ".py", ".png", ".txt"}
 PICKLED = {".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth"}
@@ -262,15 +262,13 @@ def plain_errors(repo):
 
 
 def main():
-    try:
+    with one_line_errors():
         (arguments,) = HfArgumentParser(PublishArguments).parse_args_into_dataclasses()
         options = {"private": arguments.private, "revision": arguments.revision}
         if arguments.metric is None:
             address = publish_checkpoint(arguments.checkpoint, arguments.to, **options)
         else:
             address = publish_metric(arguments.metric, arguments.to, **options)
-    except (ValueError, OSError) as error:
-        sys.exit(f"{type(error).__name__}: {error}")
     print(f"Uploaded: {address}")
 
 

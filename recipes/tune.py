@@ -692,7 +692,9 @@ def _train(name, arguments, training, pretrained, pairs, brains, stop_at=None):
     trainer.remove_callback(PrinterCallback if training.disable_tqdm else ProgressCallback)
     if not training.disable_tqdm:
         trainer.add_callback(LossBar())
-    trainer.train(resume_from_checkpoint=_last_checkpoint(training.output_dir))
+    last = _last_checkpoint(training.output_dir)
+    _check_unchanged(last, model.config)
+    trainer.train(resume_from_checkpoint=last)
     history = trainer.state.log_history
     curve = {
         "train": [[row["step"], row["loss"]] for row in history if "loss" in row],
@@ -719,6 +721,19 @@ def _last_checkpoint(folder):
     states = Path(folder).glob("checkpoint-*/trainer_state.json")
     complete = [path.parent for path in states if _is_whole(path)]
     return str(max(complete, key=lambda path: int(path.name.split("-")[1]))) if complete else None
+
+
+def _check_unchanged(checkpoint, config):
+    """Refuse to go on with other recordings than those that a checkpoint was made from."""
+    if checkpoint is None:
+        return
+    found = json.loads((Path(checkpoint) / "config.json").read_text())
+    for key in ("num_voxels", "brain"):
+        if found[key] != json.loads(json.dumps(getattr(config, key))):
+            raise FileExistsError(
+                f"the recordings, or the voxels selected from them, changed since {checkpoint} was "
+                f"made ({key}): restore them, or give --overwrite_output_dir true to start again"
+            )
 
 
 def _is_whole(path):

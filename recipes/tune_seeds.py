@@ -8,7 +8,6 @@ again.
 
 import copy
 import json
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,7 +15,7 @@ import numpy as np
 
 from modeling_braintune import BrainTuningArguments
 from recipes.arguments import parse_arguments
-from recipes.process import prepare_process
+from recipes.process import one_line_errors, prepare_process
 from recipes.tune import (
     DEFAULT_CONFIG,
     RESULTS,
@@ -102,7 +101,7 @@ def table(results):
 
 
 def main():
-    try:
+    with one_line_errors():
         seeds, arguments, training = parse_arguments(
             (SeedsArguments, TuneArguments, BrainTuningArguments),
             DEFAULT_CONFIG,
@@ -110,8 +109,6 @@ def main():
         )
         prepare_process(training.device, training.world_size)
         results = tune_seeds(seeds.seeds, arguments, training)
-    except (ValueError, OSError) as error:
-        sys.exit(f"{type(error).__name__}: {error}")
     if training.process_index == 0:
         print(table(results))
 

@@ -7,6 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors import SafetensorError
+
+from recipes.process import one_line_errors
 
 CORES = len(os.sched_getaffinity(0))
 UNTOLD = CORES + 1  # threads that torch is left with, and that no process should compute with
@@ -61,3 +65,32 @@ def test_transformers_falls_silent(process):
     before, after = process.stderr.split("prepared\n")
     assert "Loading weights" in before and "lm_head" in before
     assert after == ""
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ValueError("layers must be"), "ValueError: layers must be"),
+        (FileNotFoundError("no.wav: there is"), "FileNotFoundError: no.wav: there is"),
+        (FloatingPointError("at step 3"), "FloatingPointError: at step 3"),
+        (MemoryError(), "out of memory: lower --per_device"),
+        (torch.OutOfMemoryError("CUDA out of memory."), "out of memory: lower --per_device"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "out of memory: lower"),
+        (OSError(28, "No space left on device"), "the disk is full"),
+        (SafetensorError("I/O error: No space left on device (os error 28)"), "the disk is full"),
+        (
+            RuntimeError("[enforce fail] PytorchStreamWriter failed writing file"),
+            "the disk is full",
+        ),
+    ],
+)
+def test_faults_of_input_and_machine_end_in_one_line(error, said):
+    with pytest.raises(SystemExit) as stopped, one_line_errors():
+        raise error
+    assert stopped.value.code.startswith(said)
+
+
+def test_faults_of_the_program_keep_their_traceback():
+    for error in (RuntimeError("shapes cannot be multiplied"), KeyError("x"), TypeError("y")):
+        with pytest.raises(type(error)), one_line_errors():
+            raise error
