@@ -3,6 +3,7 @@
 from .brain_maps import surface_map, volume_map
 from .encoding_model import EncodingModel, delay
 from .figures import change_figure, layer_figure, report_figure, tuning_figure
+from .probes import ClassProbe, LabelProbe, RidgeProbe
 from .residualizer import Residualizer
 from .scores import MEAN_IMPACT, Scores
 from .spaces import space_files
@@ -20,8 +21,11 @@ from .statistics import (
 
 __all__ = [
     "MEAN_IMPACT",
+    "ClassProbe",
     "EncodingModel",
+    "LabelProbe",
     "Residualizer",
+    "RidgeProbe",
     "Scores",
     "alignment_interval",
     "block_exchange_test",

@@ -2,6 +2,7 @@
 
 from .auto import AutoModelForBrainTuning
 from .brain import Brain
+from .clip_representations import clip_representations
 from .collator import BrainTuningCollator, model_inputs
 from .feature_cache import CachedFeatures, FeatureWindows, cached_features
 from .layer_representations import layer_representations, receptive_field
@@ -25,6 +26,7 @@ from .pipeline_braintune import BrainEncodingPipeline
 from .pooling import masked_mean
 from .representation_cache import cached_representations, weights_fingerprint
 from .running_correlation import RunningCorrelation
+from .teachers import speech_representations, target_size, text_representations
 from .trainer import BrainTuningArguments, BrainTuningTrainer
 
 __all__ = [
@@ -53,6 +55,7 @@ __all__ = [
     "add_results",
     "cached_features",
     "cached_representations",
+    "clip_representations",
     "layer_representations",
     "license_of",
     "load_lora",
@@ -64,5 +67,8 @@ __all__ = [
     "receptive_field",
     "replace_head",
     "save_card",
+    "speech_representations",
+    "target_size",
+    "text_representations",
     "weights_fingerprint",
 ]
