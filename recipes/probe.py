@@ -13,7 +13,6 @@ import csv
 import dataclasses
 import hashlib
 import json
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache, partial
 from io import BytesIO
@@ -27,7 +26,6 @@ from datasets.exceptions import DatasetNotFoundError
 from sklearn.base import clone
 from tqdm import tqdm
 from transformers import AutoFeatureExtractor, AutoModel, HfArgumentParser
-from transformers.utils import logging
 
 from datasets_scripts import (
     PHANTOM_TASKS,
@@ -49,7 +47,7 @@ from evaluate_metrics.probes import ClassProbe, LabelProbe, RidgeProbe
 from modeling_braintune.clip_representations import clip_representations
 from modeling_braintune.representation_cache import model_facts
 from recipes.phantom import CACHE, DATA, MODELS, VERSION, phantom_model
-from recipes.process import one_line_errors, prepare_process
+from recipes.process import one_line_errors, prepare_process, progress_bars
 from recipes.report import BASELINE
 
 LOW_LEVEL = {"mfcc": mfcc, "fbank": fbank}
@@ -368,7 +366,7 @@ def _listener(checkpoint):
 
 def _features(model, feature_extractor, data, arguments):
     """{split: (n_layers, n_clips, hidden)}."""
-    with _progress_bars():
+    with progress_bars():
         return {
             split: clip_representations(
                 model,
@@ -383,18 +381,6 @@ def _features(model, feature_extractor, data, arguments):
             )
             for split, clips in data.items()
         }
-
-
-@contextmanager
-def _progress_bars():
-    """Show those of the models' library, which a recipe hides while checkpoints are loaded."""
-    shown = logging.is_progress_bar_enabled()
-    logging.enable_progress_bar()
-    try:
-        yield
-    finally:
-        if not shown:
-            logging.disable_progress_bar()
 
 
 def _dtype(arguments):

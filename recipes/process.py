@@ -53,3 +53,15 @@ def prepare_process(device, n_processes):
     if device.type == "cpu":
         # `accelerate launch` gives a process one thread unless told otherwise.
         torch.set_num_threads(max(1, cpu_count() // n_processes))
+
+
+@contextmanager
+def progress_bars():
+    """Show those of the models' library, which are hidden while checkpoints are loaded."""
+    shown = logging.is_progress_bar_enabled()
+    logging.enable_progress_bar()
+    try:
+        yield
+    finally:
+        if not shown:
+            logging.disable_progress_bar()

@@ -63,7 +63,7 @@ from modeling_braintune import (
 from recipes.align import RecordingArguments, align, layer_features
 from recipes.arguments import parse_arguments
 from recipes.phantom import DATA, MODELS, phantom_data, phantom_model
-from recipes.process import one_line_errors, prepare_process
+from recipes.process import one_line_errors, prepare_process, progress_bars
 from recipes.publish import check_access, publish_checkpoint
 from recipes.report import notes, table
 
@@ -639,16 +639,17 @@ def _with_features(pairs, model, feature_extractor, arguments, training):
     if not _is_cached(arguments, model):
         return pairs
     dtype = torch.bfloat16 if training.bf16 else torch.float16 if training.fp16 else None
-    features = cached_features(
-        model.to(training.device),
-        feature_extractor,
-        pairs.recordings,
-        cache_dir=Path(training.output_dir).parents[1] / FEATURES,
-        dtype=dtype,
-        batch_size=training.per_device_train_batch_size,
-        max_bytes=round(arguments.feature_cache_gb * 1e9),
-        progress=not training.disable_tqdm,
-    )
+    with progress_bars():
+        features = cached_features(
+            model.to(training.device),
+            feature_extractor,
+            pairs.recordings,
+            cache_dir=Path(training.output_dir).parents[1] / FEATURES,
+            dtype=dtype,
+            batch_size=training.per_device_train_batch_size,
+            max_bytes=round(arguments.feature_cache_gb * 1e9),
+            progress=not training.disable_tqdm,
+        )
     return pairs if features is None else FeatureWindows(pairs, features)
 
 
