@@ -105,7 +105,10 @@ def model_card(
         _table(["", ""], _training(results, settings, config, model)),
         "## Evaluation",
         _measure(measured[0], settings, model)
-        + " *random* is a control, tuned alike on permuted responses.",
+        + " *random* is a control, tuned alike on permuted responses."
+        * ("random" in measured[0]["alignment"])
+        + " *head* is what the tuned head itself predicts, scored alike."
+        * ("heads" in measured[0]),
         *(paragraph for scores in measured for paragraph in _alignment(scores, model)),
         *_pictures(figures),
         "## How to load it",
@@ -399,6 +402,7 @@ def _alignment(results, model):
         f"{results['participant']}, story {results['test_story']!r}: {results['n_trs']} TRs, "
         f"{n_blocks} blocks."
     )
+    head = results.get("heads", {}).get(model)  # a report of `align` has none
     rows = [
         [
             region,
@@ -406,10 +410,12 @@ def _alignment(results, model):
             *(_cell(by_region[region]) for by_region in alignment.values()),
             _cell(gain[model][region], "+"),
             f"{tests[model][region]['p_holm']:.3f}" if region in tests[model] else "",
+            *([_cell(head[region])] if head else []),
         ]
         for region, scores in alignment[model].items()
     ]
-    yield _table(["region", "voxels", *alignment, f"gain, {model}", "p"], rows)
+    columns = ["region", "voxels", *alignment, f"gain, {model}", "p", *["head"] * bool(head)]
+    yield _table(columns, rows)
 
 
 def _impact(results):

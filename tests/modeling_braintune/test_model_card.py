@@ -188,6 +188,16 @@ def test_the_table_holds_them_with_two_decimals(results):
     assert row(text, "silent") == ["silent", "0", "empty", "empty", "empty", "empty", ""]
 
 
+def test_what_the_head_predicts_by_itself_has_a_column(results):
+    assert "head |" not in str(model_card(results, SETTINGS, config()))
+    head = {region: scores() for region in REGIONS} | {"silent": {"mean": None, "n_voxels": 0}}
+    results["participants"]["P01"]["heads"] = {"brain-tuned": head}
+    card = str(model_card(results, SETTINGS, config()))
+    assert "| p | head |" in card and "what the tuned head itself predicts" in card
+    for region in REGIONS:
+        assert re.search(rf"\| {region} .* {head[region]['mean']:.2f} \[.*\] \|\n", card)
+
+
 def test_it_says_what_was_tuned_on_what(results):
     card = model_card(
         results,
