@@ -14,6 +14,7 @@ UNPUBLISHED = "path/to/this/folder"
 START, END = "<!-- alignment report -->", "<!-- end of alignment report -->"
 LINK = "[{0}](https://huggingface.co/{0})"
 TARGETS = {"responses": "the participant's responses", "permuted": "permuted responses"}
+CONTROL = "this is a control that a brain-tuned model is compared with, not a model of the brain."
 
 BRAIN_TUNING = """\
 @inproceedings{moussa2025braintuning,
@@ -80,7 +81,15 @@ def model_card(
     base, base_id = _named(settings["model"])
     _, data_id = _named(settings["data"])
     participants, measured = ", ".join(config.brain), list(results["participants"].values())
-    permuted = _is_control(config)
+    (targets,) = {brain["targets"] for brain in config.brain.values()}
+    done, what, control = {
+        "responses": ("brain-tuned", "the fMRI responses of", ""),
+        "permuted": (
+            "random control",
+            "the fMRI responses of",
+            " The responses were permuted, so that they do not belong to the sound: " + CONTROL,
+        ),
+    }.get(targets, ("tuned", "the representations by", f" No response was used: {CONTROL}"))
     data = ModelCardData(
         license=base_license,
         library_name="transformers",
@@ -91,16 +100,11 @@ def model_card(
         model_name=f"{base.split('/')[-1]}-{model}-{participants}",
         eval_results=[e for scores in measured for e in _evaluations(scores, settings, model)],
     )
-    control = (
-        " The responses were permuted in blocks, so that they do not belong to the sound: this is "
-        "the control that a brain-tuned model is compared with, not a model of the brain."
-    )
     sections = [
-        f"# {base.split('/')[-1]}, {'random control' if permuted else 'brain-tuned'} on "
-        f"{participants}",
-        f"{LINK.format(base_id) if base_id else base}, fine-tuned to predict the fMRI responses of "
-        f"{participants} to spoken stories (brain-tuning, Moussa et al. 2025). Recordings: "
-        f"{_data(settings)[1]}." + control * permuted,
+        f"# {base.split('/')[-1]}, {done} on {participants}",
+        f"{LINK.format(base_id) if base_id else base}, fine-tuned to predict {what} {participants} "
+        f"{'to' if what.startswith('the fMRI') else 'of'} spoken stories (brain-tuning, Moussa et "
+        f"al. 2025). Recordings: {_data(settings)[1]}.{control}",
         "## Training",
         _table(["", ""], _training(results, settings, config, model)),
         "## Evaluation",
@@ -114,7 +118,7 @@ def model_card(
         "## How to load it",
         _loading(config, repo),
         "## Limits",
-        _limits(measured, participants),
+        _limits(measured, f"{what} {participants}"),
         "## Licences",
         f"- Base model, from which the weights derive: {_license(base_license)}\n"
         f"- Recordings: {_license(data_license)}",
@@ -337,17 +341,20 @@ def _training(results, settings, config, model):
     n_voxels = config.num_voxels
     for participant, brain in config.brain.items():
         whose = f", {participant}" if len(config.brain) > 1 else ""
-        targets = TARGETS.get(brain["targets"], brain["targets"])
+        n = n_voxels[participant] if isinstance(n_voxels, dict) else n_voxels
+        targets = TARGETS.get(brain["targets"], f"{n} values of {participant} per TR")
         if brain["targets"] == "permuted":
-            targets += f" (blocks of {settings['permutation_block']} TRs)"
+            across = settings.get("permute_across")
+            blocks = f"blocks of {settings['permutation_block']} TRs"
+            targets += " (those of another story)" if across else f" ({blocks})"
         yield f"targets{whose}", targets
         where = " and ".join(settings["tuning_regions"] or brain["regions"] or ["the whole brain"])
-        n = n_voxels[participant] if isinstance(n_voxels, dict) else n_voxels
-        yield (
-            f"voxels{whose}",
-            f"{n} of {brain['n_recorded_voxels']}: noise ceiling above "
-            f"{settings['ceiling_threshold']:g} in {where}",
-        )
+        if brain["targets"] in TARGETS:
+            yield (
+                f"voxels{whose}",
+                f"{n} of {brain['n_recorded_voxels']}: noise ceiling above "
+                f"{settings['ceiling_threshold']:g} in {where}",
+            )
         seconds = brain["n_trs_per_window"] * brain["tr"]
         yield f"TR{whose}", f"{brain['tr']:g} s"
         yield (
@@ -497,10 +504,10 @@ responses = predict("story.wav")["responses"]  # (n_trs, num_voxels)
 ```{reused}"""
 
 
-def _limits(measured, participants):
+def _limits(measured, what):
     said = [
         *dict.fromkeys(note for scores in measured for note in scores["notes"]),
-        f"The head predicts the responses of {participants}; it was not tested on other people.",
+        f"The head predicts {what}; it was not tested on anybody else's.",
         "Intervals and p-values cover the noise of this test story's responses, not the choice of "
         "stories, of participants or of the seed.",
     ]

@@ -5,7 +5,8 @@
 
 The model that was tuned, one tuned on block-permuted responses, and the pretrained one are then
 compared by how well they predict a story that none of them heard. With several participants one
-backbone is tuned for all, with a head for each.
+backbone is tuned for all, with a head for each. `--targets` adds models that are tuned on what a
+speech or text model makes of the same stories, all else being equal.
 """
 
 import copy
@@ -41,6 +42,7 @@ from datasets_scripts import (
     select_voxels,
     training_windows,
 )
+from datasets_scripts.names import check_name
 from evaluate_metrics import Scores, tuning_figure
 from modeling_braintune import (
     OBJECTIVES,
@@ -60,17 +62,30 @@ from modeling_braintune import (
     replace_head,
     save_card,
 )
+from modeling_braintune.configuration_braintune import checkpoint_model_type
 from recipes.align import RecordingArguments, align, layer_features
 from recipes.arguments import parse_arguments
-from recipes.phantom import DATA, MODELS, phantom_data, phantom_model
+from recipes.phantom import CACHE, DATA, MODELS, phantom_data, phantom_model
 from recipes.process import one_line_errors, prepare_process, progress_bars
 from recipes.publish import check_access, publish_checkpoint
 from recipes.report import notes, table
+from recipes.teacher_targets import teacher_targets
 
 DEFAULT_CONFIG = Path(__file__).parent / "configs" / "phantom.yaml"
 RESULTS, SETTINGS, FIGURE = "results.json", "settings.json", "alignment-{}.png"
 CURVE, ARGUMENTS = "losses.json", "training_arguments.json"
 REPRESENTATIONS, FEATURES = "representations", "features"  # caches of the run
+# What a model is called by its targets
+MODEL_OF = {
+    "responses": "brain-tuned",
+    "permuted": "random",
+    "speech_model": "speech-model-tuned",
+    "text_model": "text-model-tuned",
+}
+TEACHING = {
+    "speech_model": lambda arguments: (arguments.speech_teacher, arguments.speech_layers),
+    "text_model": lambda arguments: (arguments.text_teacher, arguments.text_layers),
+}
 # Where a result goes to, which does not change it
 PUBLISHING = ("push_to_hub", "hub_model_id", "hub_private_repo", "hub_revision", "hub_token")
 
@@ -108,6 +123,27 @@ class TuneArguments(RecordingArguments):
         default=32.0, metadata={"help": "What adapters add is scaled by lora_alpha / lora_rank."}
     )
     lora_dropout: float = field(default=0.1, metadata={"help": "Of the adapters' inputs."})
+    targets: list[str] = field(
+        default_factory=lambda: ["responses", "permuted"],
+        metadata={"help": f"What a model each is tuned on: {', '.join(MODEL_OF)}."},
+    )
+    permute_across: bool = field(
+        default=False,
+        metadata={"help": "The random control gets another story's responses, in their order."},
+    )
+    speech_teacher: str = field(
+        default="openai/whisper-medium", metadata={"help": "Whisper whose layers are targets."}
+    )
+    speech_layers: list[int] | None = field(
+        default=None, metadata={"help": "Of its decoder; all with the embedding if none."}
+    )
+    text_teacher: str = field(
+        default="openai-community/gpt2-medium",
+        metadata={"help": "Causal language model whose layers are targets."},
+    )
+    text_layers: list[int] | None = field(
+        default=None, metadata={"help": "Its layers; all with the embedding if none."}
+    )
     objective: str = field(
         default="mse", metadata={"help": f"What is minimised: {', '.join(OBJECTIVES)}."}
     )
@@ -165,6 +201,13 @@ class TuneArguments(RecordingArguments):
         if len(set(self.participants)) < len(self.participants):
             raise ValueError(f"name each participant once, got {', '.join(self.participants)}")
         self.participants = sorted(self.participants)  # as checkpoints have them
+        for target in self.targets:
+            check_name("target", target, MODEL_OF)
+        self.targets = [target for target in MODEL_OF if target in self.targets]
+        if "permuted" in self.targets and "responses" not in self.targets:
+            raise ValueError(
+                "targets: permuted is taken at the step that is best for responses; name both"
+            )
         if self.heads_only and self.lora_rank:
             raise ValueError("heads_only leaves nothing for adapters to change: drop lora_rank")
 
@@ -264,36 +307,100 @@ def listener(arguments, name):
     )
 
 
-def windows(arguments, listeners, split, seed=None):
-    """Pairs of sound and responses of all listeners.
+def windows(arguments, listeners, split, target, seed=0):
+    """Pairs of sound and targets.
 
     Parameters
     ----------
     arguments : TuneArguments
     listeners : list of Listener
     split : "train" or "validation"
-    seed : int, optional
-        Permute blocks of responses within each story (Moussa et al. 2025, section 3.3.1).
+    target : a key of `MODEL_OF`
+    seed : int
+        Of the permutation.
 
     Returns
     -------
-    TrainingWindows, or JointWindows of several
+    TrainingWindows, or JointWindows of several participants
+
+    Raises
+    ------
+    ValueError
+        As `permute_blocks` and `teacher_targets`.
     """
-
-    def orders(stories):
-        for i, story in enumerate(stories):
-            yield permute_blocks(len(story.tr_times), arguments.permutation_block, [seed, i])
-
+    n_trs = arguments.n_trs_per_window
+    if target in TEACHING:
+        stories = getattr(listeners[0], split)
+        taught = _taught(arguments, target, stories)
+        return TrainingWindows(taught, None, n_trs)
     pairs = {}
     for one in listeners:
-        stories = getattr(one, split)
-        pairs[one.participant.name] = TrainingWindows(
-            stories,
-            one.voxels,
-            arguments.n_trs_per_window,
-            None if seed is None else list(orders(stories)),
-        )
+        stories, orders, voxels = getattr(one, split), None, one.voxels
+        if target == "permuted" and arguments.permute_across:
+            stories, voxels = list(_exchanged(stories, voxels, seed)), None
+        elif target == "permuted":
+            orders = [
+                permute_blocks(len(story.tr_times), arguments.permutation_block, [seed, i])
+                for i, story in enumerate(stories)
+            ]
+        pairs[one.participant.name] = TrainingWindows(stories, voxels, n_trs, orders)
     return JointWindows(pairs) if len(pairs) > 1 else next(iter(pairs.values()))
+
+
+def _exchanged(stories, voxels, seed):
+    """Stories with the responses of another one each, begun again where they are too short."""
+    if len(stories) < 2:
+        raise ValueError(f"permute_across needs two stories or more, got {len(stories)}")
+    turned = np.random.default_rng(seed).permutation(len(stories))
+    others = dict(zip(turned, np.roll(turned, 1), strict=True))
+    for i, story in enumerate(stories):
+        other = stories[others[i]].responses
+        rows = np.arange(len(story.tr_times)) % len(other)
+        yield dataclasses.replace(story, responses=other[rows][:, voxels], repeats=None)
+
+
+def _taught(arguments, target, stories):
+    """Stories with a teacher's representations, z-scored, in place of responses."""
+    name, layers = TEACHING[target](arguments)
+    targets = teacher_targets(target, name, stories, layers, cache_dir=CACHE / "teachers")
+    for story, values in zip(stories, targets, strict=True):
+        values -= values.mean(axis=0)
+        spread = values.std(axis=0)
+        values /= np.where(spread > 0, spread, 1)
+        yield dataclasses.replace(story, responses=values, repeats=None)
+
+
+def brains(arguments, listeners, target, pairs):
+    """What a checkpoint says of its head's outputs.
+
+    Parameters
+    ----------
+    arguments : TuneArguments
+    listeners : list of Listener
+    target : a key of `MODEL_OF`
+    pairs : windows of that target
+
+    Returns
+    -------
+    list of Brain
+    """
+    if target not in TEACHING:
+        return [brain(arguments, one, target) for one in listeners]
+    teacher = Path(TEACHING[target](arguments)[0]).name
+    of_sound = brain(arguments, listeners[0], target)
+    n_targets = len(pairs.voxels)
+    return [
+        dataclasses.replace(
+            of_sound,
+            participant=teacher,
+            n_recorded_voxels=n_targets,
+            voxels=pairs.voxels,
+            noise_ceiling=np.ones(n_targets),
+            regions={},
+            places=None,
+            space=None,
+        )
+    ]
 
 
 def brain(arguments, one, targets):
@@ -304,7 +411,7 @@ def brain(arguments, one, targets):
     arguments : TuneArguments
     one : Listener
     targets : str
-        "responses" or "permuted".
+        A key of `MODEL_OF`.
 
     Returns
     -------
@@ -373,16 +480,20 @@ def tune(arguments, training):
                 raise ValueError("push_to_hub needs --hub_model_id <your name>/<repository>")
             check_access(training.hub_model_id, training.hub_token, training.hub_private_repo)
         if training.push_to_hub and _is_finished(output, settings, arguments):
-            return _publish(training, say) if is_main else None
+            return _publish(arguments, training, say) if is_main else None
         if is_main:
             _check_output(output, settings, arguments.overwrite_output_dir)
         pretrained = _materials(arguments, say)
         listeners = [listener(arguments, name) for name in arguments.participants]
 
-    pairs = [windows(arguments, listeners, split) for split in ("train", "validation")]
-    permuted = [
-        windows(arguments, listeners, split, training.seed) for split in ("train", "validation")
-    ]
+    def pairs_of(target):
+        return [
+            windows(arguments, listeners, split, target, training.seed)
+            for split in ("train", "validation")
+        ]
+
+    # Made before the work begins, so that whatever is wrong with them is said before it.
+    pairs = {target: pairs_of(target) for target in arguments.targets}
     for one in listeners:
         n_train, n_validation = (
             sum(len(story.tr_times) for story in stories) for stories in (one.train, one.validation)
@@ -396,26 +507,24 @@ def tune(arguments, training):
             f"{' and '.join(where)}"
         )
     if is_main:
-        say(_estimate(arguments, training, pretrained, pairs[0], listeners))
+        say(_estimate(arguments, training, pretrained, pairs, listeners))
         output.mkdir(parents=True, exist_ok=True)
         (output / SETTINGS).write_text(json.dumps(settings, indent=1))
 
     # Tuning; the random control ends at the step that was best for the brain-tuned model
-    brains = {
-        targets: [brain(arguments, one, targets) for one in listeners]
-        for targets in ("responses", "permuted")
-    }
-    curves = {
-        "brain-tuned": _train(
-            "brain-tuned", arguments, training, pretrained, pairs, brains["responses"]
+    curves, chosen = {}, None
+    for target, name in MODEL_OF.items():
+        # Heads alone leave the representations as they were: there is nothing to control for.
+        if target not in pairs or (arguments.heads_only and target == "permuted"):
+            continue
+        stop_at = chosen if target == "permuted" else None
+        described = brains(arguments, listeners, target, pairs[target][0])
+        curves[name] = _train(
+            name, arguments, training, pretrained, pairs[target], described, stop_at
         )
-    }
-    chosen = curves["brain-tuned"]["chosen_step"]
-    say(f"Brain-tuned model chosen at step {chosen}.")
-    if not arguments.heads_only:  # which leaves the representations as they were
-        curves["random"] = _train(
-            "random", arguments, training, pretrained, permuted, brains["permuted"], stop_at=chosen
-        )
+        say(f"{name}: chosen at step {curves[name]['chosen_step']}")
+        if target == "responses":
+            chosen = curves[name]["chosen_step"]
 
     # What it changed, on a story that no model heard
     checkpoints = {"pretrained": pretrained} | {name: output / name for name in reversed(curves)}
@@ -453,7 +562,11 @@ def tune(arguments, training):
             "test_story": test.name,
             "n_tuning_voxels": len(one.voxels),
             "heads": {
-                model: _head_alignment(output / model, one, arguments, training) for model in curves
+                MODEL_OF[target]: _head_alignment(
+                    output / MODEL_OF[target], one, arguments, training
+                )
+                for target in ("responses", "permuted")
+                if MODEL_OF[target] in curves
             },
             "notes": [one.ceiling_note, *notes(scores, one.participant.regions)],
         }
@@ -473,7 +586,7 @@ def tune(arguments, training):
         shutil.rmtree(output / kept, ignore_errors=True)
     say(f"Checkpoints, {RESULTS} and figures are in {output}/ ({results['seconds']:.0f} s)")
     if training.push_to_hub:
-        _publish(training, say)
+        _publish(arguments, training, say)
     return results
 
 
@@ -530,11 +643,11 @@ def _describe(name, arguments, training, settings, results, pretrained):
     _write_json(output / name / ARGUMENTS, public)
 
 
-def _publish(training, say):
-    """Upload the brain-tuned checkpoint; return the results of its run."""
+def _publish(arguments, training, say):
+    """Upload the first target's checkpoint, the brain-tuned one; return the results of its run."""
     output = Path(training.output_dir)
     address = publish_checkpoint(
-        output / "brain-tuned",
+        output / MODEL_OF[arguments.targets[0]],
         training.hub_model_id,
         private=training.hub_private_repo,
         token=training.hub_token,
@@ -565,8 +678,8 @@ def _is_finished(output, settings, arguments):
 
 def _check_output(output, settings, overwrite):
     """Make room for a new run or leave what an interrupted one can go on from."""
-    names = (SETTINGS, RESULTS, REPRESENTATIONS, FEATURES, "brain-tuned", "random")
-    names += ("brain-tuned-adapter", "random-adapter")
+    models = [name + kind for name in MODEL_OF.values() for kind in ("", "-adapter")]
+    names = (SETTINGS, RESULTS, REPRESENTATIONS, FEATURES, *models)
     left = [*(output / name for name in names), *output.glob(FIGURE.format("*"))]
     if overwrite:
         for path in left:
@@ -601,6 +714,7 @@ def _materials(arguments, say):
 def _model(arguments, pretrained, voxels):
     several = isinstance(voxels, dict)
     n_voxels = {name: len(v) for name, v in voxels.items()} if several else len(voxels)
+    checkpoint_model_type(pretrained)  # which says so where there is no checkpoint
     tuned_on = getattr(AutoConfig.from_pretrained(pretrained), "brain", None) or {}
     others = tuned_on and not set(tuned_on) & set(arguments.participants)
     # In float32 whatever the checkpoint is stored in: half precision is Trainer's to choose.
@@ -744,9 +858,11 @@ def _is_whole(path):
         return False
 
 
-def _estimate(arguments, training, pretrained, pairs, listeners):
+def _estimate(arguments, training, pretrained, pairs_by_target, listeners):
     """What lies ahead, from one step and one batch of representations timed on this machine."""
     set_seed(training.seed)
+    pairs = next(iter(pairs_by_target.values()))[0]
+    n_models = len(pairs_by_target)
     model = _model(arguments, pretrained, pairs.voxels).to(training.device).train()
     stories = {story.name: story for one in listeners for story in (*one.train, one.test)}.values()
     feature_extractor = AutoFeatureExtractor.from_pretrained(pretrained)
@@ -786,11 +902,11 @@ def _estimate(arguments, training, pretrained, pairs, listeners):
     n_steps = training.max_steps
     if n_steps <= 0:
         n_steps = round(training.num_train_epochs * math.ceil(len(pairs) / n_at_once))
-    tuning = once + 2 * n_steps * per_step * training.gradient_accumulation_steps
-    measuring = 3 * n_windows * per_batch / len(windows)
+    tuning = once + n_models * n_steps * per_step * training.gradient_accumulation_steps
+    measuring = (1 + n_models) * n_windows * per_batch / len(windows)
     return (
-        f"About {(tuning + measuring) / 60:.0f} min ahead: twice up to {n_steps} steps of "
-        f"{per_step:.2g} s, and {n_windows} representations by each of 3 models at "
+        f"About {(tuning + measuring) / 60:.0f} min ahead: {n_models} times up to {n_steps} steps "
+        f"of {per_step:.2g} s, and {n_windows} representations by each of {1 + n_models} models at "
         f"{1000 * per_batch / len(windows):.0f} ms, and then the encoding models"
     )
 

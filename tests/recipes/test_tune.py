@@ -21,7 +21,7 @@ from transformers import AutoModel
 from datasets_scripts import noise_ceiling, read_ds003020, read_regions
 from modeling_braintune import AutoModelForBrainTuning, BrainTuningArguments, load_lora
 from recipes.arguments import parse_arguments
-from recipes.tune import DEFAULT_CONFIG, TuneArguments, tune
+from recipes.tune import DEFAULT_CONFIG, TuneArguments, listener, tune, windows
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 RECIPE = str(REPOSITORY / "recipes" / "tune.py")
@@ -93,8 +93,9 @@ def test_both_checkpoints_load_with_head_and_as_plain_backbone(finished, recordi
         assert 0 < model.config.num_voxels <= sum(map(len, regions.values()))
         _, info = AutoModel.from_pretrained(output / name, output_loading_info=True)
         assert not info["missing_keys"]
-        kinds = {path.suffix for path in (output / name).iterdir()}
-        assert kinds == {".json", ".py", ".safetensors"}  # nothing that would need unpickling
+        kinds = {path.suffix for path in (output / name).iterdir() if path.is_file()}
+        # Nothing that would need unpickling
+        assert kinds == {".json", ".md", ".py", ".safetensors"}
 
 
 def test_tuning_moves_the_transformer_and_not_the_feature_encoder(finished, pretrained):
@@ -112,6 +113,7 @@ def test_the_run_says_what_lies_ahead_and_what_came_out(finished):
         "min ahead",
         "voxels of 30: noise ceiling above 0.4 in language and auditory",
         "pretrained",
+        "brain-tuned: chosen at step",
         "gain, brain-tuned",
         "TRs are few",
         "come from the repeats of 'repeated'",
@@ -293,6 +295,50 @@ def test_a_new_participant_gets_a_head_on_the_frozen_backbone(finished, configur
     assert model.brains.keys() == {"P02"}
 
 
+def test_a_control_differs_from_brain_tuning_by_its_targets_only(configuration, tmp_path):
+    control_of = ["text_model", "permuted", "responses"]
+    config = configuration(
+        targets=control_of,
+        text_teacher="phantom-gpt2-untaught",
+        num_train_epochs=1,
+    )
+    words = arguments(config, tmp_path / "output")
+    results = tune(*words)
+    assert list(results["curves"]) == ["brain-tuned", "random", "text-model-tuned"]
+    control = AutoModelForBrainTuning.from_pretrained(tmp_path / "output" / "text-model-tuned")
+    (brain,) = control.brains.values()
+    assert (brain.participant, brain.targets) == ("phantom-gpt2-untaught", "text_model")
+    card = (tmp_path / "output" / "text-model-tuned" / "README.md").read_text()
+    assert "this is a control" in card and f"{control.config.num_voxels} values of" in card
+
+    one = listener(words[0], "P01")
+    pairs = {target: windows(words[0], [one], "train", target) for target in control_of}
+    for name in ("permuted", "text_model"):
+        assert len(pairs[name]) == len(pairs["responses"])
+        for i in (0, 20, 65):
+            same, other = pairs["responses"][i], pairs[name][i]
+            np.testing.assert_array_equal(other["audio"], same["audio"])
+            assert not np.array_equal(other["labels"], same["labels"])
+    targets = np.stack([pairs["text_model"][i]["labels"] for i in range(22)])  # of one story
+    np.testing.assert_allclose(targets.mean(axis=0), 0, atol=1e-5)
+    np.testing.assert_allclose(targets.std(axis=0), 1, atol=1e-4)
+
+
+def test_responses_of_another_story_keep_their_order(configuration, tmp_path):
+    words = arguments(configuration(permute_across=True), tmp_path / "output")
+    one = listener(words[0], "P01")
+    pairs = windows(words[0], [one], "train", "permuted", seed=3)
+    labels = np.stack([pairs[i]["labels"] for i in range(len(pairs))])
+    stories = {story.name: story.responses[:, one.voxels] for story in one.train}
+    n_trs = [len(responses) for responses in stories.values()]
+    whose = []
+    for name, part in zip(stories, np.split(labels, np.cumsum(n_trs)[:-1]), strict=True):
+        (source,) = (other for other, r in stories.items() if np.array_equal(r[: len(part)], part))
+        assert source != name
+        whose.append(source)
+    assert sorted(whose) == sorted(stories)
+
+
 @pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
 def test_adapters_are_tuned_and_merged(configuration, tmp_path, pretrained):
     config = configuration(lora_rank=2, num_train_epochs=1)
@@ -370,6 +416,8 @@ def test_a_full_disk_ends_in_one_line_and_the_run_goes_on_after_it(configuration
         ({"ceiling_threshold": 0.999}, "no voxel of .* noise ceiling above 0.999"),
         ({"n_trs_per_window": 40}, "window of 80 s is longer than its sound of 60 s"),
         ({"permutation_block": 40}, "block must be from 1 to"),
+        ({"targets": ["permuted"]}, "permuted is taken at the step .* name both"),
+        ({"targets": ["respones"]}, "unknown target: got 'respones'.*'responses'"),
         ({"data": "nowhere"}, "no folder nowhere, and it is no data set on the Hub"),
         ({"model": "./nowhere"}, "no checkpoint at './nowhere'"),
         ({"layers": [7]}, "layers must be among 0 .* to 2, got"),
