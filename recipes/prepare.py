@@ -14,6 +14,7 @@ from transformers import HfArgumentParser
 from datasets_scripts import Listening
 from datasets_scripts.listening import STORIES
 from datasets_scripts.participant import PROVENANCE
+from recipes.phantom import DATA, phantom_data
 from recipes.process import one_line_errors
 
 
@@ -21,7 +22,9 @@ from recipes.process import one_line_errors
 class PrepareArguments:
     """Which recordings, how they are stored, and where they are uploaded to."""
 
-    data: str = field(metadata={"help": "Folder in the layout of ds003020 or of BIDS derivatives."})
+    data: str = field(
+        metadata={"help": f"Folder in the layout of ds003020 or of BIDS derivatives, or '{DATA}'."}
+    )
     participants: list[str] = field(metadata={"help": "Such as UTS01 UTS02."})
     dtype: str = field(
         default="float32",
@@ -62,12 +65,13 @@ def prepare(arguments):
     FileNotFoundError, ValueError
         As `datasets_scripts.Listening`.
     """
+    data = phantom_data()[0] if arguments.data == DATA else arguments.data
     options = {name: getattr(arguments, name) for name in ("tr", "tr_times", "space")}
     options = {name: value for name, value in options.items() if value is not None}
     builders = {
         name: Listening(
             name,
-            arguments.data,
+            data,
             dtype=arguments.dtype,
             options=options,
             cache_dir=arguments.cache_dir,
