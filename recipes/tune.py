@@ -9,9 +9,7 @@ backbone is tuned for all, with a head for each. `--targets` adds models that ar
 speech or text model makes of the same stories, all else being equal.
 """
 
-import copy
 import dataclasses
-import hashlib
 import json
 import math
 import shutil
@@ -24,22 +22,11 @@ import torch
 from transformers import (
     AutoConfig,
     AutoFeatureExtractor,
-    EarlyStoppingCallback,
-    PrinterCallback,
-    ProgressCallback,
-    TrainerCallback,
     set_seed,
 )
-from transformers.trainer import TRAINING_ARGS_NAME
 
 from datasets_scripts import (
-    JointWindows,
-    Participant,
-    Story,
-    TrainingWindows,
     evaluation_windows,
-    permute_blocks,
-    select_voxels,
     training_windows,
 )
 from datasets_scripts.names import check_name
@@ -47,45 +34,26 @@ from evaluate_metrics import Scores, tuning_figure
 from modeling_braintune import (
     OBJECTIVES,
     AutoModelForBrainTuning,
-    Brain,
     BrainTuningArguments,
     BrainTuningCollator,
-    BrainTuningTrainer,
-    FeatureWindows,
-    RunningCorrelation,
-    add_lora,
-    cached_features,
     layer_representations,
     license_of,
-    merge_lora,
     model_card,
-    replace_head,
     save_card,
 )
-from modeling_braintune.configuration_braintune import checkpoint_model_type
 from recipes.align import RecordingArguments, align, layer_features
 from recipes.arguments import parse_arguments
-from recipes.phantom import CACHE, DATA, MODELS, phantom_data, phantom_model
-from recipes.process import one_line_errors, prepare_process, progress_bars
+from recipes.phantom import DATA, MODELS, phantom_data, phantom_model
+from recipes.process import one_line_errors, prepare_process
 from recipes.publish import check_access, publish_checkpoint
 from recipes.report import notes, table
-from recipes.teacher_targets import teacher_targets
+from recipes.targets import MODEL_OF, brains, listener, windows
+from recipes.train import FEATURES, is_cached, starting_model, train, write_json
 
 DEFAULT_CONFIG = Path(__file__).parent / "configs" / "phantom.yaml"
 RESULTS, SETTINGS, FIGURE = "results.json", "settings.json", "alignment-{}.png"
-CURVE, ARGUMENTS = "losses.json", "training_arguments.json"
-REPRESENTATIONS, FEATURES = "representations", "features"  # caches of the run
-# What a model is called by its targets
-MODEL_OF = {
-    "responses": "brain-tuned",
-    "permuted": "random",
-    "speech_model": "speech-model-tuned",
-    "text_model": "text-model-tuned",
-}
-TEACHING = {
-    "speech_model": lambda arguments: (arguments.speech_teacher, arguments.speech_layers),
-    "text_model": lambda arguments: (arguments.text_teacher, arguments.text_layers),
-}
+ARGUMENTS = "training_arguments.json"
+REPRESENTATIONS = "representations"  # kept while the run lasts
 # Where a result goes to, which does not change it
 PUBLISHING = ("push_to_hub", "hub_model_id", "hub_private_repo", "hub_revision", "hub_token")
 
@@ -212,239 +180,6 @@ class TuneArguments(RecordingArguments):
             raise ValueError("heads_only leaves nothing for adapters to change: drop lora_rank")
 
 
-class Patience(EarlyStoppingCallback):
-    """Early stopping that an interruption does not make more patient."""
-
-    def on_train_begin(self, args, state, control, **kwargs):
-        super().on_train_begin(args, state, control, **kwargs)
-        evaluated = [row["step"] for row in state.log_history if "eval_loss" in row]
-        best = state.best_global_step or 0
-        self.early_stopping_patience_counter = sum(step > best for step in evaluated)
-
-    def on_step_end(self, args, state, control, **kwargs):
-        if self.early_stopping_patience_counter >= self.early_stopping_patience:
-            control.should_training_stop = True
-
-
-class StopAt(TrainerCallback):
-    """End training at a given step, whatever the schedule still holds."""
-
-    def __init__(self, step):
-        self.step = step
-
-    def on_step_end(self, args, state, control, **kwargs):
-        if state.global_step >= self.step:
-            control.should_training_stop = True
-            control.should_save = False  # going on from there would be a step too many
-
-    def on_epoch_end(self, args, state, control, **kwargs):
-        self.on_step_end(args, state, control)
-
-
-class LossBar(ProgressCallback):
-    """A progress bar that carries the losses instead of printing them line by line."""
-
-    def on_log(self, args, state, control, logs=None, **kwargs):
-        if self.training_bar is not None:
-            losses = {name: logs[name] for name in ("loss", "eval_loss") if name in logs}
-            self.losses = getattr(self, "losses", {}) | losses
-            self.training_bar.set_postfix({k: f"{v:.4f}" for k, v in self.losses.items()})
-
-    def on_prediction_step(self, *args, **kwargs):
-        """Draw no second bar for the validation stories."""
-
-
-@dataclass(kw_only=True)
-class Listener:
-    """A participant's recordings as a run divides them, and the voxels that it tunes on."""
-
-    participant: Participant
-    train: list[Story]
-    validation: list[Story]
-    test: Story
-    ceiling: np.ndarray
-    ceiling_note: str
-    voxels: np.ndarray
-
-    @property
-    def measured_regions(self):
-        return self.participant.regions or {"all": np.arange(len(self.ceiling))}
-
-
-def listener(arguments, name):
-    """Read a participant's stories and select the voxels whose responses can be predicted at all.
-
-    Parameters
-    ----------
-    arguments : TuneArguments
-    name : str
-
-    Returns
-    -------
-    Listener
-
-    Raises
-    ------
-    ValueError, FileNotFoundError
-        As the parts that read and select.
-    """
-    participant = arguments.open(name)
-    test, ceiling, note = arguments.scored_story(participant)
-    train = list(participant.stories(arguments.train_stories))
-    threshold, regions = arguments.ceiling_threshold, participant.regions
-    # Every voxel that will be measured must be live, or the run would fail at its end.
-    TrainingWindows(train, select_voxels(ceiling, threshold, regions))
-    return Listener(
-        participant=participant,
-        train=train,
-        validation=list(participant.stories(arguments.validation_stories)),
-        test=test,
-        ceiling=ceiling,
-        ceiling_note=note,
-        voxels=select_voxels(
-            ceiling, threshold, regions, arguments.tuning_regions if regions else None
-        ),
-    )
-
-
-def windows(arguments, listeners, split, target, seed=0):
-    """Pairs of sound and targets.
-
-    Parameters
-    ----------
-    arguments : TuneArguments
-    listeners : list of Listener
-    split : "train" or "validation"
-    target : a key of `MODEL_OF`
-    seed : int
-        Of the permutation.
-
-    Returns
-    -------
-    TrainingWindows, or JointWindows of several participants
-
-    Raises
-    ------
-    ValueError
-        As `permute_blocks` and `teacher_targets`.
-    """
-    n_trs = arguments.n_trs_per_window
-    if target in TEACHING:
-        stories = getattr(listeners[0], split)
-        taught = _taught(arguments, target, stories)
-        return TrainingWindows(taught, None, n_trs)
-    pairs = {}
-    for one in listeners:
-        stories, orders, voxels = getattr(one, split), None, one.voxels
-        if target == "permuted" and arguments.permute_across:
-            stories, voxels = list(_exchanged(stories, voxels, seed)), None
-        elif target == "permuted":
-            orders = [
-                permute_blocks(len(story.tr_times), arguments.permutation_block, [seed, i])
-                for i, story in enumerate(stories)
-            ]
-        pairs[one.participant.name] = TrainingWindows(stories, voxels, n_trs, orders)
-    return JointWindows(pairs) if len(pairs) > 1 else next(iter(pairs.values()))
-
-
-def _exchanged(stories, voxels, seed):
-    """Stories with the responses of another one each, begun again where they are too short."""
-    if len(stories) < 2:
-        raise ValueError(f"permute_across needs two stories or more, got {len(stories)}")
-    turned = np.random.default_rng(seed).permutation(len(stories))
-    others = dict(zip(turned, np.roll(turned, 1), strict=True))
-    for i, story in enumerate(stories):
-        other = stories[others[i]].responses
-        rows = np.arange(len(story.tr_times)) % len(other)
-        yield dataclasses.replace(story, responses=other[rows][:, voxels], repeats=None)
-
-
-def _taught(arguments, target, stories):
-    """Stories with a teacher's representations, z-scored, in place of responses."""
-    name, layers = TEACHING[target](arguments)
-    targets = teacher_targets(target, name, stories, layers, cache_dir=CACHE / "teachers")
-    for story, values in zip(stories, targets, strict=True):
-        values -= values.mean(axis=0)
-        spread = values.std(axis=0)
-        values /= np.where(spread > 0, spread, 1)
-        yield dataclasses.replace(story, responses=values, repeats=None)
-
-
-def brains(arguments, listeners, target, pairs):
-    """What a checkpoint says of its head's outputs.
-
-    Parameters
-    ----------
-    arguments : TuneArguments
-    listeners : list of Listener
-    target : a key of `MODEL_OF`
-    pairs : windows of that target
-
-    Returns
-    -------
-    list of Brain
-    """
-    if target not in TEACHING:
-        return [brain(arguments, one, target) for one in listeners]
-    teacher = Path(TEACHING[target](arguments)[0]).name
-    of_sound = brain(arguments, listeners[0], target)
-    n_targets = len(pairs.voxels)
-    return [
-        dataclasses.replace(
-            of_sound,
-            participant=teacher,
-            n_recorded_voxels=n_targets,
-            voxels=pairs.voxels,
-            noise_ceiling=np.ones(n_targets),
-            regions={},
-            places=None,
-            space=None,
-        )
-    ]
-
-
-def brain(arguments, one, targets):
-    """What a checkpoint says of a listener.
-
-    Parameters
-    ----------
-    arguments : TuneArguments
-    one : Listener
-    targets : str
-        A key of `MODEL_OF`.
-
-    Returns
-    -------
-    Brain
-    """
-    provenance, voxels = one.participant.provenance, one.voxels
-    facts = {key: provenance[key] for key in ("layout", "options", "trims", "sources")}
-    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
-    place = provenance["mask"]
-    return Brain(
-        participant=one.participant.name,
-        tr=float(one.train[0].tr),
-        n_trs_per_window=arguments.n_trs_per_window,
-        n_recorded_voxels=one.participant.n_voxels,
-        voxels=voxels,
-        noise_ceiling=one.ceiling[voxels],
-        regions={
-            region: np.flatnonzero(np.isin(voxels, indices))
-            for region, indices in one.participant.regions.items()
-        },
-        targets=targets,
-        trims=provenance["trims"],
-        places=None if place is None else np.array(place["voxels"])[voxels],
-        space=place and {key: place[key] for key in ("shape", "affine")},
-        data={
-            "layout": provenance["layout"],
-            "fingerprint": digest,
-            "train_stories": arguments.train_stories,
-            "validation_stories": arguments.validation_stories,
-        },
-    )
-
-
 def tune(arguments, training):
     """Tune, compare, and write checkpoints, results and a figure to the output folder.
 
@@ -482,8 +217,8 @@ def tune(arguments, training):
         if training.push_to_hub and _is_finished(output, settings, arguments):
             return _publish(arguments, training, say) if is_main else None
         if is_main:
-            _check_output(output, settings, arguments.overwrite_output_dir)
-        pretrained = _materials(arguments, say)
+            check_output(output, settings, arguments.overwrite_output_dir)
+        pretrained = materials(arguments, say)
         listeners = [listener(arguments, name) for name in arguments.participants]
 
     def pairs_of(target):
@@ -519,7 +254,7 @@ def tune(arguments, training):
             continue
         stop_at = chosen if target == "permuted" else None
         described = brains(arguments, listeners, target, pairs[target][0])
-        curves[name] = _train(
+        curves[name] = train(
             name, arguments, training, pretrained, pairs[target], described, stop_at
         )
         say(f"{name}: chosen at step {curves[name]['chosen_step']}")
@@ -581,7 +316,7 @@ def tune(arguments, training):
     results["seconds"] = round(time.time() - started, 1)
     for name in curves:
         _describe(name, arguments, training, settings, results, pretrained)
-    _write_json(output / RESULTS, results)
+    write_json(output / RESULTS, results)
     for kept in (REPRESENTATIONS, FEATURES):
         shutil.rmtree(output / kept, ignore_errors=True)
     say(f"Checkpoints, {RESULTS} and figures are in {output}/ ({results['seconds']:.0f} s)")
@@ -640,7 +375,7 @@ def _describe(name, arguments, training, settings, results, pretrained):
         key: Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
         for key, value in settings.items()
     }
-    _write_json(output / name / ARGUMENTS, public)
+    write_json(output / name / ARGUMENTS, public)
 
 
 def _publish(arguments, training, say):
@@ -676,8 +411,21 @@ def _is_finished(output, settings, arguments):
     )
 
 
-def _check_output(output, settings, overwrite):
-    """Make room for a new run or leave what an interrupted one can go on from."""
+def check_output(output, settings, overwrite):
+    """Make room for a new run or leave what an interrupted one can go on from.
+
+    Parameters
+    ----------
+    output : Path
+    settings : dict
+        Of `run_settings`.
+    overwrite : bool
+
+    Raises
+    ------
+    FileExistsError
+        The folder holds a finished run, or one with other settings.
+    """
     models = [name + kind for name in MODEL_OF.values() for kind in ("", "-adapter")]
     names = (SETTINGS, RESULTS, REPRESENTATIONS, FEATURES, *models)
     left = [*(output / name for name in names), *output.glob(FIGURE.format("*"))]
@@ -699,8 +447,20 @@ def _check_output(output, settings, overwrite):
             )
 
 
-def _materials(arguments, say):
-    """The pretrained model; the phantom's recordings and models are made if need be."""
+def materials(arguments, say):
+    """The pretrained model; the phantom's recordings and models are made if need be.
+
+    Parameters
+    ----------
+    arguments : TuneArguments
+    say : callable
+        Is told what was made.
+
+    Returns
+    -------
+    str or Path
+        Folder or name on the Hub.
+    """
     if arguments.data == DATA:
         data, made = phantom_data()
         say(f"{'Made' if made else 'Reusing'} the phantom recordings in {data}")
@@ -711,159 +471,12 @@ def _materials(arguments, say):
     return model
 
 
-def _model(arguments, pretrained, voxels):
-    several = isinstance(voxels, dict)
-    n_voxels = {name: len(v) for name, v in voxels.items()} if several else len(voxels)
-    checkpoint_model_type(pretrained)  # which says so where there is no checkpoint
-    tuned_on = getattr(AutoConfig.from_pretrained(pretrained), "brain", None) or {}
-    others = tuned_on and not set(tuned_on) & set(arguments.participants)
-    # In float32 whatever the checkpoint is stored in: half precision is Trainer's to choose.
-    model = AutoModelForBrainTuning.from_pretrained(
-        pretrained,
-        num_voxels=None if others else n_voxels,
-        dtype=torch.float32,
-        attn_implementation=arguments.attn_implementation,
-    )
-    if others:
-        replace_head(model, n_voxels)
-    model.freeze_feature_encoder()
-    model.set_training_switches(
-        arguments.apply_spec_augment, arguments.layerdrop, arguments.dropout
-    )
-    if arguments.heads_only:
-        model.freeze_base_model()
-        model.set_training_switches(apply_spec_augment=False, layerdrop=0.0, dropout=0.0)
-    return model
-
-
-def _with_adapters(arguments, model):
-    if not arguments.lora_rank:
-        return model
-    return add_lora(model, arguments.lora_rank, arguments.lora_alpha, arguments.lora_dropout)
-
-
-def _is_cached(arguments, model):
-    """Whether the feature encoder's work is kept: Whisper may mask what goes into its own."""
-    masked = model.config.is_encoder_decoder and model.config.apply_spec_augment
-    return arguments.feature_cache_gb > 0 and not masked
-
-
-def _with_features(pairs, model, feature_extractor, arguments, training):
-    """Pairs whose sound is past the frozen feature encoder, as far as there is room for it."""
-    if not _is_cached(arguments, model):
-        return pairs
-    dtype = torch.bfloat16 if training.bf16 else torch.float16 if training.fp16 else None
-    with progress_bars():
-        features = cached_features(
-            model.to(training.device),
-            feature_extractor,
-            pairs.recordings,
-            cache_dir=Path(training.output_dir).parents[1] / FEATURES,
-            dtype=dtype,
-            batch_size=training.per_device_train_batch_size,
-            max_bytes=round(arguments.feature_cache_gb * 1e9),
-            progress=not training.disable_tqdm,
-        )
-    return pairs if features is None else FeatureWindows(pairs, features)
-
-
-def _train(name, arguments, training, pretrained, pairs, brains, stop_at=None):
-    """Tune one model to `<output>/<name>`; go on where an interrupted run ended.
-
-    Returns its losses {"train": [[step, loss]], "validation": [...], "chosen_step"}.
-    """
-    folder = Path(training.output_dir) / name
-    if (folder / CURVE).exists():
-        return json.loads((folder / CURVE).read_text())
-    training = copy.copy(training)
-    training.output_dir = str(folder / "checkpoints")
-    training.load_best_model_at_end = stop_at is None
-    training.push_to_hub = False  # what is published is the finished run
-    set_seed(training.seed)
-    feature_extractor = AutoFeatureExtractor.from_pretrained(pretrained)
-    model = _model(arguments, pretrained, pairs[0].voxels)
-    model.set_brains(*brains)
-    model.set_objective(arguments.objective)
-    if training.world_size > 1 and arguments.layerdrop != 0:
-        # Processes that skip different layers would wait for one another's gradients.
-        if training.process_index == 0:
-            print("LayerDrop is off: several processes train one model")
-        model.set_training_switches(layerdrop=0)
-    pairs = [
-        _with_features(split, model, feature_extractor, arguments, training) for split in pairs
-    ]
-    trainer = BrainTuningTrainer(
-        model=_with_adapters(arguments, model),
-        args=training,
-        train_dataset=pairs[0],
-        eval_dataset=pairs[1],
-        data_collator=BrainTuningCollator(feature_extractor),
-        processing_class=feature_extractor,
-        compute_metrics=RunningCorrelation(squared_error=arguments.objective == "mse"),
-        callbacks=[
-            Patience(arguments.early_stopping_patience) if stop_at is None else StopAt(stop_at)
-        ],
-    )
-    trainer.remove_callback(PrinterCallback if training.disable_tqdm else ProgressCallback)
-    if not training.disable_tqdm:
-        trainer.add_callback(LossBar())
-    last = _last_checkpoint(training.output_dir)
-    _check_unchanged(last, model.config)
-    trainer.train(resume_from_checkpoint=last)
-    history = trainer.state.log_history
-    curve = {
-        "train": [[row["step"], row["loss"]] for row in history if "loss" in row],
-        "validation": [[row["step"], row["eval_loss"]] for row in history if "eval_loss" in row],
-        "chosen_step": stop_at or trainer.state.best_global_step,
-    }
-    # On all processes, which may hold a part of it each
-    saved = folder.with_name(f"{name}-adapter") if arguments.lora_rank else folder
-    trainer.save_model(str(saved))
-    if trainer.is_world_process_zero():
-        (saved / TRAINING_ARGS_NAME).unlink(missing_ok=True)  # pickled; they stand beside it
-        if arguments.lora_rank:
-            (saved / "README.md").unlink(missing_ok=True)  # an empty form
-            merge_lora(trainer.model).save_pretrained(folder)
-            feature_extractor.save_pretrained(folder)
-        _write_json(folder / CURVE, curve)
-        shutil.rmtree(training.output_dir)
-    trainer.accelerator.wait_for_everyone()
-    return curve
-
-
-def _last_checkpoint(folder):
-    """The newest checkpoint that was written to its end: its state comes last."""
-    states = Path(folder).glob("checkpoint-*/trainer_state.json")
-    complete = [path.parent for path in states if _is_whole(path)]
-    return str(max(complete, key=lambda path: int(path.name.split("-")[1]))) if complete else None
-
-
-def _check_unchanged(checkpoint, config):
-    """Refuse to go on with other recordings than those that a checkpoint was made from."""
-    if checkpoint is None:
-        return
-    found = json.loads((Path(checkpoint) / "config.json").read_text())
-    for key in ("num_voxels", "brain"):
-        if found[key] != json.loads(json.dumps(getattr(config, key))):
-            raise FileExistsError(
-                f"the recordings, or the voxels selected from them, changed since {checkpoint} was "
-                f"made ({key}): restore them, or give --overwrite_output_dir true to start again"
-            )
-
-
-def _is_whole(path):
-    try:
-        return bool(json.loads(path.read_text()))
-    except json.JSONDecodeError:
-        return False
-
-
 def _estimate(arguments, training, pretrained, pairs_by_target, listeners):
     """What lies ahead, from one step and one batch of representations timed on this machine."""
     set_seed(training.seed)
     pairs = next(iter(pairs_by_target.values()))[0]
     n_models = len(pairs_by_target)
-    model = _model(arguments, pretrained, pairs.voxels).to(training.device).train()
+    model = starting_model(arguments, pretrained, pairs.voxels).to(training.device).train()
     stories = {story.name: story for one in listeners for story in (*one.train, one.test)}.values()
     feature_extractor = AutoFeatureExtractor.from_pretrained(pretrained)
     size = min(training.per_device_train_batch_size, len(pairs))
@@ -881,7 +494,7 @@ def _estimate(arguments, training, pretrained, pairs_by_target, listeners):
         model(**(batch or inputs())).loss.backward()
 
     batch, once = None, 0.0
-    if _is_cached(arguments, model):
+    if is_cached(arguments, model):
         batch, once = features(), _seconds(features) * len(pairs) / size
 
     longest = max(stories, key=lambda story: len(story.audio))
@@ -918,12 +531,6 @@ def _seconds(work):
     if torch.accelerator.is_available():
         torch.accelerator.synchronize()
     return time.perf_counter() - start
-
-
-def _write_json(path, content):
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps(content, indent=1))
-    partial.replace(path)
 
 
 def main():

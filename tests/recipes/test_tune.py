@@ -21,7 +21,7 @@ from transformers import AutoModel
 from datasets_scripts import noise_ceiling, read_ds003020, read_regions
 from modeling_braintune import AutoModelForBrainTuning, BrainTuningArguments, load_lora
 from recipes.arguments import parse_arguments
-from recipes.tune import DEFAULT_CONFIG, TuneArguments, listener, tune, windows
+from recipes.tune import DEFAULT_CONFIG, TuneArguments, tune
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 RECIPE = str(REPOSITORY / "recipes" / "tune.py")
@@ -151,7 +151,11 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_weights(finished, tmp_path)
     process = subprocess.Popen(words, env=environment(), stdout=subprocess.DEVNULL)
     state = resumed / "brain-tuned" / "checkpoints" / "checkpoint-6" / "trainer_state.json"
     deadline = time.monotonic() + 120
-    while not state.exists() and process.poll() is None and time.monotonic() < deadline:
+
+    def is_written():
+        return state.exists() and state.read_text().rstrip().endswith("}")
+
+    while not is_written() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     process.wait()
@@ -310,33 +314,6 @@ def test_a_control_differs_from_brain_tuning_by_its_targets_only(configuration, 
     assert (brain.participant, brain.targets) == ("phantom-gpt2-untaught", "text_model")
     card = (tmp_path / "output" / "text-model-tuned" / "README.md").read_text()
     assert "this is a control" in card and f"{control.config.num_voxels} values of" in card
-
-    one = listener(words[0], "P01")
-    pairs = {target: windows(words[0], [one], "train", target) for target in control_of}
-    for name in ("permuted", "text_model"):
-        assert len(pairs[name]) == len(pairs["responses"])
-        for i in (0, 20, 65):
-            same, other = pairs["responses"][i], pairs[name][i]
-            np.testing.assert_array_equal(other["audio"], same["audio"])
-            assert not np.array_equal(other["labels"], same["labels"])
-    targets = np.stack([pairs["text_model"][i]["labels"] for i in range(22)])  # of one story
-    np.testing.assert_allclose(targets.mean(axis=0), 0, atol=1e-5)
-    np.testing.assert_allclose(targets.std(axis=0), 1, atol=1e-4)
-
-
-def test_responses_of_another_story_keep_their_order(configuration, tmp_path):
-    words = arguments(configuration(permute_across=True), tmp_path / "output")
-    one = listener(words[0], "P01")
-    pairs = windows(words[0], [one], "train", "permuted", seed=3)
-    labels = np.stack([pairs[i]["labels"] for i in range(len(pairs))])
-    stories = {story.name: story.responses[:, one.voxels] for story in one.train}
-    n_trs = [len(responses) for responses in stories.values()]
-    whose = []
-    for name, part in zip(stories, np.split(labels, np.cumsum(n_trs)[:-1]), strict=True):
-        (source,) = (other for other, r in stories.items() if np.array_equal(r[: len(part)], part))
-        assert source != name
-        whose.append(source)
-    assert sorted(whose) == sorted(stories)
 
 
 @pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")

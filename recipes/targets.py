@@ -1,0 +1,224 @@
+"""What models are tuned on: participants' stories and voxels, and the targets of each model."""
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from datasets_scripts import (
+    JointWindows,
+    Participant,
+    Story,
+    TrainingWindows,
+    permute_blocks,
+    select_voxels,
+)
+from modeling_braintune import Brain
+from recipes.phantom import CACHE
+from recipes.teacher_targets import teacher_targets
+
+# What a model is called by its targets
+MODEL_OF = {
+    "responses": "brain-tuned",
+    "permuted": "random",
+    "speech_model": "speech-model-tuned",
+    "text_model": "text-model-tuned",
+}
+TEACHING = {
+    "speech_model": lambda arguments: (arguments.speech_teacher, arguments.speech_layers),
+    "text_model": lambda arguments: (arguments.text_teacher, arguments.text_layers),
+}
+
+
+@dataclass(kw_only=True)
+class Listener:
+    """A participant's recordings as a run divides them, and the voxels that it tunes on."""
+
+    participant: Participant
+    train: list[Story]
+    validation: list[Story]
+    test: Story
+    ceiling: np.ndarray
+    ceiling_note: str
+    voxels: np.ndarray
+
+    @property
+    def measured_regions(self):
+        return self.participant.regions or {"all": np.arange(len(self.ceiling))}
+
+
+def listener(arguments, name):
+    """Read a participant's stories and select the voxels whose responses can be predicted at all.
+
+    Parameters
+    ----------
+    arguments : TuneArguments
+    name : str
+
+    Returns
+    -------
+    Listener
+
+    Raises
+    ------
+    ValueError, FileNotFoundError
+        As the parts that read and select.
+    """
+    participant = arguments.open(name)
+    test, ceiling, note = arguments.scored_story(participant)
+    train = list(participant.stories(arguments.train_stories))
+    threshold, regions = arguments.ceiling_threshold, participant.regions
+    # Every voxel that will be measured must be live, or the run would fail at its end.
+    TrainingWindows(train, select_voxels(ceiling, threshold, regions))
+    return Listener(
+        participant=participant,
+        train=train,
+        validation=list(participant.stories(arguments.validation_stories)),
+        test=test,
+        ceiling=ceiling,
+        ceiling_note=note,
+        voxels=select_voxels(
+            ceiling, threshold, regions, arguments.tuning_regions if regions else None
+        ),
+    )
+
+
+def windows(arguments, listeners, split, target, seed=0):
+    """Pairs of sound and targets.
+
+    Parameters
+    ----------
+    arguments : TuneArguments
+    listeners : list of Listener
+    split : "train" or "validation"
+    target : a key of `MODEL_OF`
+    seed : int
+        Of the permutation.
+
+    Returns
+    -------
+    TrainingWindows, or JointWindows of several participants
+
+    Raises
+    ------
+    ValueError
+        As `permute_blocks` and `teacher_targets`.
+    """
+    n_trs = arguments.n_trs_per_window
+    if target in TEACHING:
+        stories = getattr(listeners[0], split)
+        taught = _taught(arguments, target, stories)
+        return TrainingWindows(taught, None, n_trs)
+    pairs = {}
+    for one in listeners:
+        stories, orders, voxels = getattr(one, split), None, one.voxels
+        if target == "permuted" and arguments.permute_across:
+            stories, voxels = list(_exchanged(stories, voxels, seed)), None
+        elif target == "permuted":
+            orders = [
+                permute_blocks(len(story.tr_times), arguments.permutation_block, [seed, i])
+                for i, story in enumerate(stories)
+            ]
+        pairs[one.participant.name] = TrainingWindows(stories, voxels, n_trs, orders)
+    return JointWindows(pairs) if len(pairs) > 1 else next(iter(pairs.values()))
+
+
+def _exchanged(stories, voxels, seed):
+    """Stories with the responses of another one each, begun again where they are too short."""
+    if len(stories) < 2:
+        raise ValueError(f"permute_across needs two stories or more, got {len(stories)}")
+    turned = np.random.default_rng(seed).permutation(len(stories))
+    others = dict(zip(turned, np.roll(turned, 1), strict=True))
+    for i, story in enumerate(stories):
+        other = stories[others[i]].responses
+        rows = np.arange(len(story.tr_times)) % len(other)
+        yield dataclasses.replace(story, responses=other[rows][:, voxels], repeats=None)
+
+
+def _taught(arguments, target, stories):
+    """Stories with a teacher's representations, z-scored, in place of responses."""
+    name, layers = TEACHING[target](arguments)
+    targets = teacher_targets(target, name, stories, layers, cache_dir=CACHE / "teachers")
+    for story, values in zip(stories, targets, strict=True):
+        values -= values.mean(axis=0)
+        spread = values.std(axis=0)
+        values /= np.where(spread > 0, spread, 1)
+        yield dataclasses.replace(story, responses=values, repeats=None)
+
+
+def brains(arguments, listeners, target, pairs):
+    """What a checkpoint says of its head's outputs.
+
+    Parameters
+    ----------
+    arguments : TuneArguments
+    listeners : list of Listener
+    target : a key of `MODEL_OF`
+    pairs : windows of that target
+
+    Returns
+    -------
+    list of Brain
+    """
+    if target not in TEACHING:
+        return [brain(arguments, one, target) for one in listeners]
+    teacher = Path(TEACHING[target](arguments)[0]).name
+    of_sound = brain(arguments, listeners[0], target)
+    n_targets = len(pairs.voxels)
+    return [
+        dataclasses.replace(
+            of_sound,
+            participant=teacher,
+            n_recorded_voxels=n_targets,
+            voxels=pairs.voxels,
+            noise_ceiling=np.ones(n_targets),
+            regions={},
+            places=None,
+            space=None,
+        )
+    ]
+
+
+def brain(arguments, one, targets):
+    """What a checkpoint says of a listener.
+
+    Parameters
+    ----------
+    arguments : TuneArguments
+    one : Listener
+    targets : str
+        A key of `MODEL_OF`.
+
+    Returns
+    -------
+    Brain
+    """
+    provenance, voxels = one.participant.provenance, one.voxels
+    facts = {key: provenance[key] for key in ("layout", "options", "trims", "sources")}
+    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+    place = provenance["mask"]
+    return Brain(
+        participant=one.participant.name,
+        tr=float(one.train[0].tr),
+        n_trs_per_window=arguments.n_trs_per_window,
+        n_recorded_voxels=one.participant.n_voxels,
+        voxels=voxels,
+        noise_ceiling=one.ceiling[voxels],
+        regions={
+            region: np.flatnonzero(np.isin(voxels, indices))
+            for region, indices in one.participant.regions.items()
+        },
+        targets=targets,
+        trims=provenance["trims"],
+        places=None if place is None else np.array(place["voxels"])[voxels],
+        space=place and {key: place[key] for key in ("shape", "affine")},
+        data={
+            "layout": provenance["layout"],
+            "fingerprint": digest,
+            "train_stories": arguments.train_stories,
+            "validation_stories": arguments.validation_stories,
+        },
+    )
