@@ -26,6 +26,7 @@ from .pipeline_braintune import BrainEncodingPipeline
 from .pooling import masked_mean
 from .representation_cache import cached_representations, weights_fingerprint
 from .running_correlation import RunningCorrelation
+from .stimulus import SelfSupervisedTrainer, load_for_pretraining
 from .teachers import speech_representations, target_size, text_representations
 from .trainer import BrainTuningArguments, BrainTuningTrainer
 
@@ -45,6 +46,7 @@ __all__ = [
     "HubertForBrainTuning",
     "LoraForBrainTuning",
     "RunningCorrelation",
+    "SelfSupervisedTrainer",
     "UniSpeechSatForBrainTuning",
     "Wav2Vec2BertForBrainTuning",
     "Wav2Vec2ConformerForBrainTuning",
@@ -58,6 +60,7 @@ __all__ = [
     "clip_representations",
     "layer_representations",
     "license_of",
+    "load_for_pretraining",
     "load_lora",
     "masked_mean",
     "merge_lora",

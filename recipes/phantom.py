@@ -49,8 +49,14 @@ _REGULARISATION = dict(
 )
 
 
-def _waveform_family(config_class):
-    config = config_class(**_SIZE, **_CNN, **_REGULARISATION)
+# For self-supervised training, whose loss holds a value per frame, code and dimension
+_QUANTIZER = dict(
+    num_codevectors_per_group=32, codevector_dim=32, proj_codevector_dim=32, num_negatives=20
+)
+
+
+def _waveform_family(config_class, **more):
+    config = config_class(**_SIZE, **_CNN, **_REGULARISATION, **more)
     return config, Wav2Vec2FeatureExtractor(return_attention_mask=False)
 
 
@@ -81,7 +87,7 @@ def _whisper():
 
 
 MODELS = {
-    "phantom-wav2vec2": lambda: _waveform_family(Wav2Vec2Config),
+    "phantom-wav2vec2": lambda: _waveform_family(Wav2Vec2Config, **_QUANTIZER),
     "phantom-hubert": lambda: _waveform_family(HubertConfig),
     "phantom-whisper": _whisper,
 }

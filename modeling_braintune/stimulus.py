@@ -1,0 +1,127 @@
+"""Continued self-supervised pretraining on sound, without any brain.
+
+The control of Moussa et al. 2025, section 3.3.1, that has heard the stories as often as a
+brain-tuned model has: the contrastive and diversity losses of wav2vec 2.0 (Baevski et al. 2020,
+section 3.2).
+"""
+
+import numpy as np
+import torch
+from transformers import AutoConfig, AutoModelForPreTraining
+from transformers.models.wav2vec2.modeling_wav2vec2 import (
+    _compute_mask_indices,
+    _sample_negative_indices,
+)
+
+from .brain import readable_weights
+from .configuration_braintune import checkpoint_model_type
+from .trainer import BrainTuningTrainer
+
+FAMILIES = ("wav2vec2", "wav2vec2-conformer")  # whose pretraining classes compute both losses
+
+
+def load_for_pretraining(
+    name_or_path, n_samples, *, mask_time_prob=0.65, mask_time_length=10, **kwargs
+):
+    """Load a checkpoint into its family's pretraining class, its feature encoder frozen.
+
+    Masks are those of wav2vec 2.0's own pretraining by default (Baevski et al. 2020, section 4.2),
+    since published configurations hold the thinner ones of fine-tuning. The Gumbel temperature
+    stays that of the stock class, 2.
+
+    Parameters
+    ----------
+    name_or_path : a folder, or a name on the Hub
+        Plain, CTC or pretraining.
+    n_samples : int
+        Of every clip, at 16 kHz.
+    mask_time_prob : float
+        Share of the frames that masked spans would take if none overlapped; about half of all
+        frames at 0.65.
+    mask_time_length : int
+        Frames in a masked span.
+    **kwargs : as in the stock classes
+
+    Returns
+    -------
+    model : Wav2Vec2ForPreTraining or Wav2Vec2ConformerForPreTraining
+        Its configuration holds the masks.
+    new : list of str
+        Parts that the checkpoint lacks: the quantizer and the projections of a plain one.
+
+    Raises
+    ------
+    ValueError
+        The family has no such losses, the checkpoint is brain-tuned or damaged, or no such masks
+        fit a clip.
+    FileNotFoundError
+        There is no such folder.
+    """
+    family = checkpoint_model_type(name_or_path)
+    if family not in FAMILIES:
+        raise ValueError(
+            f"self-supervised pretraining takes models of {' and '.join(FAMILIES)}, whose "
+            f"pretraining classes have a contrastive loss; '{name_or_path}' is of {family}"
+        )
+    config = AutoConfig.from_pretrained(name_or_path)
+    if hasattr(config, "num_voxels"):
+        raise ValueError(
+            f"'{name_or_path}' is brain-tuned already: give the model that it was tuned from"
+        )
+    config.apply_spec_augment = True  # or masks would not be applied
+    config.mask_time_prob, config.mask_time_length = mask_time_prob, mask_time_length
+    with readable_weights(name_or_path):
+        model, info = AutoModelForPreTraining.from_pretrained(
+            name_or_path, config=config, output_loading_info=True, **kwargs
+        )
+    n_frames = _n_frames(model, n_samples)
+    if not (0 < mask_time_prob <= 1 and 2 <= mask_time_length <= n_frames):
+        raise ValueError(
+            "mask_time_prob must lie in (0, 1], and mask_time_length in 2 to the "
+            f"{n_frames} frames of a window; got {mask_time_prob} and {mask_time_length}"
+        )
+    model.freeze_feature_encoder()
+    # The loss is a mean over frames, which Trainer is to divide by the accumulation steps.
+    model.accepts_loss_kwargs = False
+    prefix = f"{model.base_model_prefix}."
+    return model, sorted({key.removeprefix(prefix).split(".")[0] for key in info["missing_keys"]})
+
+
+class SelfSupervisedTrainer(BrainTuningTrainer):
+    """Trainer that masks spans of each clip anew and has them told from other masked frames.
+
+    The loss is the stock one, a sum, divided by the number of masked frames of the batch.
+    Batches are of clips of one length; labels in them are not looked at. Masks are drawn at the
+    step that uses them, not ahead of it, so that a run that goes on from a checkpoint draws those
+    of one that was never interrupted.
+    """
+
+    def compute_loss(self, model, inputs, return_outputs=False, **_):
+        """Mask a batch and compute its loss per masked frame."""
+        sound = {name: values for name, values in inputs.items() if name != "labels"}
+        values, config = sound["input_values"], self.model.config
+        shape = (len(values), _n_frames(self.model, values.shape[1]))
+        masked = _compute_mask_indices(
+            shape, config.mask_time_prob, config.mask_time_length, min_masks=1
+        )
+        negatives = _sample_negative_indices(shape, config.num_negatives, masked)
+        outputs = model(
+            **sound,
+            mask_time_indices=torch.from_numpy(masked).to(values.device),
+            sampled_negative_indices=torch.from_numpy(negatives).to(values.device),
+        )
+        loss = outputs.loss / int(masked.sum())
+        return (loss, outputs) if return_outputs else loss
+
+    def evaluate(self, *args, **kwargs):
+        """Evaluate as Trainer does, with the same masks each time."""
+        state = np.random.get_state()
+        np.random.seed(self.args.seed)
+        try:
+            return super().evaluate(*args, **kwargs)
+        finally:
+            np.random.set_state(state)
+
+
+def _n_frames(model, n_samples):
+    return int(model._get_feat_extract_output_lengths(n_samples, add_adapter=False))
