@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .ridge import ridge_cv
 
-PENALTIES = np.logspace(2, 8, 15)
+PENALTIES = tuple(np.logspace(2, 8, 15).tolist())  # an array has no plain comparison to print by
 VOXEL_BATCH = 2048
 
 

@@ -297,3 +297,8 @@ def test_features_of_another_width_are_not_predicted_from():
     model = EncodingModel().fit(features, responses)
     with pytest.raises(ValueError, match="features have 2 columns, .* fitted with 6"):
         model.predict([features[0][:, :2]])
+
+
+def test_it_prints_as_scikit_learns_estimators_do():
+    assert repr(EncodingModel(folds=3)) == "EncodingModel(folds=3)"
+    assert "penalties=array" in repr(EncodingModel(penalties=np.ones(2)))

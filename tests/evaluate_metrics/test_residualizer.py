@@ -257,3 +257,7 @@ def test_other_features_or_another_layer_are_not_residualised():
         residualizer.transform(low_level[0][:, :4], representation[0])
     with pytest.raises(ValueError, match="representation has 2 columns, but .* fitted with 4"):
         residualizer.transform(low_level[0], representation[0][:, :2])
+
+
+def test_it_prints_as_scikit_learns_estimators_do():
+    assert repr(Residualizer(folds=3)) == "Residualizer(folds=3)"
