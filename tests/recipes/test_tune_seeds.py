@@ -12,13 +12,14 @@ from recipes.tune_seeds import table, tune_seeds
 
 
 def results(pretrained, tuned):
-    return {
+    scores = {
         "alignment": {
             "pretrained": {"language": {"mean": pretrained}},
             "brain-tuned": {"language": {"mean": tuned}},
         },
         "gain": {"brain-tuned": {"language": {"mean": tuned - pretrained}}},
     }
+    return {"participants": {"P01": scores}}
 
 
 def test_the_table_shows_every_seed_its_mean_and_the_gain():
@@ -33,7 +34,10 @@ def test_the_table_shows_every_seed_its_mean_and_the_gain():
 def test_only_a_seed_finished_with_the_same_settings_is_reused(tmp_path, settings, configuration):
     words = ["--config", str(configuration()), "--output_dir", str(tmp_path / "seeds")]
     arguments, training = parse_arguments(
-        (TuneArguments, BrainTuningArguments), DEFAULT_CONFIG, words
+        (TuneArguments, BrainTuningArguments),
+        DEFAULT_CONFIG,
+        words,
+        renamed={"participant": "participants"},
     )
     done, folder = results(0.1, 0.2), tmp_path / "seeds" / "seed-3"
     folder.mkdir(parents=True)
