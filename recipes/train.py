@@ -16,6 +16,7 @@ from transformers import (
     set_seed,
 )
 from transformers.trainer import TRAINING_ARGS_NAME
+from transformers.utils import cached_file
 
 from modeling_braintune import (
     AutoModelForBrainTuning,
@@ -33,6 +34,11 @@ from recipes.process import progress_bars
 
 CURVE = "losses.json"
 FEATURES = "features"  # kept for all models of a run
+# Of a model that can transcribe, such as Whisper; tuning leaves its vocabulary alone.
+TOKENIZER = (
+    *("tokenizer.json", "tokenizer_config.json", "vocab.json", "merges.txt", "normalizer.json"),
+    *("special_tokens_map.json", "added_tokens.json"),
+)
 
 
 class Patience(EarlyStoppingCallback):
@@ -227,10 +233,25 @@ def train(name, arguments, training, pretrained, pairs, brains, stop_at=None):
             (saved / "README.md").unlink(missing_ok=True)  # an empty form
             merge_lora(trainer.model).save_pretrained(folder)
             feature_extractor.save_pretrained(folder)
+        carry_tokenizer(pretrained, folder)
         write_json(folder / CURVE, curve)
         shutil.rmtree(training.output_dir)
     trainer.accelerator.wait_for_everyone()
     return curve
+
+
+def carry_tokenizer(pretrained, folder):
+    """Copy a checkpoint's tokenizer, if it has one, so that what is tuned still transcribes.
+
+    Parameters
+    ----------
+    pretrained : folder or name on the Hub
+    folder : path-like
+    """
+    for name in TOKENIZER:
+        found = cached_file(pretrained, name, _raise_exceptions_for_missing_entries=False)
+        if found is not None:
+            shutil.copyfile(found, Path(folder) / name)
 
 
 def last_checkpoint(folder):
