@@ -10,7 +10,6 @@ from sklearn.utils.validation import check_is_fitted
 from .ridge import ridge_cv
 
 PENALTIES = tuple(np.logspace(2, 8, 15).tolist())  # an array has no plain comparison to print by
-VOXEL_BATCH = 2048
 
 
 class EncodingModel(BaseEstimator):
@@ -38,7 +37,8 @@ class EncodingModel(BaseEstimator):
     device : str, torch.device or None
         None takes "cuda" where there is a GPU, otherwise "cpu".
     voxel_batch : int or None
-        Voxels solved at a time, which bounds memory; None takes 2048.
+        Voxels solved at a time, which bounds memory; None takes as many as a working memory of
+        256 MiB holds, beside the decomposition.
 
     Attributes
     ----------
@@ -101,8 +101,8 @@ class EncodingModel(BaseEstimator):
             fewer than 2 TRs, if a voxel never varies, or if a parameter is out of its range.
         """
         penalties = checked_penalties(self.penalties)
-        voxel_batch = VOXEL_BATCH if self.voxel_batch is None else self.voxel_batch
-        _check_count(voxel_batch, "voxel_batch", at_least=1)
+        if self.voxel_batch is not None:
+            _check_count(self.voxel_batch, "voxel_batch", at_least=1)
         features = checked_stories(features, "features")
         responses = checked_stories(responses, "responses")
         _check_pairs(features, responses)
@@ -118,7 +118,7 @@ class EncodingModel(BaseEstimator):
             penalties,
             folds,
             device=self.device or ("cuda" if torch.cuda.is_available() else "cpu"),
-            voxel_batch=voxel_batch,
+            voxel_batch=self.voxel_batch,
         )
         self.n_features_in_ = features[0].shape[1]
         return self

@@ -4,16 +4,21 @@ import numpy as np
 import scipy.linalg
 import torch
 
+WORKING_MEMORY = 2**28  # bytes
+N_BANDS = 12
+TOLERANCE = {torch.float32: 7e-4, torch.float64: 1e-8}
+ROUNDING = 1e-3  # of a held-out prediction
 
-def ridge_cv(features, responses, penalties, folds, device="cpu", voxel_batch=2048):
+
+def ridge_cv(features, responses, penalties, folds, device="cpu", voxel_batch=None):
     """Fit ridge regressions without intercept, choosing each voxel's penalty on held-out rows.
 
-    Every penalty and every voxel of a fold share one symmetric eigendecomposition: of the
-    features' Gram matrix, or of their kernel where features outnumber rows. The predictions of
-    all penalties are combinations of a few, as many as the precision can tell apart.
+    All folds, penalties and voxels share one symmetric eigendecomposition: of the features' Gram
+    matrix, or of their kernel where features outnumber rows. What a fold would predict of its
+    rows had it not seen them follows from the fit to all rows.
 
-    The fit itself is decomposed in float64; products with the responses, and the folds, which
-    choose and do not fit, have the responses' precision.
+    The decomposition is made in float64; products with the responses have the responses'
+    precision, unless a penalty is so small that held-out predictions would show its rounding.
 
     Parameters
     ----------
@@ -22,10 +27,11 @@ def ridge_cv(features, responses, penalties, folds, device="cpu", voxel_batch=20
     penalties : array of shape (n_penalties,)
         Candidate lambdas of ``||X b - y||^2 + lambda ||b||^2``, all positive.
     folds : list of integer arrays
-        Rows held out in turn; all other rows train.
+        Rows held out in turn while all others train; each row is in exactly one fold.
     device : str or torch.device
-    voxel_batch : int
-        Voxels per pass; memory on the device grows with it.
+    voxel_batch : int or None
+        Voxels per pass; None takes as many as a working memory of 256 MiB holds, beside the
+        decomposition.
 
     Returns
     -------
@@ -35,79 +41,184 @@ def ridge_cv(features, responses, penalties, folds, device="cpu", voxel_batch=20
         voxel varies; the first of equals.
     score : array of shape (n_voxels,), float64
         That average.
+
+    Raises
+    ------
+    ValueError
+        If a penalty is too small for held-out predictions even in float64.
     """
+    rows = np.concatenate(folds)
     X = torch.as_tensor(features, dtype=torch.float64, device=device)
     Y = torch.as_tensor(responses)
     lambdas = torch.as_tensor(penalties, dtype=torch.float64, device=device)
-    wide = X.shape[1] > X.shape[0]
-    gram = X @ X.T if wide else X.T @ X
-    splits = [_Fold(X, gram, wide, fold, lambdas, Y.dtype) for fold in folds]
-    # Coefficients are directions @ ((basis.T @ Y) / (spectrum + lambda)).
-    spectrum, vectors = _eigh(gram)
-    vectors, X = vectors.to(Y.dtype), X.to(Y.dtype)
-    directions, basis = (X.T @ vectors, vectors) if wide else (vectors, X @ vectors)
+    spectrum, patterns, loadings = _decompose(X, Y.dtype)
+    held_out = _HeldOut(spectrum, patterns, lambdas, folds, Y.dtype)
+    if not held_out.rounding < ROUNDING:  # NaN where a factor fails
+        held_out = _HeldOut(spectrum, patterns, lambdas, folds, torch.float64)
+    if not held_out.rounding < 1:
+        raise ValueError(
+            f"penalties must be larger for these features, got {lambdas.min():g}: what a fold "
+            "would predict with it is lost in rounding"
+        )
 
+    shrinkage = (1 / (spectrum + lambdas[:, None])).to(held_out.patterns.dtype)
     n_voxels = Y.shape[1]
     coef = np.empty((X.shape[1], n_voxels), dtype=responses.dtype)
     best, score = np.empty(n_voxels, dtype=int), np.empty(n_voxels)
+    voxel_batch = voxel_batch or max(1, WORKING_MEMORY // held_out.bytes_per_voxel)
     for start in range(0, n_voxels, voxel_batch):
         voxels = slice(start, start + voxel_batch)
-        y = Y[:, voxels].to(device)
-        scores = torch.stack([fold.held_out_r2(y) for fold in splits]).nanmean(dim=0)
+        y = Y[rows, voxels].T.to(device, held_out.patterns.dtype).contiguous()
+        weights = y @ held_out.patterns
+        scores = held_out.r2(y, weights)
         chosen = scores.argmax(dim=0)
-        shrinkage = (1 / (spectrum[:, None] + lambdas[chosen])).to(Y.dtype)
-        coef[:, voxels] = (directions @ ((basis.T @ y) * shrinkage)).cpu().numpy()
+        weights *= shrinkage[chosen]
+        coef[:, voxels] = (loadings @ weights.T.to(Y.dtype)).cpu().numpy()
         best[voxels] = chosen.cpu().numpy()
         score[voxels] = scores.amax(dim=0).cpu().numpy()
     return coef, np.asarray(penalties, dtype=float)[best], score
 
 
-def _eigh(gram):
-    """Eigenvalues, none below 0, and eigenvectors of a symmetric matrix."""
-    if gram.device.type == "cpu":
-        # The same LAPACK routine takes 1.6 times as long through torch.
-        values, vectors = map(torch.as_tensor, scipy.linalg.eigh(gram.numpy(), driver="evd"))
-    else:
-        values, vectors = torch.linalg.eigh(gram)
-    return values.double().clamp(min=0), vectors
+def _decompose(X, dtype):
+    """X as patterns @ diag(singular) @ directions.T, with orthonormal patterns and directions.
+
+    Returns the squared singular values in increasing order, the patterns, and the directions
+    times the singular values in `dtype`: ``loadings @ ((patterns.T @ y) / (spectrum + lambda))``
+    is the solution of the ridge.
+    """
+    if X.shape[1] > X.shape[0]:
+        spectrum, patterns = _eigh_gram(X)
+        return spectrum.clamp(min=0), patterns, X.T.to(dtype) @ patterns.to(dtype)
+    spectrum, directions = _eigh_gram(X.T)
+    precision = torch.finfo(X.dtype)
+    spectrum = spectrum.clamp(min=max(precision.eps * spectrum[-1].item(), precision.tiny))
+    singular = spectrum.sqrt()
+    return spectrum, X @ directions / singular, (directions * singular).to(dtype)
 
 
-class _Fold:
-    """What a fold's held-out R^2 needs, made once for all voxels."""
+def _eigh_gram(A):
+    """Eigenvalues in increasing order, and eigenvectors, of A @ A.T."""
+    if A.device.type != "cpu":
+        return torch.linalg.eigh(A @ A.T)
+    # SciPy needs half of the product and is the faster at decomposing it.
+    gram = scipy.linalg.blas.dsyrk(1, A.numpy().T, trans=1, lower=1)
+    return map(torch.as_tensor, scipy.linalg.eigh(gram, driver="evd", overwrite_a=True))
 
-    def __init__(self, X, gram, wide, held, lambdas, dtype):
-        self.train = torch.as_tensor(np.delete(np.arange(len(X)), held), device=X.device)
-        self.held = torch.as_tensor(held, device=X.device)
-        X_held = X[self.held]
-        # The held-out predictions are projection.T @ ((basis.T @ y) / (spectrum + lambda)).
-        if wide:
-            spectrum, self.basis = _eigh(gram[self.train][:, self.train].to(dtype))
-            self.projection = self.basis.T @ gram[self.train][:, self.held].to(dtype)
-        else:
-            spectrum, vectors = _eigh((gram - X_held.T @ X_held).to(dtype))
-            self.basis = X[self.train].to(dtype) @ vectors
-            self.projection = vectors.T @ X_held.T.to(dtype)
 
-        # Direction i of the training rows enters a prediction by s_i / (s_i + lambda): a matrix
-        # (n_directions, n_penalties) of low rank, since these curves are smooth in lambda.
-        shrinkage = 1 / (spectrum[:, None] + lambdas)
-        _, strength, curves = torch.linalg.svd(spectrum[:, None] * shrinkage, full_matrices=False)
-        kept = strength > strength[0] * torch.finfo(dtype).eps * 100
-        curves = curves[kept]
-        self.filters = (shrinkage @ curves.T).T.to(dtype)
-        self.combinations = curves
+class _HeldOut:
+    """Held-out predictions, from the fit to all rows.
 
-    def held_out_r2(self, y):
-        """R^2 of shape (n_penalties, n_voxels); NaN for a voxel that does not vary here."""
-        weights, y_held = y[self.train].T @ self.basis, y[self.held].T
+    With the hat matrix H of a penalty, the fit to all rows is ``H y``, and the prediction of the
+    rows f by a fit to all others is ``(H y)_f + (I - H_ff)^-1 H_ff ((H y)_f - y_f)`` (An, Liu &
+    Venkatesh 2007, Pattern Recognition 40:2154). Rows are in the order of the folds here.
+
+    H weights pattern i by s_i / (s_i + lambda). These curves are smooth, hence few are enough:
+    the predictions of all penalties are combinations of those of a few, the nodes; and over a
+    band of similar s_i, the curves of the nodes are again combinations of a few.
+    """
+
+    def __init__(self, spectrum, patterns, lambdas, folds, dtype):
+        self.sizes = [len(fold) for fold in folds]
+        self.patterns = patterns.to(dtype)[np.concatenate(folds)]
+        nodes, combinations = _nodes(spectrum[-1].item(), lambdas.cpu(), TOLERANCE[dtype])
+        self.combinations = combinations.to(spectrum.device)
+        curves = _curves(spectrum, lambdas[nodes])
+        self.bands, self.mixing = _bands(curves, TOLERANCE[dtype], dtype)
+        self.parts = self.patterns.new_empty(0)
+        # (I - H_ff)^-1 H_ff of each fold, (n_nodes, n_held, n_held)
+        self.corrections = []
+        for held in self.patterns.split(self.sizes):
+            hat = self.fitted(held, held)
+            identity = torch.eye(len(held), dtype=dtype, device=held.device)
+            factor, failed = torch.linalg.cholesky_ex(identity - hat)
+            correction = torch.cholesky_solve(hat, factor)
+            self.corrections.append(correction.masked_fill(failed[:, None, None] > 0, torch.nan))
+
+    @property
+    def rounding(self):
+        """Relative error of the predictions: that of the fit, enlarged by the correction."""
+        largest = torch.stack([correction.abs().max() for correction in self.corrections]).max()
+        return torch.finfo(self.patterns.dtype).eps * largest.item()
+
+    @property
+    def bytes_per_voxel(self):
+        n_nodes, n_parts = self.mixing.shape
+        return self.patterns.itemsize * len(self.patterns) * (n_parts + n_nodes + 6)
+
+    def fitted(self, weights, patterns):
+        """The nodes' fits of shape (n_nodes, n_voxels, n_rows).
+
+        From weights of shape (n_voxels, n_patterns) and patterns of shape (n_rows, n_patterns).
+        """
+        # Kept between batches: fresh memory of this size costs as much as the mixing.
+        parts = self.parts.resize_(self.mixing.shape[1], len(weights), len(patterns))
+        for part, band, w, p in zip(
+            parts.split([len(band) for band in self.bands]),
+            self.bands,
+            weights.tensor_split(N_BANDS, dim=1),
+            patterns.tensor_split(N_BANDS, dim=1),
+            strict=True,
+        ):
+            torch.mm((w * band[:, None]).flatten(0, 1), p.T, out=part.flatten(0, 1))
+        return (self.mixing @ parts.flatten(1)).unflatten(1, parts.shape[1:])
+
+    def r2(self, y, weights):
+        """R^2 of shape (n_penalties, n_voxels), averaged over the folds in which a voxel varies.
+
+        From y of shape (n_voxels, n_rows) and its weights, ``y @ patterns``.
+        """
+        fitted = self.fitted(weights, self.patterns).split(self.sizes, dim=2)
+        folds = zip(y.split(self.sizes, dim=1), fitted, self.corrections, strict=True)
+        return torch.stack([self._fold_r2(*fold) for fold in folds]).nanmean(dim=0)
+
+    def _fold_r2(self, y, fitted, correction):
         # Sums of squares of all combinations follow from the products of the few.
-        parts = y.new_empty(len(y_held), len(self.filters) + 1, y_held.shape[1])
-        parts[:, 0] = y_held
-        for k, curve in enumerate(self.filters, 1):
-            parts[:, k] = (weights * curve) @ self.projection
+        parts = y.new_empty(len(y), 1 + len(fitted), y.shape[1])
+        parts[:, 0] = y
+        for node in range(len(fitted)):
+            predicted = parts[:, 1 + node]
+            torch.addmm(fitted[node], fitted[node] - y, correction[node], out=predicted)
         products = (parts @ parts.mT).double()
         coefficients = torch.cat([torch.ones_like(self.combinations[:1]), -self.combinations])
         residual = torch.einsum("kp,vkl,lp->pv", coefficients, products, coefficients)
-        total = (y_held - y_held.mean(dim=1, keepdim=True)).double().square().sum(dim=1)
-        constant = y_held.amax(dim=1) == y_held.amin(dim=1)
+        total = (y - y.mean(dim=1, keepdim=True)).double().square().sum(dim=1)
+        constant = y.amax(dim=1) == y.amin(dim=1)
         return 1 - residual / total.masked_fill(constant, torch.nan)
+
+
+def _curves(spectrum, lambdas):
+    return spectrum[:, None] / (spectrum[:, None] + lambdas)
+
+
+def _nodes(largest, lambdas, tolerance):
+    """The penalties whose predictions give those of all, and the combinations that do.
+
+    The combinations, of shape (n_nodes, n_penalties), hold for any spectrum up to its largest
+    value: those of the folds are not known.
+    """
+    curves = _curves(largest * torch.logspace(-16, 0, 400, dtype=lambdas.dtype), lambdas)
+    scaled = (curves / _root_mean_square(curves)).numpy()
+    upper, order = scipy.linalg.qr(scaled, mode="r", pivoting=True)
+    added = np.abs(np.diag(upper))  # what a curve adds to those before it
+    nodes = order[: max(1, (added > tolerance * added[0]).sum())].copy()
+    return nodes, torch.linalg.lstsq(curves[:, nodes], curves, driver="gelsd").solution
+
+
+def _bands(curves, tolerance, dtype):
+    """Each run of rows of curves as few curves, and the (n_nodes, n_parts) combinations of them.
+
+    Both a curve and what it lacks of 1, its residual, keep their relative precision.
+    """
+    size = _root_mean_square(curves)
+    bands, mixing = [], []
+    for run in curves.tensor_split(N_BANDS):
+        scale = size * _root_mean_square(1 - run)
+        left, strength, right = torch.linalg.svd(run / scale, full_matrices=False)
+        kept = strength > tolerance * len(run) ** 0.5
+        bands.append((left * strength)[:, kept].T.to(dtype))
+        mixing.append((right[kept] * scale).T.to(dtype))
+    return bands, torch.cat(mixing, dim=1)
+
+
+def _root_mean_square(curves):
+    return curves.square().mean(dim=0).sqrt().clamp(min=torch.finfo(curves.dtype).eps)

@@ -87,11 +87,12 @@ def scikit_learn(X, Y, cv):
         for k, penalty in enumerate(PENALTIES):
             ridge = Ridge(alpha=penalty, fit_intercept=False).fit(X[train], Y[train])
             scores[k] += 1 - ((Y[held] - ridge.predict(X[held])) ** 2).sum(axis=0) / total
-    chosen = PENALTIES[scores.argmax(axis=0)]
+    chosen = np.asarray(PENALTIES)[scores.argmax(axis=0)]
     coef = np.empty((X.shape[1], Y.shape[1]), Y.dtype)
     for penalty in np.unique(chosen):
         voxels = chosen == penalty
-        coef[:, voxels] = Ridge(alpha=penalty, fit_intercept=False).fit(X, Y[:, voxels]).coef_.T
+        fitted = Ridge(alpha=penalty, fit_intercept=False).fit(X, Y[:, voxels])
+        coef[:, voxels] = np.atleast_2d(fitted.coef_).T
     return chosen, coef
 
 
@@ -116,11 +117,14 @@ def compare(shape, arguments):
     X = np.concatenate([delay(zscore(story), DELAYS) for story in features]).astype(np.float32)
     Y = np.concatenate(responses)
     cv = Folds(story_folds([len(story) for story in features], model.folds))
+    peers = {}
     for backend in ("numpy", "torch"):
         for name, solver in himalaya_solvers(cv, backend):
-            peer_seconds, fitted = timed(lambda s=solver: s.fit(X, Y))
+            peers[name], fitted = timed(lambda s=solver: s.fit(X, Y))
             chosen = np.asarray(fitted.best_alphas_)
-            report(name, peer_seconds, seconds, chosen, model.penalty_)
+            report(name, peers[name], seconds, chosen, model.penalty_)
+    fastest = min(peers, key=peers.get)
+    print(f"  {peers[fastest] / seconds:.2f} times as fast as {fastest}, the fastest of himalaya's")
     peer_seconds, (chosen, _) = timed(lambda: scikit_learn(X, Y, cv))
     report("scikit-learn Ridge", peer_seconds, seconds, chosen, model.penalty_)
 
@@ -137,6 +141,8 @@ def report(name, peer_seconds, seconds, chosen, penalty):
 def main():
     (arguments,) = HfArgumentParser(Arguments).parse_args_into_dataclasses()
     print(f"{torch.get_num_threads()} threads, device {arguments.device or 'by default'}")
+    print("First a small problem, so that nobody pays for what libraries make on first use")
+    compare("300x256x200", arguments)
     for shape in arguments.shapes:
         compare(shape, arguments)
 

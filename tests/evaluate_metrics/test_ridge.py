@@ -25,19 +25,60 @@ def test_any_shape_and_penalty_agrees_with_scikit_learn(
     X, Y = rng.standard_normal((n_rows, n_features)), rng.standard_normal((n_rows, n_voxels))
     folds = np.array_split(np.arange(n_rows), 3)
     coef, penalty, score = ridge_cv(X, Y, [10**log_penalty], folds)
-
-    def reference(rows):
-        ridge = Ridge(alpha=10**log_penalty, fit_intercept=False, solver="svd")
-        return ridge.fit(X[rows], Y[rows]).coef_.reshape(n_voxels, n_features).T
-
-    def held_out_r2(fold):
-        predicted = X[fold] @ reference(np.setdiff1d(np.arange(n_rows), fold))
-        return r2_score(Y[fold], predicted, multioutput="raw_values")
-
-    expected = np.mean([held_out_r2(fold) for fold in folds], axis=0)
-    assert coef == pytest.approx(reference(np.arange(n_rows)), rel=1e-6, abs=1e-9)
+    reference = Ridge(alpha=10**log_penalty, fit_intercept=False, solver="svd").fit(X, Y)
+    assert coef.T == pytest.approx(np.atleast_2d(reference.coef_), rel=1e-6, abs=1e-9)
     assert penalty == pytest.approx(np.full(n_voxels, 10**log_penalty))
-    assert score == pytest.approx(expected, rel=1e-6)
+    assert score == pytest.approx(exhaustive(X, Y, penalty[:1], folds)[0], rel=1e-6)
+
+
+def exhaustive(X, Y, penalties, folds):
+    """Mean held-out R^2 of shape (n_penalties, n_voxels), one ridge per fold and penalty."""
+    X, Y = X.astype(np.float64), Y.astype(np.float64)
+    scores = np.zeros((len(penalties), Y.shape[1]))
+    for fold in folds:
+        train = np.setdiff1d(np.arange(len(X)), fold)
+        for row, penalty in enumerate(penalties):
+            ridge = Ridge(alpha=penalty, fit_intercept=False, solver="svd").fit(X[train], Y[train])
+            scores[row] += r2_score(Y[fold], ridge.predict(X[fold]), multioutput="raw_values")
+    return scores / len(folds)
+
+
+def simulate(n_rows, n_features, n_voxels, decay, dtype, seed=0):
+    """Features whose variances fall as a power, and voxels that follow them more or less."""
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((n_rows, n_features)) * np.arange(1, n_features + 1) ** -decay
+    X = X @ np.linalg.qr(rng.standard_normal((n_features, n_features)))[0]
+    Y = X @ rng.standard_normal((n_features, n_voxels))
+    Y = Y / Y.std(axis=0) * np.linspace(0, 2, n_voxels) + rng.standard_normal(Y.shape)
+    return X.astype(dtype), Y.astype(dtype)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 1e-5), (np.float64, 1e-8)])
+@pytest.mark.parametrize("decay", [0, 1.5], ids=["even", "steep"])
+@pytest.mark.parametrize("n_features", [40, 400], ids=["narrow", "wide"])
+def test_many_penalties_score_as_in_an_exhaustive_search(n_features, decay, dtype, tolerance):
+    X, Y = simulate(200, n_features, 30, decay, dtype)
+    penalties = np.logspace(-2, 6, 15)
+    folds = np.array_split(np.random.default_rng(1).permutation(200), 5)  # rows in any order
+    _, penalty, score = ridge_cv(X, Y, penalties, folds)
+    expected = exhaustive(X, Y, penalties, folds)
+    assert np.array_equal(penalty, penalties[expected.argmax(axis=0)])
+    assert score == pytest.approx(expected.max(axis=0), abs=tolerance)
+
+
+def test_float32_responses_do_not_limit_small_penalties():
+    X, Y = simulate(100, 200, 10, 0, np.float32)
+    folds = np.array_split(np.arange(100), 4)
+    for penalty in (1e-2, 1e-5, 1e-8):  # against squared singular values of some 100
+        _, _, score = ridge_cv(X, Y, [penalty], folds)
+        assert score == pytest.approx(exhaustive(X, Y, [penalty], folds)[0], abs=1e-4)
+
+
+def test_penalties_lost_in_rounding_are_refused():
+    X, Y = simulate(20, 40, 2, 0, np.float64)
+    folds = np.array_split(np.arange(20), 4)
+    with pytest.raises(ValueError, match="penalties must be larger for .* got 1e-18"):
+        ridge_cv(X, Y, [1.0, 1e-18], folds)
 
 
 def test_collinear_features_share_the_weight():
