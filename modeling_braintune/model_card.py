@@ -14,6 +14,7 @@ UNPUBLISHED = "path/to/this/folder"
 START, END = "<!-- alignment report -->", "<!-- end of alignment report -->"
 LINK = "[{0}](https://huggingface.co/{0})"
 TARGETS = {"responses": "the participant's responses", "permuted": "permuted responses"}
+SAME_STEPS = {"permuted": "brain-tuned", "permuted_text_model": "text-model-tuned"}
 CONTROL = "this is a control that a brain-tuned model is compared with, not a model of the brain."
 
 BRAIN_TUNING = """\
@@ -88,6 +89,11 @@ def model_card(
             "random control",
             "the fMRI responses of",
             " The responses were permuted, so that they do not belong to the sound: " + CONTROL,
+        ),
+        "permuted_text_model": (
+            "random control",
+            "the representations by",
+            " They were permuted, so that they do not belong to the sound: " + CONTROL,
         ),
     }.get(targets, ("tuned", "the representations by", f" No response was used: {CONTROL}"))
     data = ModelCardData(
@@ -254,10 +260,6 @@ def _baseline(settings):
     return _named(settings.get("baseline") or settings["model"])[0]
 
 
-def _is_control(config):
-    return any(brain["targets"] == "permuted" for brain in config.brain.values())
-
-
 def _is_ds003020(settings):
     name, _ = _named(settings["data"])
     participants = settings.get("participants") or [settings["participant"]]
@@ -343,10 +345,12 @@ def _training(results, settings, config, model):
         whose = f", {participant}" if len(config.brain) > 1 else ""
         n = n_voxels[participant] if isinstance(n_voxels, dict) else n_voxels
         targets = TARGETS.get(brain["targets"], f"{n} values of {participant} per TR")
+        blocks = f"blocks of {settings['permutation_block']} TRs"
         if brain["targets"] == "permuted":
             across = settings.get("permute_across")
-            blocks = f"blocks of {settings['permutation_block']} TRs"
             targets += " (those of another story)" if across else f" ({blocks})"
+        elif brain["targets"] == "permuted_text_model":
+            targets += f", permuted ({blocks})"
         yield f"targets{whose}", targets
         where = " and ".join(settings["tuning_regions"] or brain["regions"] or ["the whole brain"])
         if brain["targets"] in TARGETS:
@@ -375,8 +379,9 @@ def _training(results, settings, config, model):
     accumulated = settings["gradient_accumulation_steps"]
     yield "batch", f"{settings['per_device_train_batch_size'] * accumulated} windows per device"
     chosen = f"chosen by {settings['metric_for_best_model']} on the validation stories"
-    if _is_control(config):
-        chosen = "as many as the brain-tuned model"
+    (targets,) = {brain["targets"] for brain in config.brain.values()}
+    if targets in SAME_STEPS:
+        chosen = f"as many as the {SAME_STEPS[targets]} model"
     yield "steps", f"{results['curves'][model]['chosen_step']}, {chosen}"
     half = [name for name in ("bf16", "fp16") if settings[name]]
     yield "precision", f"{half[0]} (mixed)" if half else "float32"

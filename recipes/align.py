@@ -15,26 +15,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from accelerate import PartialState
-from tqdm import tqdm
-from transformers import AutoFeatureExtractor, AutoModel
 
-from datasets_scripts import (
-    evaluation_windows,
-    lanczos,
-    low_level_features,
-    noise_ceiling,
-    open_participant,
-    voxels_at,
-)
-from evaluate_metrics import MEAN_IMPACT, EncodingModel, Residualizer, Scores
-from modeling_braintune import (
-    BrainTuningArguments,
-    cached_representations,
-    layer_representations,
-    receptive_field,
-)
+from datasets_scripts import low_level_features, noise_ceiling, open_participant, voxels_at
+from evaluate_metrics import Scores
+from modeling_braintune import BrainTuningArguments
 from modeling_braintune.model_card import CARD, add_results, read_card, save_card
 from recipes.arguments import parse_arguments
+from recipes.encoding import encode, layer_features
 from recipes.phantom import CACHE, DATA, MODELS, phantom_data, phantom_model
 from recipes.process import one_line_errors, prepare_process
 from recipes.publish import check_access, commit_files, plain_errors
@@ -181,6 +168,7 @@ def align(
     test_skip_trs=0,
     low_level=None,
     precision=None,
+    pairs=(),
     cache_dir=None,
     device="cpu",
     progress=False,
@@ -211,8 +199,10 @@ def align(
         From `low_level_features`: also measure what is left without each of them.
     precision : torch.dtype, optional
         torch.bfloat16 for representations that are computed twice as fast, at 1 % relative error.
+    pairs : list of (model, other)
+        Also to be compared, beside each with the baseline.
     cache_dir : path-like, optional
-        Keep representations there.
+        Keep representations there, and what follows from them for each model.
     device : str or torch.device
     progress : bool
 
@@ -230,6 +220,7 @@ def align(
         - "change" {model: {region: array (n_region_voxels,)}}: of the voxels' alignment;
         - "per_voxel": "voxels" (indices), their "noise_ceiling" and, by model, "alignment" and
           "residual_alignment" without the last low-level feature, averaged over layers;
+        - "pairs": list of {"model", "other", "gain", "tests"} for `pairs`;
         - "n_trs", and "n_excluded": voxels left out for all models, since their scored responses
           are constant or not finite.
 
@@ -255,37 +246,26 @@ def align(
         regions={name: np.isin(voxels, indices) for name, indices in regions.items()},
     )
 
-    predictions, impact, left_over = {}, {}, {}
-    for model, checkpoint in checkpoints.items():
-        features = layer_features(
+    encoded = {
+        model: encode(
             checkpoint,
-            [*train_stories, test_story],
-            layers,
-            length,
-            stride,
-            device,
-            progress and model,
+            train_stories,
+            test_story,
+            responses,
+            scored,
+            layers=layers,
+            length=length,
+            stride=stride,
+            test_skip_trs=test_skip_trs,
+            low_level=low_level,
             precision=precision,
             cache_dir=cache_dir,
+            device=device,
+            progress=progress and model,
         )
-
-        def predicted(features):
-            """Responses to the test story, by layer."""
-            fitted = {}
-            for layer, (*train, test) in features.items():
-                encoding_model = EncodingModel(device=device).fit(train, responses)
-                (fitted[layer],) = encoding_model.predict([test[test_skip_trs:]])
-            return fitted
-
-        predictions[model] = predicted(features)
-        if low_level:
-            impact[model] = {}
-            for name, feature in low_level.items():
-                left = predicted(_residuals(feature, features))
-                impact[model][name] = scored.impact(predictions[model], left)
-            left_over[model] = scored.per_voxel(left)  # of the last feature, all of them
-            impact[model][MEAN_IMPACT] = scored.mean_impact(impact[model])
-
+        for model, checkpoint in checkpoints.items()
+    }
+    predictions = {model: one.predictions for model, one in encoded.items()}
     baseline = predictions[next(iter(checkpoints))]
     alignment = {model: scored.alignment(p) for model, p in predictions.items()}
     others = {model: p for model, p in predictions.items() if p is not baseline}
@@ -294,26 +274,28 @@ def align(
         "gain": {model: scored.gain(p, baseline) for model, p in others.items()},
         "tests": {model: scored.tests(p, baseline) for model, p in others.items()},
         "predicted_voxels": {model: scored.predicted(p) for model, p in predictions.items()},
-        "impact": impact,
+        "impact": {model: one.impact for model, one in encoded.items() if low_level},
         "change": {model: scored.change(p, baseline) for model, p in others.items()},
         "per_voxel": {
             "voxels": voxels,
             "noise_ceiling": scored.ceiling,
             "alignment": {model: scored.per_voxel(p) for model, p in predictions.items()},
-            "residual_alignment": left_over,
+            "residual_alignment": {
+                model: one.left_over for model, one in encoded.items() if low_level
+            },
         },
         "n_trs": len(references),
         "n_excluded": n_excluded,
+        "pairs": [
+            {
+                "model": model,
+                "other": other,
+                "gain": scored.gain(predictions[model], predictions[other]),
+                "tests": scored.tests(predictions[model], predictions[other]),
+            }
+            for model, other in pairs
+        ],
     }
-
-
-def _residuals(feature, features):
-    """What is left of every layer without a low-level feature; layers are fitted side by side."""
-    widths = np.cumsum([arrays[0].shape[1] for arrays in features.values()])[:-1]
-    together = [np.hstack(layers) for layers in zip(*features.values(), strict=True)]
-    residualizer = Residualizer().fit(feature[:-1], together[:-1])
-    left = [np.split(r, widths, axis=1) for r in residualizer.transform(feature, together)]
-    return {layer: [story[i] for story in left] for i, layer in enumerate(features)}
 
 
 def check_test_story(story, skip_trs=0):
@@ -392,62 +374,6 @@ def scored_story(participant, test_story, *, skip_trs=0, ceiling_story=None, n_r
         f"{test.name!r}; models are scored on the mean of the other {len(scored)}."
     )
     return dataclasses.replace(test, responses=mean, repeats=scored), ceiling, note
-
-
-def layer_features(
-    checkpoint,
-    stories,
-    layers=None,
-    length=16.0,
-    stride=0.1,
-    device="cpu",
-    progress=None,
-    precision=None,
-    cache_dir=None,
-):
-    """Representations of stories by the layers of a model, on the stories' TR axis.
-
-    Windows at the start of a sound that are too short for the model's first frame are left out.
-
-    Parameters
-    ----------
-    checkpoint : folder or name on the Hub
-    stories : list of Story
-    layers : list of int, optional
-        Every layer of the transformer, but not its input, by default.
-    length, stride : float
-        Seconds; of the evaluation windows.
-    device : str or torch.device
-    progress : str, optional
-        Name to show a progress bar under.
-    precision : torch.dtype, optional
-        As `align`.
-    cache_dir : path-like, optional
-        Keep representations there.
-
-    Returns
-    -------
-    dict of {layer: list of arrays of shape (n_trs, hidden)}
-        An array per story.
-    """
-    model = AutoModel.from_pretrained(checkpoint, dtype=torch.float32).to(device)
-    feature_extractor = AutoFeatureExtractor.from_pretrained(checkpoint)
-    layers = layers or list(range(1, model.config.num_hidden_layers + 1))
-    features = {layer: [] for layer in layers}
-    for story in tqdm(stories, desc=progress or None, unit="story", disable=not progress):
-        windows = evaluation_windows(len(story.audio), length=length, stride=stride)
-        windows = windows[windows[:, 1] - windows[:, 0] >= receptive_field(model)]
-        represent = layer_representations
-        options = {"dtype": precision}
-        if cache_dir is not None:
-            represent, options = cached_representations, options | {"cache_dir": cache_dir}
-        values_by_layer = represent(
-            model, feature_extractor, story.audio, windows, layers, **options
-        )
-        ends = windows[:, 1] / story.sampling_rate
-        for layer, values in zip(layers, values_by_layer, strict=True):
-            features[layer].append(lanczos(values, ends, story.tr_times))
-    return features
 
 
 def _label(checkpoint):

@@ -26,7 +26,11 @@ MODEL_OF = {
     "permuted": "random",
     "speech_model": "speech-model-tuned",
     "text_model": "text-model-tuned",
+    "permuted_text_model": "random-text-model-tuned",
 }
+# Targets that are others in a wrong order: such a model is taken at the step that was best for
+# the one in the right order, since its own validation loss is best before it has begun.
+PERMUTED = {"permuted": "responses", "permuted_text_model": "text_model"}
 TEACHING = {
     "speech_model": lambda arguments: (arguments.speech_teacher, arguments.speech_layers),
     "text_model": lambda arguments: (arguments.text_teacher, arguments.text_layers),
@@ -86,44 +90,62 @@ def listener(arguments, name):
     )
 
 
-def windows(arguments, listeners, split, target, seed=0):
-    """Pairs of sound and targets.
+def windows(arguments, listeners, targets, seed=0):
+    """Pairs of sound and targets, the sounds of all targets being the same.
 
     Parameters
     ----------
     arguments : TuneArguments
     listeners : list of Listener
-    split : "train" or "validation"
-    target : a key of `MODEL_OF`
+    targets : list of str
+        Keys of `MODEL_OF`.
     seed : int
         Of the permutation.
 
     Returns
     -------
-    TrainingWindows, or JointWindows of several participants
+    dict of {target: [training pairs, validation pairs]}
+        Each is a `TrainingWindows`, or a `JointWindows` of several participants.
 
     Raises
     ------
     ValueError
         As `permute_blocks` and `teacher_targets`.
     """
-    n_trs = arguments.n_trs_per_window
-    if target in TEACHING:
-        stories = getattr(listeners[0], split)
-        taught = _taught(arguments, target, stories)
-        return TrainingWindows(taught, None, n_trs)
-    pairs = {}
-    for one in listeners:
-        stories, orders, voxels = getattr(one, split), None, one.voxels
-        if target == "permuted" and arguments.permute_across:
-            stories, voxels = list(_exchanged(stories, voxels, seed)), None
-        elif target == "permuted":
-            orders = [
-                permute_blocks(len(story.tr_times), arguments.permutation_block, [seed, i])
-                for i, story in enumerate(stories)
-            ]
-        pairs[one.participant.name] = TrainingWindows(stories, voxels, n_trs, orders)
-    return JointWindows(pairs) if len(pairs) > 1 else next(iter(pairs.values()))
+    sources = {target: PERMUTED.get(target, target) for target in targets}
+    pairs = {target: [] for target in targets}
+    for split in ("train", "validation"):
+        # What a teacher makes of the stories is large, and held once for all who learn from it.
+        taught = {
+            source: _taught(arguments, source, getattr(listeners[0], split))
+            for source in dict.fromkeys(sources.values())
+            if source in TEACHING
+        }
+        for target, source in sources.items():
+            if source in taught:
+                made = _pairs(arguments, taught[source], None, target, seed)
+            else:
+                made = {
+                    one.participant.name: _pairs(
+                        arguments, getattr(one, split), one.voxels, target, seed
+                    )
+                    for one in listeners
+                }
+                made = JointWindows(made) if len(made) > 1 else next(iter(made.values()))
+            pairs[target].append(made)
+    return pairs
+
+
+def _pairs(arguments, stories, voxels, target, seed):
+    orders = None
+    if target == "permuted" and arguments.permute_across:
+        stories, voxels = list(_exchanged(stories, voxels, seed)), None
+    elif target in PERMUTED:
+        orders = [
+            permute_blocks(len(story.tr_times), arguments.permutation_block, [seed, i])
+            for i, story in enumerate(stories)
+        ]
+    return TrainingWindows(stories, voxels, arguments.n_trs_per_window, orders)
 
 
 def _exchanged(stories, voxels, seed):
@@ -142,11 +164,13 @@ def _taught(arguments, target, stories):
     """Stories with a teacher's representations, z-scored, in place of responses."""
     name, layers = TEACHING[target](arguments)
     targets = teacher_targets(target, name, stories, layers, cache_dir=CACHE / "teachers")
+    taught = []
     for story, values in zip(stories, targets, strict=True):
         values -= values.mean(axis=0)
         spread = values.std(axis=0)
         values /= np.where(spread > 0, spread, 1)
-        yield dataclasses.replace(story, responses=values, repeats=None)
+        taught.append(dataclasses.replace(story, responses=values, repeats=None))
+    return taught
 
 
 def brains(arguments, listeners, target, pairs):
@@ -163,9 +187,10 @@ def brains(arguments, listeners, target, pairs):
     -------
     list of Brain
     """
-    if target not in TEACHING:
+    source = PERMUTED.get(target, target)
+    if source not in TEACHING:
         return [brain(arguments, one, target) for one in listeners]
-    teacher = Path(TEACHING[target](arguments)[0]).name
+    teacher = Path(TEACHING[source](arguments)[0]).name
     of_sound = brain(arguments, listeners[0], target)
     n_targets = len(pairs.voxels)
     return [

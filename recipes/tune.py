@@ -11,44 +11,35 @@ speech or text model makes of the same stories, all else being equal.
 
 import dataclasses
 import json
-import math
 import shutil
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import torch
-from transformers import (
-    AutoConfig,
-    AutoFeatureExtractor,
-    set_seed,
-)
+from transformers import AutoConfig, AutoFeatureExtractor
 
-from datasets_scripts import (
-    evaluation_windows,
-    training_windows,
-)
+from datasets_scripts import training_windows
 from datasets_scripts.names import check_name
 from evaluate_metrics import Scores, tuning_figure
 from modeling_braintune import (
     OBJECTIVES,
     AutoModelForBrainTuning,
     BrainTuningArguments,
-    BrainTuningCollator,
-    layer_representations,
     license_of,
     model_card,
     save_card,
 )
-from recipes.align import RecordingArguments, align, layer_features
+from recipes.align import RecordingArguments, align
 from recipes.arguments import parse_arguments
+from recipes.encoding import layer_features
+from recipes.estimate import estimate
 from recipes.phantom import DATA, MODELS, phantom_data, phantom_model
 from recipes.process import one_line_errors, prepare_process
 from recipes.publish import check_access, publish_checkpoint
 from recipes.report import notes, table
-from recipes.targets import MODEL_OF, brains, listener, windows
-from recipes.train import FEATURES, is_cached, starting_model, train, write_json
+from recipes.targets import MODEL_OF, PERMUTED, brains, listener, windows
+from recipes.train import FEATURES, train, write_json
 
 DEFAULT_CONFIG = Path(__file__).parent / "configs" / "phantom.yaml"
 RESULTS, SETTINGS, FIGURE = "results.json", "settings.json", "alignment-{}.png"
@@ -172,10 +163,12 @@ class TuneArguments(RecordingArguments):
         for target in self.targets:
             check_name("target", target, MODEL_OF)
         self.targets = [target for target in MODEL_OF if target in self.targets]
-        if "permuted" in self.targets and "responses" not in self.targets:
-            raise ValueError(
-                "targets: permuted is taken at the step that is best for responses; name both"
-            )
+        for target in PERMUTED.keys() & set(self.targets):
+            if PERMUTED[target] not in self.targets:
+                raise ValueError(
+                    f"targets: {target} is taken at the step that is best for {PERMUTED[target]}; "
+                    "name both"
+                )
         if self.heads_only and self.lora_rank:
             raise ValueError("heads_only leaves nothing for adapters to change: drop lora_rank")
 
@@ -221,45 +214,17 @@ def tune(arguments, training):
         pretrained = materials(arguments, say)
         listeners = [listener(arguments, name) for name in arguments.participants]
 
-    def pairs_of(target):
-        return [
-            windows(arguments, listeners, split, target, training.seed)
-            for split in ("train", "validation")
-        ]
-
     # Made before the work begins, so that whatever is wrong with them is said before it.
-    pairs = {target: pairs_of(target) for target in arguments.targets}
+    pairs = windows(arguments, listeners, arguments.targets, training.seed)
     for one in listeners:
-        n_train, n_validation = (
-            sum(len(story.tr_times) for story in stories) for stories in (one.train, one.validation)
-        )
-        regions = one.participant.regions
-        where = (arguments.tuning_regions if regions else None) or regions or ["the whole brain"]
-        say(
-            f"{one.participant.name}: {n_train} windows of {len(one.train)} stories to tune on, "
-            f"{n_validation} of {len(one.validation)} to validate; {len(one.voxels)} voxels of "
-            f"{len(one.ceiling)}: noise ceiling above {arguments.ceiling_threshold} in "
-            f"{' and '.join(where)}"
-        )
+        say(described(arguments, one))
     if is_main:
-        say(_estimate(arguments, training, pretrained, pairs, listeners))
+        first = next(iter(pairs.values()))[0]
+        ahead = estimate(arguments, training, pretrained, first, listeners)
+        say(f"About {ahead.minutes(len(pairs), 1 + len(pairs)):.0f} min ahead: {ahead}")
         output.mkdir(parents=True, exist_ok=True)
         (output / SETTINGS).write_text(json.dumps(settings, indent=1))
-
-    # Tuning; the random control ends at the step that was best for the brain-tuned model
-    curves, chosen = {}, None
-    for target, name in MODEL_OF.items():
-        # Heads alone leave the representations as they were: there is nothing to control for.
-        if target not in pairs or (arguments.heads_only and target == "permuted"):
-            continue
-        stop_at = chosen if target == "permuted" else None
-        described = brains(arguments, listeners, target, pairs[target][0])
-        curves[name] = train(
-            name, arguments, training, pretrained, pairs[target], described, stop_at
-        )
-        say(f"{name}: chosen at step {curves[name]['chosen_step']}")
-        if target == "responses":
-            chosen = curves[name]["chosen_step"]
+    curves = tune_models(arguments, training, pretrained, listeners, pairs, say)
 
     # What it changed, on a story that no model heard
     checkpoints = {"pretrained": pretrained} | {name: output / name for name in reversed(curves)}
@@ -323,6 +288,66 @@ def tune(arguments, training):
     if training.push_to_hub:
         _publish(arguments, training, say)
     return results
+
+
+def described(arguments, one):
+    """What a listener's windows and voxels are, in a line."""
+    n_train, n_validation = (
+        sum(len(story.tr_times) for story in stories) for stories in (one.train, one.validation)
+    )
+    regions = one.participant.regions
+    where = (arguments.tuning_regions if regions else None) or regions or ["the whole brain"]
+    return (
+        f"{one.participant.name}: {n_train} windows of {len(one.train)} stories to tune on, "
+        f"{n_validation} of {len(one.validation)} to validate; {len(one.voxels)} voxels of "
+        f"{len(one.ceiling)}: noise ceiling above {arguments.ceiling_threshold} in "
+        f"{' and '.join(where)}"
+    )
+
+
+def tune_models(arguments, training, pretrained, listeners, pairs, say, names=MODEL_OF):
+    """Tune a model on each target, to folders of the output folder; finished ones are left.
+
+    Parameters
+    ----------
+    arguments : TuneArguments
+    training : BrainTuningArguments
+    pretrained : folder or name on the Hub
+    listeners : list of Listener
+    pairs : dict of {target: [training pairs, validation pairs]}
+        From `windows`.
+    say : callable
+        Is told which step was chosen.
+    names : dict of {target: str}
+        The models'; those in the right order before those in a wrong one.
+
+    Returns
+    -------
+    dict of {model: curve}
+        As `train` gives them.
+
+    Raises
+    ------
+    FileExistsError, FloatingPointError
+        As `train`.
+    """
+    curves, chosen = {}, {}
+    for target, name in names.items():
+        # Heads alone leave the representations as they were: there is nothing to control for.
+        if target not in pairs or (arguments.heads_only and target in PERMUTED):
+            continue
+        curves[name] = train(
+            name,
+            arguments,
+            training,
+            pretrained,
+            pairs[target],
+            brains(arguments, listeners, target, pairs[target][0]),
+            stop_at=chosen.get(PERMUTED.get(target)),
+        )
+        chosen[target] = curves[name]["chosen_step"]
+        say(f"{name}: chosen at step {chosen[target]}")
+    return curves
 
 
 def _head_alignment(checkpoint, one, arguments, training):
@@ -469,68 +494,6 @@ def materials(arguments, say):
     model, made = phantom_model(arguments.model)
     say(f"{'Made' if made else 'Reusing'} the pretrained model in {model}")
     return model
-
-
-def _estimate(arguments, training, pretrained, pairs_by_target, listeners):
-    """What lies ahead, from one step and one batch of representations timed on this machine."""
-    set_seed(training.seed)
-    pairs = next(iter(pairs_by_target.values()))[0]
-    n_models = len(pairs_by_target)
-    model = starting_model(arguments, pretrained, pairs.voxels).to(training.device).train()
-    stories = {story.name: story for one in listeners for story in (*one.train, one.test)}.values()
-    feature_extractor = AutoFeatureExtractor.from_pretrained(pretrained)
-    size = min(training.per_device_train_batch_size, len(pairs))
-    items = [pairs[i] for i in range(size)]
-
-    def inputs():
-        batch = BrainTuningCollator(feature_extractor)(items)
-        return {k: v.to(training.device) for k, v in batch.items()}
-
-    def features():
-        with torch.no_grad():
-            return model.frozen_features(inputs())
-
-    def step():
-        model(**(batch or inputs())).loss.backward()
-
-    batch, once = None, 0.0
-    if is_cached(arguments, model):
-        batch, once = features(), _seconds(features) * len(pairs) / size
-
-    longest = max(stories, key=lambda story: len(story.audio))
-    windows = evaluation_windows(
-        len(longest.audio), length=arguments.evaluation_length, stride=arguments.evaluation_stride
-    )[-8:]
-    n_windows = sum(
-        int(len(story.audio) / story.sampling_rate / arguments.evaluation_stride)
-        for story in stories
-    )
-    per_step = _seconds(step)
-    per_batch = _seconds(
-        lambda: layer_representations(
-            model, feature_extractor, longest.audio, windows, arguments.layers
-        )
-    )
-    n_at_once = size * training.gradient_accumulation_steps * training.world_size
-    n_steps = training.max_steps
-    if n_steps <= 0:
-        n_steps = round(training.num_train_epochs * math.ceil(len(pairs) / n_at_once))
-    tuning = once + n_models * n_steps * per_step * training.gradient_accumulation_steps
-    measuring = (1 + n_models) * n_windows * per_batch / len(windows)
-    return (
-        f"About {(tuning + measuring) / 60:.0f} min ahead: {n_models} times up to {n_steps} steps "
-        f"of {per_step:.2g} s, and {n_windows} representations by each of {1 + n_models} models at "
-        f"{1000 * per_batch / len(windows):.0f} ms, and then the encoding models"
-    )
-
-
-def _seconds(work):
-    work()  # the first time also pays for what is made once
-    start = time.perf_counter()
-    work()
-    if torch.accelerator.is_available():
-        torch.accelerator.synchronize()
-    return time.perf_counter() - start
 
 
 def main():

@@ -12,16 +12,9 @@ from huggingface_hub import HfApi, ModelCard
 from scipy.stats import zscore
 from transformers import AutoFeatureExtractor, AutoModel, Wav2Vec2Model, set_seed
 
-from datasets_scripts import (
-    evaluation_windows,
-    lanczos,
-    low_level_features,
-    noise_ceiling,
-    open_participant,
-    read_ds003020,
-)
-from modeling_braintune import layer_representations
-from recipes.align import AlignArguments, align, check_card, layer_features, scored_story
+from datasets_scripts import low_level_features, noise_ceiling, open_participant, read_ds003020
+from recipes.align import AlignArguments, align, check_card, scored_story
+from recipes.encoding import layer_features
 
 RECIPE = str(Path(__file__).resolve().parents[2] / "recipes" / "align.py")
 WINDOWS = dict(length=4.0, stride=1.0)
@@ -71,18 +64,6 @@ def other(tmp_path_factory, pretrained):
     return folder
 
 
-def test_features_are_layer_representations_at_the_trs(stories, pretrained):
-    story = stories[0]
-    features = layer_features(pretrained, [story], [1], **WINDOWS)
-    windows = evaluation_windows(len(story.audio), **WINDOWS)
-    model = AutoModel.from_pretrained(pretrained)
-    extractor = AutoFeatureExtractor.from_pretrained(pretrained)
-    values = layer_representations(model, extractor, story.audio, windows, [1])[0]
-    np.testing.assert_array_equal(
-        features[1][0], lanczos(values, windows[:, 1] / 16000, story.tr_times)
-    )
-
-
 def test_the_model_that_the_responses_follow_wins_and_noise_is_not_predicted(
     planted, pretrained, other
 ):
@@ -99,6 +80,21 @@ def test_the_model_that_the_responses_follow_wins_and_noise_is_not_predicted(
     )
     assert true["n_voxels"] == (ceiling[:20] > 0.4).sum()
     assert results["n_trs"] == len(test.responses)
+
+
+def test_pairs_of_models_are_compared_as_each_is_with_the_baseline(planted, pretrained, other):
+    train, test = planted
+    ceiling, regions = np.full(25, 0.9), {"follows": np.arange(20), "noise": np.arange(20, 25)}
+    checkpoints = {"other": other, "true": pretrained, "same": pretrained}
+    pairs = [("true", "other"), ("other", "true"), ("same", "true")]
+    results = align(checkpoints, train, test, ceiling, regions, layers=[2], pairs=pairs, **WINDOWS)
+    against, reverse, same = results["pairs"]
+    assert (against["model"], against["other"]) == pairs[0]
+    assert against["gain"] == results["gain"]["true"]
+    assert against["tests"] == results["tests"]["true"]
+    mirrored = reverse["gain"]["follows"]
+    assert mirrored["mean"] == pytest.approx(-against["gain"]["follows"]["mean"])
+    assert same["gain"]["follows"]["mean"] == 0 and same["tests"]["follows"]["p"] == 1
 
 
 def test_a_region_without_a_voxel_above_the_threshold_is_empty(planted, pretrained):
@@ -188,21 +184,6 @@ def test_the_ceiling_can_come_from_another_repeated_story(participant, monkeypat
 def test_ceilings_that_cannot_be_had_are_refused(participant, options, message):
     with pytest.raises(ValueError, match=message):
         scored_story(participant, "repeated", **options)
-
-
-def test_windows_too_short_for_a_models_first_frame_are_left_out(stories, pretrained):
-    """The model needs 280 samples for a frame; the first window of this stride has 160."""
-    features = layer_features(pretrained, stories[:1], [1], length=1.0, stride=0.01)
-    assert np.isfinite(features[1][0]).all()
-
-
-def test_representations_that_are_kept_are_the_same(stories, pretrained, tmp_path):
-    direct = layer_features(pretrained, stories[:1], [1, 2], **WINDOWS)
-    for _ in range(2):
-        kept = layer_features(pretrained, stories[:1], [1, 2], cache_dir=tmp_path, **WINDOWS)
-        for layer in (1, 2):
-            np.testing.assert_array_equal(kept[layer][0], direct[layer][0])
-    assert len(list(tmp_path.iterdir())) == 1
 
 
 def test_what_the_test_story_holds_changes_nothing_that_is_fitted(planted, pretrained):

@@ -18,8 +18,8 @@ from transformers import AutoConfig, AutoFeatureExtractor, AutoModel, AutoModelF
 
 from datasets_scripts import TrainingWindows, open_participant, read_ds003020
 from modeling_braintune import BrainTuningArguments
-from recipes.align import layer_features
 from recipes.arguments import parse_arguments
+from recipes.encoding import layer_features
 from recipes.stimulus_tune import (
     DEFAULT_CONFIG,
     StimulusArguments,

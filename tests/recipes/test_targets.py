@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from datasets_scripts import permute_blocks
 from modeling_braintune import BrainTuningArguments
 from recipes.arguments import parse_arguments
 from recipes.targets import brains, listener, windows
@@ -21,11 +22,11 @@ def arguments(configuration, tmp_path):
 
 
 def test_targets_differ_and_the_sound_does_not(arguments):
-    targets = ["responses", "permuted", "text_model"]
+    targets = ["responses", "permuted", "text_model", "permuted_text_model"]
     given = arguments(targets=targets, text_teacher="phantom-gpt2-untaught")
     one = listener(given, "P01")
-    pairs = {target: windows(given, [one], "train", target) for target in targets}
-    for name in ("permuted", "text_model"):
+    pairs = {target: train for target, (train, _) in windows(given, [one], targets).items()}
+    for name in targets[1:]:
         assert len(pairs[name]) == len(pairs["responses"])
         for i in (0, 20, 65):
             same, other = pairs["responses"][i], pairs[name][i]
@@ -34,14 +35,21 @@ def test_targets_differ_and_the_sound_does_not(arguments):
     taught = np.stack([pairs["text_model"][i]["labels"] for i in range(22)])  # of one story
     np.testing.assert_allclose(taught.mean(axis=0), 0, atol=1e-5)
     np.testing.assert_allclose(taught.std(axis=0), 1, atol=1e-4)
+    shuffled = np.stack([pairs["permuted_text_model"][i]["labels"] for i in range(22)])
+    order = permute_blocks(22, given.permutation_block, [0, 0])
+    np.testing.assert_array_equal(shuffled, taught[order])
     (brain,) = brains(given, [one], "text_model", pairs["text_model"])
     assert (brain.participant, len(brain.voxels)) == ("phantom-gpt2-untaught", taught.shape[1])
 
 
 def test_responses_of_another_story_keep_their_order(arguments):
-    given = arguments(permute_across=True)
+    given = arguments(
+        permute_across=True,
+        train_stories=["story01", "story02"],
+        validation_stories=["story03", "story04"],
+    )
     one = listener(given, "P01")
-    pairs = windows(given, [one], "train", "permuted", seed=3)
+    pairs = windows(given, [one], ["permuted"], seed=3)["permuted"][0]
     labels = np.stack([pairs[i]["labels"] for i in range(len(pairs))])
     stories = {story.name: story.responses[:, one.voxels] for story in one.train}
     n_trs = [len(responses) for responses in stories.values()]

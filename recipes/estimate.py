@@ -1,0 +1,152 @@
+"""How long a run will take, from each kind of its work timed once on this machine."""
+
+import math
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from transformers import AutoFeatureExtractor, set_seed
+
+from datasets_scripts import evaluation_windows
+from evaluate_metrics import EncodingModel
+from modeling_braintune import BrainTuningCollator, layer_representations
+from recipes.train import is_cached, starting_model
+
+FEW, MORE = 64, 512  # voxels of the encoding models that are timed
+
+
+@dataclass(kw_only=True)
+class Estimate:
+    """Seconds of each kind of work, and how often it is done for a model."""
+
+    once: float  # the frozen feature encoder, for all models that are tuned
+    n_steps: int
+    step: float
+    n_representations: int
+    representation: float
+    n_encoding_models: int
+    encoding_model: float
+
+    def minutes(self, n_tuned, n_measured, n_features=0):
+        """Of a run.
+
+        Parameters
+        ----------
+        n_tuned, n_measured : int
+            Models.
+        n_features : int
+            Low-level features whose impact is measured.
+
+        Returns
+        -------
+        float
+        """
+        tuning = n_tuned * self.n_steps * self.step + (self.once if n_tuned else 0)
+        encoding = self.n_encoding_models * self.encoding_model * (1 + n_features)
+        represented = self.n_representations * self.representation
+        return (tuning + n_measured * (represented + encoding)) / 60
+
+    def __str__(self):
+        return (
+            f"to tune a model, up to {self.n_steps} steps of {self.step:.2g} s; to measure it, "
+            f"{self.n_representations} representations of {1000 * self.representation:.0f} ms and "
+            f"{self.n_encoding_models} encoding models of {self.encoding_model:.2g} s"
+        )
+
+
+def estimate(arguments, training, pretrained, pairs, listeners):
+    """Time a step of tuning, a batch of representations and an encoding model.
+
+    Parameters
+    ----------
+    arguments : TuneArguments
+    training : BrainTuningArguments
+    pretrained : folder or name on the Hub
+    pairs : TrainingWindows or JointWindows
+        Of any target: the head is the smaller part.
+    listeners : list of Listener
+
+    Returns
+    -------
+    Estimate
+    """
+    set_seed(training.seed)
+    model = starting_model(arguments, pretrained, pairs.voxels).to(training.device).train()
+    feature_extractor = AutoFeatureExtractor.from_pretrained(pretrained)
+    size = min(training.per_device_train_batch_size, len(pairs))
+    items = [pairs[i] for i in range(size)]
+
+    def inputs():
+        batch = BrainTuningCollator(feature_extractor)(items)
+        return {k: v.to(training.device) for k, v in batch.items()}
+
+    def features():
+        with torch.no_grad():
+            return model.frozen_features(inputs())
+
+    def step():
+        model(**(batch or inputs())).loss.backward()
+
+    batch, once = None, 0.0
+    if is_cached(arguments, model):
+        batch, once = features(), _seconds(features) * len(pairs) / size
+    per_step = _seconds(step) * training.gradient_accumulation_steps
+    n_at_once = size * training.gradient_accumulation_steps * training.world_size
+    n_steps = training.max_steps
+    if n_steps <= 0:
+        n_steps = round(training.num_train_epochs * math.ceil(len(pairs) / n_at_once))
+
+    stories = {story.name: story for one in listeners for story in (*one.train, one.test)}.values()
+    longest = max(stories, key=lambda story: len(story.audio))
+    windows = evaluation_windows(
+        len(longest.audio), length=arguments.evaluation_length, stride=arguments.evaluation_stride
+    )[-8:]
+    per_batch = _seconds(
+        lambda: layer_representations(
+            model, feature_extractor, longest.audio, windows, arguments.layers
+        )
+    )
+    return Estimate(
+        once=once,
+        n_steps=n_steps,
+        step=per_step,
+        n_representations=sum(
+            int(len(story.audio) / story.sampling_rate / arguments.evaluation_stride)
+            for story in stories
+        ),
+        representation=per_batch / len(windows),
+        n_encoding_models=len(listeners)
+        * len(arguments.layers or range(model.config.num_hidden_layers)),
+        encoding_model=_encoding_model(
+            listeners[0], model.config.hidden_size, training.device, arguments.ceiling_threshold
+        ),
+    )
+
+
+def _encoding_model(one, hidden, device, threshold):
+    """Seconds to fit one: what it takes for some voxels, and as much more for the others."""
+    rng = np.random.default_rng(0)
+    lengths = [len(story.tr_times) for story in one.train]
+    n_voxels = np.count_nonzero(one.ceiling > threshold)
+
+    def fit(n):
+        features, responses = (
+            [rng.standard_normal((length, width), dtype=np.float32) for length in lengths]
+            for width in (hidden, n)
+        )
+        return _seconds(lambda: EncodingModel(device=device).fit(features, responses))
+
+    if n_voxels <= MORE:
+        return fit(n_voxels)
+    few, more = fit(FEW), fit(MORE)
+    return few + (more - few) * (n_voxels - FEW) / (MORE - FEW)
+
+
+def _seconds(work):
+    work()  # the first time also pays for what is made once
+    start = time.perf_counter()
+    work()
+    if torch.accelerator.is_available():
+        torch.accelerator.synchronize()
+    return time.perf_counter() - start
