@@ -5,6 +5,7 @@ from pathlib import Path
 from setuptools import setup
 
 FIGURES = ["matplotlib>=3.9", "nilearn>=0.14"]
+WORDS = ["nltk>=3.9", "rapidfuzz>=3.9"]
 
 setup(
     name="braintune",
@@ -46,11 +47,20 @@ setup(
         "safetensors>=0.5",
         "soundfile>=0.13",
         "praatio>=6.2",
+        "jiwer>=4",
         "pyyaml>=6",
         "tqdm>=4.66",
     ],
     extras_require={
         "figures": FIGURES,
-        "test": [*FIGURES, "pytest>=9", "pytest-xdist>=3.6", "hypothesis>=6.100", "ruff>=0.14"],
+        "words": WORDS,
+        "test": [
+            *FIGURES,
+            *WORDS,
+            "pytest>=9",
+            "pytest-xdist>=3.6",
+            "hypothesis>=6.100",
+            "ruff>=0.14",
+        ],
     },
 )

@@ -271,7 +271,7 @@ def _groups(table, name):
 def _draw_alignment(axes, alignment, colours, tests=None):
     regions = _groups(alignment, "regions")
     stars = {
-        (model, region)
+        (model, region): "*"
         for model, by_region in (tests or {}).items()
         for region, test in by_region.items()
         if test["p_holm"] is not None and test["p_holm"] < 0.05
@@ -299,8 +299,8 @@ def _draw_impact(axes, impact, region, colours):
     axes.set_title(_words(region), pad=12)
 
 
-def _draw_bars(axes, table, groups, colours, number, stars=()):
-    """Bars of {model: {group: scores}}, those of a group side by side."""
+def _draw_bars(axes, table, groups, colours, number, stars=None):
+    """Bars of {model: {group: scores}}, those of a group side by side; some may be missing."""
     models = [model for model in colours if model in table]
     width = 0.8 / len(models)
     longest = max(
@@ -313,8 +313,10 @@ def _draw_bars(axes, table, groups, colours, number, stars=()):
     font_size = min(13, 170 * inches / (1 + longest))
     for index, model in enumerate(models):
         for place, group in enumerate(groups):
+            if group not in table[model]:
+                continue
             x = place + (index - (len(models) - 1) / 2) * width
-            text = f"*\n{number}" if (model, group) in stars else number
+            text = f"{(stars or {}).get((model, group), '')}\n{number}".lstrip()
             _draw_bar(axes, x, width, table[model][group], colours[model], font_size, text)
         axes.bar(0, 0, color=colours[model], label=model)  # the legend's swatch
     axes.axhline(0, color=INK, linewidth=1)

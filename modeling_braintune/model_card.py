@@ -336,9 +336,12 @@ def _table(header, rows):
 
 def _training(results, settings, config, model):
     """Rows of what was tuned on what."""
-    for split in ("train_stories", "validation_stories"):
-        names = settings[split]
-        yield split.replace("_", " "), f"{len(names)}: {', '.join(names)}"
+    tuned_on = settings.get("tuning_stories") or settings["train_stories"]
+    for split, names in (
+        ("train stories", tuned_on),
+        ("validation stories", settings["validation_stories"]),
+    ):
+        yield split, f"{len(names)}: {', '.join(names)}"
     yield "test story", f"{settings['test_story']}, not tuned on"
     n_voxels = config.num_voxels
     for participant, brain in config.brain.items():

@@ -90,8 +90,8 @@ def estimate(arguments, training, pretrained, pairs, listeners):
 
     batch, once = None, 0.0
     if is_cached(arguments, model):
-        batch, once = features(), _seconds(features) * len(pairs) / size
-    per_step = _seconds(step) * training.gradient_accumulation_steps
+        batch, once = features(), seconds_of(features) * len(pairs) / size
+    per_step = seconds_of(step) * training.gradient_accumulation_steps
     n_at_once = size * training.gradient_accumulation_steps * training.world_size
     n_steps = training.max_steps
     if n_steps <= 0:
@@ -102,7 +102,7 @@ def estimate(arguments, training, pretrained, pairs, listeners):
     windows = evaluation_windows(
         len(longest.audio), length=arguments.evaluation_length, stride=arguments.evaluation_stride
     )[-8:]
-    per_batch = _seconds(
+    per_batch = seconds_of(
         lambda: layer_representations(
             model, feature_extractor, longest.audio, windows, arguments.layers
         )
@@ -135,7 +135,7 @@ def _encoding_model(one, hidden, device, threshold):
             [rng.standard_normal((length, width), dtype=np.float32) for length in lengths]
             for width in (hidden, n)
         )
-        return _seconds(lambda: EncodingModel(device=device).fit(features, responses))
+        return seconds_of(lambda: EncodingModel(device=device).fit(features, responses))
 
     if n_voxels <= MORE:
         return fit(n_voxels)
@@ -143,7 +143,18 @@ def _encoding_model(one, hidden, device, threshold):
     return few + (more - few) * (n_voxels - FEW) / (MORE - FEW)
 
 
-def _seconds(work):
+def seconds_of(work):
+    """Time a function without arguments, on this machine.
+
+    Parameters
+    ----------
+    work : callable
+
+    Returns
+    -------
+    float
+        Seconds of its second call.
+    """
     work()  # the first time also pays for what is made once
     start = time.perf_counter()
     work()

@@ -48,7 +48,7 @@ from modeling_braintune.clip_representations import clip_representations
 from modeling_braintune.representation_cache import model_facts
 from recipes.phantom import CACHE, DATA, MODELS, VERSION, phantom_model
 from recipes.process import one_line_errors, prepare_process, progress_bars
-from recipes.report import BASELINE
+from recipes.report import BASELINE, tuned_on
 
 LOW_LEVEL = {"mfcc": mfcc, "fbank": fbank}
 SENTENCES, WORDS = (partial(PhantomTasks, kind=kind) for kind in ("sentences", "words"))
@@ -72,7 +72,7 @@ COLUMNS = (
 )
 MEASURES = {"macro_f1": "macro F1", "r2": "R^2"}
 WEIGHTED = "weighted_sum"
-FORMAT = 1  # of results: a new one has them computed again
+FORMAT = 2  # of results: a new one has them computed again
 
 
 @dataclass(kw_only=True)
@@ -116,11 +116,7 @@ class ProbeArguments:
     def __post_init__(self):
         if self.precision not in ("float32", "bfloat16"):
             raise ValueError(f"precision must be float32 or bfloat16, got {self.precision!r}")
-        if len({BASELINE, *map(_label, self.model)}) <= len(self.model):
-            raise ValueError(
-                f"models are told apart by the last part of their names, which must differ from "
-                f"one another and from {BASELINE!r}; got {', '.join(self.model)}"
-            )
+        self.names = labelled_models(self.model, self.baseline)
         for name in self.tasks:
             check_name("collection or task", name, [*COLLECTIONS, *TASKS])
         collections = dict.fromkeys(map(_collection, self.tasks))
@@ -143,8 +139,32 @@ class ProbeArguments:
         return {source: list(tasks) for source, tasks in sources.items()}
 
 
-def _label(checkpoint):
-    return Path(checkpoint).name
+def labelled_models(models, baseline=None):
+    """Names of checkpoints by what reports call them, the baseline first.
+
+    Parameters
+    ----------
+    models : list of str
+        Folders or names on the Hub, called by the last part.
+    baseline : str, optional
+
+    Returns
+    -------
+    dict of {str: str}
+
+    Raises
+    ------
+    ValueError
+        Two would be called the same.
+    """
+    names = {BASELINE: baseline} if baseline else {}
+    names |= {Path(name).name: name for name in models}
+    if len({BASELINE, *names}) <= len(models):
+        raise ValueError(
+            f"models are told apart by the last part of their names, which must differ from one "
+            f"another and from {BASELINE!r}; got {', '.join(models)}"
+        )
+    return names
 
 
 def _collection(task):
@@ -166,7 +186,8 @@ def probe(arguments):
     -------
     dict
         - "rows": list of {column: value}, with the columns of `COLUMNS`; a task is called
-          "<collection>/<task>", a layer by its number or "weighted_sum";
+          "<collection>/<task>", a layer by its number or "weighted_sum"; the participant is the
+          one that the model was tuned on, as `tuned_on` has it;
         - "notes": what a reader of them must know;
         - "finished" {model: {task: {"key", "notes"}}}; what a result follows from is in its key;
         - "settings".
@@ -177,8 +198,7 @@ def probe(arguments):
         A collection that is none, or is incomplete or unreadable; a clip that is too short for a
         model; classes that some split lacks, as `LinearProbe.fit` says.
     """
-    names = {BASELINE: arguments.baseline} if arguments.baseline else {}
-    names |= {_label(name): name for name in arguments.model}
+    names = arguments.names
     print("Models: " + ", ".join(f"{label} ({name})" for label, name in names.items()))
     checkpoints = {
         label: phantom_model(name)[0] if name in MODELS else name for label, name in names.items()
@@ -211,12 +231,13 @@ def probe(arguments):
                 features = _features(*listener, data, arguments) if unfinished else None
                 for task in unfinished:
                     rows, said = _probed(task, features, *targets(task), arguments)
-                    rows = [dict(zip(COLUMNS, (label, *row), strict=True)) for row in rows]
+                    whose = (label, tuned_on(listener[0].config))
+                    rows = [dict(zip(COLUMNS, (*whose, *row), strict=True)) for row in rows]
                     results[label, task] = {"key": keys[task], "notes": said, "rows": rows}
-                    _write(_report(results, pairs, notes, arguments), path)
+                    write_report(_report(results, pairs, notes, arguments), path)
                     bar.update()
     report = _report(results, pairs, notes, arguments)
-    _write(report, path)
+    write_report(report, path)
     print(table(report))
     print(f"{path.name} and {path.stem}.csv are in {path.parent}/")
     return report
@@ -401,7 +422,7 @@ def _keys(model, feature_extractor, data, tasks, arguments):
 
 
 def _probed(task, features, probe, targets, notes, arguments):
-    """Rows of a task's results but for the model's name, and notes on them."""
+    """Rows of a task's results but for model and participant, and notes on them."""
     layers = arguments.layers or list(range(len(features["train"])))
     chosen = [(layers, probe)]
     if arguments.weighted_sum:
@@ -422,7 +443,7 @@ def _probed(task, features, probe, targets, notes, arguments):
         ]
     measure = "r2" if isinstance(probe, RidgeProbe) else "macro_f1"
     rows = [
-        (None, task, layer, None, measure, score["value"], score["n"], "clips")
+        (task, layer, None, measure, score["value"], score["n"], "clips")
         + (*score["interval"], score["majority"])
         for layer, score in scores.items()
     ]
@@ -460,7 +481,16 @@ def _report(results, pairs, notes, arguments):
     }
 
 
-def _write(report, path):
+def write_report(report, path):
+    """Write a report as JSON, and its rows as CSV beside it.
+
+    Parameters
+    ----------
+    report : dict
+        With "rows", whose columns are `COLUMNS`.
+    path : Path
+        Of the JSON file.
+    """
     with written_whole(path) as whole:
         whole.write_text(json.dumps(report, indent=1), encoding="utf-8")
     with open(path.with_suffix(".csv"), "w", newline="", encoding="utf-8") as file:

@@ -35,7 +35,7 @@ def one_line_errors():
         if remedy is None and not isinstance(error, OSError):
             raise
         sys.exit(remedy or f"{type(error).__name__}: {error}")
-    except (ValueError, FloatingPointError) as error:
+    except (ImportError, ValueError, FloatingPointError) as error:
         sys.exit(f"{type(error).__name__}: {error}")
 
 

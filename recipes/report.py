@@ -44,8 +44,8 @@ def report(results, folder, title, mask=None, vertices=None):
     written = {name: value for name, value in results.items() if name != "per_voxel"}
     paths[0].write_text(json.dumps(written, indent=1, default=np.ndarray.tolist))
     with open(paths[1], "w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(COLUMNS)
+        writer = csv.DictWriter(file, COLUMNS)
+        writer.writeheader()
         writer.writerows(rows(results))
     report_figure(results, paths[2], title=title)
     live = {  # the other regions have no layers to draw
@@ -116,16 +116,19 @@ COLUMNS = (
 
 
 def rows(results):
-    """The numbers of a report, one a row, in the order of `COLUMNS`.
+    """The numbers of a report, one a row.
+
+    Rows of tasks, as `probe` has them, hold "task" where these hold "region"; the rest is the same.
 
     Parameters
     ----------
     results : dict
-        From `align`, with "participant".
+        From `align`, with "participant"; or what became of it in JSON.
 
     Yields
     ------
-    tuple
+    dict of {column: value}
+        With the columns of `COLUMNS`, in their order; a layer is a number, "mean" or "last".
     """
     participant = results["participant"]
 
@@ -133,19 +136,8 @@ def rows(results):
         low, high = interval or (None, None)
         p = (test["p"], test["p_holm"]) if test else (None, None)
         n = scores["n_voxels"]
-        return (
-            model,
-            participant,
-            region,
-            layer,
-            feature,
-            measure,
-            value,
-            n,
-            "voxels",
-            low,
-            high,
-        ) + p
+        what = (model, participant, region, layer, feature, measure)
+        return dict(zip(COLUMNS, (*what, value, n, "voxels", low, high, *p), strict=True))
 
     for model, by_region in results["alignment"].items():
         for region, scores in by_region.items():
@@ -153,7 +145,7 @@ def rows(results):
             yield row(model, region, "mean", None, "alignment", mean, scores, scores["interval"])
             for layer, value in scores.get("layers", {}).items():
                 interval = scores["layer_intervals"][layer]
-                yield row(model, region, layer, None, "alignment", value, scores, interval)
+                yield row(model, region, int(layer), None, "alignment", value, scores, interval)
     for model, by_region in results["gain"].items():
         for region, scores in by_region.items():
             test = results["tests"][model].get(region)
@@ -166,10 +158,26 @@ def rows(results):
                 yield row(model, region, "mean", feature, "impact", mean, scores, interval)
                 for layer, value in scores.get("layers", {}).items():
                     interval = scores["layer_intervals"][layer]
-                    yield row(model, region, layer, feature, "impact", value, scores, interval)
+                    yield row(model, region, int(layer), feature, "impact", value, scores, interval)
     for model, by_region in results["predicted_voxels"].items():
         for region, scores in by_region.items():
             yield row(model, region, "last", None, "predicted_voxels", scores["mean"], scores)
+
+
+def tuned_on(config):
+    """The participant that a checkpoint was tuned on.
+
+    Parameters
+    ----------
+    config : PretrainedConfig
+
+    Returns
+    -------
+    str or None
+        None for a model that was tuned on nobody, or on several: one for all participants.
+    """
+    participants = list(getattr(config, "brain", None) or {})
+    return participants[0] if len(participants) == 1 else None
 
 
 def table(results):

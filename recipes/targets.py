@@ -42,7 +42,8 @@ class Listener:
     """A participant's recordings as a run divides them, and the voxels that it tunes on."""
 
     participant: Participant
-    train: list[Story]
+    train: list[Story]  # that encoding models are fitted on
+    tuning: list[Story]  # those of them that are tuned on
     validation: list[Story]
     test: Story
     ceiling: np.ndarray
@@ -80,6 +81,7 @@ def listener(arguments, name):
     return Listener(
         participant=participant,
         train=train,
+        tuning=[story for story in train if story.name in tuned_on(arguments)],
         validation=list(participant.stories(arguments.validation_stories)),
         test=test,
         ceiling=ceiling,
@@ -88,6 +90,11 @@ def listener(arguments, name):
             ceiling, threshold, regions, arguments.tuning_regions if regions else None
         ),
     )
+
+
+def tuned_on(arguments):
+    """Names of the stories that models are tuned on."""
+    return arguments.tuning_stories or arguments.train_stories
 
 
 def windows(arguments, listeners, targets, seed=0):
@@ -114,7 +121,7 @@ def windows(arguments, listeners, targets, seed=0):
     """
     sources = {target: PERMUTED.get(target, target) for target in targets}
     pairs = {target: [] for target in targets}
-    for split in ("train", "validation"):
+    for split in ("tuning", "validation"):
         # What a teacher makes of the stories is large, and held once for all who learn from it.
         taught = {
             source: _taught(arguments, source, getattr(listeners[0], split))
@@ -243,7 +250,7 @@ def brain(arguments, one, targets):
         data={
             "layout": provenance["layout"],
             "fingerprint": digest,
-            "train_stories": arguments.train_stories,
+            "train_stories": tuned_on(arguments),
             "validation_stories": arguments.validation_stories,
         },
     )

@@ -63,6 +63,13 @@ class TuneArguments(RecordingArguments):
         }
     )
     validation_stories: list[str] = field(metadata={"help": "Stories that decide when to stop."})
+    tuning_stories: list[str] | None = field(
+        default=None,
+        metadata={
+            "help": "Of the training stories, those to tune on; all if none. Encoding models are "
+            "fitted on all of them, whatever was tuned on."
+        },
+    )
     n_trs_per_window: int = field(default=5, metadata={"help": "Sound per training window."})
     tuning_regions: list[str] | None = field(
         default=None, metadata={"help": "Regions to tune on; all that there are if none."}
@@ -157,6 +164,8 @@ class TuneArguments(RecordingArguments):
                         f"story {story!r} is in {seen[story]} and in {split}; name it once"
                     )
                 seen[story] = split
+        for story in self.tuning_stories or ():
+            check_name("training story to tune on", story, self.train_stories)
         if len(set(self.participants)) < len(self.participants):
             raise ValueError(f"name each participant once, got {', '.join(self.participants)}")
         self.participants = sorted(self.participants)  # as checkpoints have them
@@ -279,8 +288,12 @@ def tune(arguments, training):
             title=f"{name}, story {test.name!r}, {scores['n_trs']} TRs",
         )
     results["seconds"] = round(time.time() - started, 1)
+    figures = {
+        f"Alignment of {name}, and the losses of tuning": FIGURE.format(name)
+        for name in results["participants"]
+    }
     for name in curves:
-        _describe(name, arguments, training, settings, results, pretrained)
+        describe(name, arguments, training, results, pretrained, figures)
     write_json(output / RESULTS, results)
     for kept in (REPRESENTATIONS, FEATURES):
         shutil.rmtree(output / kept, ignore_errors=True)
@@ -293,12 +306,12 @@ def tune(arguments, training):
 def described(arguments, one):
     """What a listener's windows and voxels are, in a line."""
     n_train, n_validation = (
-        sum(len(story.tr_times) for story in stories) for stories in (one.train, one.validation)
+        sum(len(story.tr_times) for story in stories) for stories in (one.tuning, one.validation)
     )
     regions = one.participant.regions
     where = (arguments.tuning_regions if regions else None) or regions or ["the whole brain"]
     return (
-        f"{one.participant.name}: {n_train} windows of {len(one.train)} stories to tune on, "
+        f"{one.participant.name}: {n_train} windows of {len(one.tuning)} stories to tune on, "
         f"{n_validation} of {len(one.validation)} to validate; {len(one.voxels)} voxels of "
         f"{len(one.ceiling)}: noise ceiling above {arguments.ceiling_threshold} in "
         f"{' and '.join(where)}"
@@ -377,10 +390,21 @@ def _head_alignment(checkpoint, one, arguments, training):
     return {region: {key: s[key] for key in kept} for region, s in by_region.items()}
 
 
-def _describe(name, arguments, training, settings, results, pretrained):
-    """Put the card of a checkpoint beside it, with figures, and its training arguments."""
-    output = Path(training.output_dir)
-    figures = [FIGURE.format(name) for name in results["participants"]]
+def describe(name, arguments, training, results, pretrained, figures):
+    """Put the card of a checkpoint beside it, with figures, and its training arguments.
+
+    Parameters
+    ----------
+    name : str
+        The model's, and its folder's in the output folder.
+    arguments : TuneArguments
+    training : BrainTuningArguments
+    results : dict
+        Of `tune`.
+    pretrained : folder or name on the Hub
+    figures : dict of {caption: file in the output folder}
+    """
+    output, settings = Path(training.output_dir), run_settings(arguments, training)
     card = model_card(
         results,
         settings,
@@ -389,12 +413,10 @@ def _describe(name, arguments, training, settings, results, pretrained):
         repo=training.hub_model_id,
         base_license=arguments.license or license_of(pretrained),
         data_license=arguments.data_license,
-        figures={
-            f"Alignment of {participant}, and the losses of tuning": f"figures/{figure}"
-            for participant, figure in zip(results["participants"], figures, strict=True)
-        },
+        figures={caption: f"figures/{figure}" for caption, figure in figures.items()},
     )
-    save_card(card, output / name, {f"figures/{figure}": output / figure for figure in figures})
+    files = {f"figures/{figure}": output / figure for figure in figures.values()}
+    save_card(card, output / name, files)
     # What folders are called on this machine is nobody else's business.
     public = {
         key: Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value

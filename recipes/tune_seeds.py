@@ -52,19 +52,29 @@ def tune_seeds(seeds, arguments, training):
     for seed in seeds:
         this = copy.copy(training)
         this.seed, this.output_dir = seed, str(Path(training.output_dir) / f"seed-{seed}")
-        results[seed] = _finished(this.output_dir, run_settings(arguments, this))
-        if results[seed] is None:
-            results[seed] = tune(arguments, this)
+        results[seed] = finished(arguments, this) or tune(arguments, this)
     return results
 
 
-def _finished(folder, settings):
-    """Results of a finished run with these settings, or None."""
-    if not (Path(folder) / RESULTS).exists():
+def finished(arguments, training):
+    """Results of a finished run of `recipes.tune.tune` with these arguments.
+
+    Parameters
+    ----------
+    arguments : TuneArguments
+    training : BrainTuningArguments
+
+    Returns
+    -------
+    dict or None
+        None if there is none in the output folder, or one with other settings.
+    """
+    folder = Path(training.output_dir)
+    if not (folder / RESULTS).exists():
         return None
-    if json.loads((Path(folder) / SETTINGS).read_text()) != settings:
+    if json.loads((folder / SETTINGS).read_text()) != run_settings(arguments, training):
         return None
-    return json.loads((Path(folder) / RESULTS).read_text())
+    return json.loads((folder / RESULTS).read_text())
 
 
 def table(results):

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 from datasets import ClassLabel, Dataset, Features, List
-from transformers import AutoFeatureExtractor, AutoModel, Wav2Vec2Model, set_seed
+from transformers import AutoConfig, AutoFeatureExtractor, AutoModel, Wav2Vec2Model, set_seed
 
 from datasets_scripts import PHANTOM_TASKS, fbank, make_phantom_tasks, mfcc
 from evaluate_metrics.probes import ClassProbe, LabelProbe, RidgeProbe
@@ -62,10 +62,12 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def other(tmp_path_factory, pretrained):
-    """A checkpoint of the same shape with other weights."""
+    """A checkpoint of the same shape with other weights, of a participant."""
     folder = tmp_path_factory.mktemp("models") / "other"
     set_seed(1)
-    Wav2Vec2Model(AutoModel.from_pretrained(pretrained).config).save_pretrained(folder)
+    config = AutoConfig.from_pretrained(pretrained)
+    config.brain = {"P01": {}}
+    Wav2Vec2Model(config).save_pretrained(folder)
     AutoFeatureExtractor.from_pretrained(pretrained).save_pretrained(folder)
     return folder
 
@@ -116,7 +118,8 @@ def test_every_task_and_layer_of_every_model_has_a_score_in_its_interval(finishe
         assert row["measure"] == ("r2" if row["task"][-4:] in ("mfcc", "bank") else "macro_f1")
         assert row["interval_low"] <= row["value"] <= row["interval_high"] <= 1
         assert (row["n"], row["unit"]) == (30, "clips")
-        assert (row["participant"], row["feature"]) == (None, None)
+        assert row["participant"] == {"pretrained": None, "other": "P01"}[row["model"]]
+        assert row["feature"] is None
 
 
 def test_untaught_models_hear_spectra_but_no_topics(finished):

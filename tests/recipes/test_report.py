@@ -8,9 +8,10 @@ import re
 import numpy as np
 import pytest
 from matplotlib.image import imread
+from transformers import Wav2Vec2Config
 
 from evaluate_metrics import MEAN_IMPACT, Scores
-from recipes.report import COLUMNS, notes, report, rows, table
+from recipes.report import COLUMNS, notes, report, rows, table, tuned_on
 
 N_TRS, N_VOXELS = 40, 7
 VOXELS = np.array([1, 2, 3, 5, 6, 8, 9])  # of the participant's, those above the threshold
@@ -126,8 +127,14 @@ def test_csv_has_the_columns_and_rows_of_the_results(results, written):
     with open(written["alignment.csv"], newline="", encoding="utf-8") as file:
         header, *lines = csv.reader(file)
     assert tuple(header) == COLUMNS
-    expected = [["" if cell is None else str(cell) for cell in row] for row in rows(results)]
-    assert lines == expected
+    found = list(rows(results))
+    assert {tuple(row) for row in found} == {COLUMNS}
+    assert lines == [["" if cell is None else str(cell) for cell in row.values()] for row in found]
+
+
+def test_rows_of_what_json_holds_are_the_same(results, written):
+    read = json.loads(written["alignment.json"].read_text())
+    assert list(rows(read)) == [as_json(row) for row in rows(results)]
 
 
 def test_csv_has_a_row_for_every_number(read):
@@ -152,7 +159,7 @@ def test_csv_has_a_row_for_every_number(read):
 
 
 def test_rows_hold_the_numbers(results):
-    by_key = {row[:6]: dict(zip(COLUMNS, row, strict=True)) for row in rows(results)}
+    by_key = {tuple(row.values())[:6]: row for row in rows(results)}
     key = ("brain-tuned", "UTS03", "auditory")
 
     row, scores = by_key[*key, "mean", None, "gain"], results["gain"]["brain-tuned"]["auditory"]
@@ -196,6 +203,18 @@ def test_every_gain_has_its_p_and_nothing_else_has(read):
     for row in read:
         tested = row["measure"] == "gain" and row["region"] in LIVE
         assert (row["p"] != "") is (row["p_holm"] != "") is tested
+
+
+@pytest.mark.parametrize(
+    ("options", "participant"),
+    [
+        ({}, None),
+        ({"brain": {"UTS03": {"tr": 2.0}}}, "UTS03"),
+        ({"brain": {"UTS02": {}, "UTS03": {}}}, None),
+    ],
+)
+def test_a_model_is_of_the_one_participant_that_it_was_tuned_on(options, participant):
+    assert tuned_on(Wav2Vec2Config(**options)) == participant
 
 
 def line_of(text, name):
@@ -276,9 +295,9 @@ def test_impact_that_means_nothing_is_none_in_the_table_and_a_row_without_value(
     _, lines = part_of(table(meaningless), "impact, auditory, %")
     assert " none " in line_of(lines, "random")
     (row,) = [
-        row
-        for row in rows(meaningless)
-        if row[:6] == ("random", "UTS03", "auditory", "mean", "articulation", "impact")
+        cells
+        for cells in (tuple(row.values()) for row in rows(meaningless))
+        if cells[:6] == ("random", "UTS03", "auditory", "mean", "articulation", "impact")
     ]
     assert row[6:] == (None, 5, "voxels", None, None, None, None)
 
@@ -307,7 +326,7 @@ def test_columns_stand_below_their_headings_whatever_the_models_are_called(resul
 def test_report_without_impact_leaves_it_out(tmp_path):
     without_impact = compare(low_level=False)
     assert "impact" not in table(without_impact)
-    assert {row[5] for row in rows(without_impact)} == {
+    assert {row["measure"] for row in rows(without_impact)} == {
         "alignment",
         "gain",
         "predicted_voxels",

@@ -59,3 +59,17 @@ def test_responses_of_another_story_keep_their_order(arguments):
         assert source != name
         whose.append(source)
     assert sorted(whose) == sorted(stories)
+
+
+def test_a_run_can_tune_on_fewer_stories_than_its_encoding_models_are_fitted_on(arguments):
+    given = arguments(tuning_stories=["story03", "story01"])
+    one = listener(given, "P01")
+    assert [story.name for story in one.train] == given.train_stories
+    (pairs, validation) = windows(given, [one], ["responses"])["responses"]
+    n_trs = {story.name: len(story.tr_times) for story in (*one.train, *one.validation)}
+    assert len(pairs) == n_trs["story01"] + n_trs["story03"]
+    assert len(validation) == n_trs["story04"]
+    (brain,) = brains(given, [one], "responses", pairs)
+    assert brain.data["train_stories"] == ["story03", "story01"]
+    with pytest.raises(ValueError, match="training story to tune on.*story04"):
+        arguments(tuning_stories=["story04"])

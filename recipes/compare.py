@@ -1,0 +1,460 @@
+"""Compare brain-tuning with its controls: is it the brain, or just more training?
+
+    accelerate launch recipes/compare.py                                # the phantom
+    accelerate launch recipes/compare.py --config recipes/configs/ds003020.yaml --data <folder> \\
+        --participants UTS03
+
+For one participant and one pretrained model, tunes on the responses, on permuted ones, on what a
+speech model and a text model make of the stories, and on the sound alone (Moussa et al. 2025,
+section 3.3.1), all else being equal, and measures each as `recipes/align.py` does. What is in the
+output folder already, of an interrupted run or of `recipes/tune.py`, is not done again.
+"""
+
+import copy
+import csv
+import dataclasses
+import json
+import shutil
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from datasets_scripts import low_level_features
+from evaluate_metrics import layer_figure, report_figure
+from modeling_braintune import BrainTuningArguments
+from modeling_braintune.configuration_braintune import checkpoint_model_type
+from modeling_braintune.model_card import CARD
+from modeling_braintune.stimulus import FAMILIES
+from recipes.align import align
+from recipes.arguments import parse_arguments
+from recipes.encoding import layer_features
+from recipes.estimate import estimate
+from recipes.phantom import CACHE, DATA
+from recipes.process import one_line_errors, prepare_process
+from recipes.report import BASELINE, COLUMNS, notes, rows, table
+from recipes.stimulus_tune import NAME as STIMULUS
+from recipes.stimulus_tune import StimulusArguments, stimulus_tune
+from recipes.targets import MODEL_OF, listener, tuned_on, windows
+from recipes.train import CURVE, FEATURES, write_json
+from recipes.tune import (
+    DEFAULT_CONFIG,
+    RESULTS,
+    SETTINGS,
+    TuneArguments,
+    describe,
+    described,
+    materials,
+    run_settings,
+    tune_models,
+)
+
+CONFIGS = Path(__file__).parent / "configs"
+REPORT = "compare"  # .json, .csv, .md and .png
+TUNED = MODEL_OF["responses"]
+# Of the controls that are asked for, but not of what a model is tuned on
+NOT_OF_A_MODEL = {"targets", "stimulus", "stimulus_config", "more_text_teachers", "seeds"}
+
+
+@dataclass(kw_only=True)
+class CompareArguments(TuneArguments):
+    """Which controls brain-tuning is compared with."""
+
+    targets: list[str] = field(
+        default_factory=lambda: ["responses", "permuted", "speech_model", "text_model"],
+        metadata={"help": f"What a model each is tuned on: {', '.join(MODEL_OF)}."},
+    )
+    stimulus: bool = field(
+        default=True,
+        metadata={
+            "help": "Also a model that goes on with self-supervised training on the stories' "
+            f"sound; families that can: {', '.join(FAMILIES)}."
+        },
+    )
+    stimulus_config: str | None = field(
+        default=None,
+        metadata={
+            "help": "YAML file of settings for that; stimulus.yaml beside this recipe's other "
+            "configurations if none, or phantom-stimulus.yaml."
+        },
+    )
+    more_text_teachers: list[str] = field(
+        default_factory=list,
+        metadata={"help": "A model each that is tuned on what these make of the words."},
+    )
+    seeds: list[int] | None = field(
+        default=None,
+        metadata={"help": "Do it all with each of these seeds, in folders seed-<n>."},
+    )
+    low_level: bool = field(
+        default=True, metadata={"help": "Also measure the impact of low-level features."}
+    )
+    cache_dir: str = field(
+        default=str(CACHE / "representations"),
+        metadata={"help": "Keeps representations, and what was measured of each model."},
+    )
+
+    def __post_init__(self):
+        super().__post_init__()
+        if len(self.participants) > 1:
+            raise ValueError(
+                "participants: models are compared for one at a time, got "
+                f"{', '.join(self.participants)}"
+            )
+        if "responses" not in self.targets:
+            raise ValueError("targets must hold responses, which the others are controls of")
+        if self.heads_only:
+            raise ValueError("heads_only leaves all models' layers as they were: drop it")
+        names = [*MODEL_OF.values(), STIMULUS, *map(_tuned_by, self.more_text_teachers)]
+        if len(set(names)) < len(names):
+            raise ValueError(
+                f"more_text_teachers must end in different names, got {self.more_text_teachers}"
+            )
+
+
+def _tuned_by(teacher):
+    return f"{Path(teacher).name}-tuned"
+
+
+def compare(arguments, training):
+    """Tune what is not tuned yet, measure everything, and write the report.
+
+    Parameters
+    ----------
+    arguments : CompareArguments
+    training : BrainTuningArguments
+
+    Returns
+    -------
+    dict
+        What `align` gives, with "participant", "test_story", "seed", "notes" and "curves"; as
+        written to `compare.json`. None on all processes but the first.
+
+    Raises
+    ------
+    FileExistsError
+        The output folder holds models that were tuned with other settings.
+    ValueError, FileNotFoundError, FloatingPointError
+        As the parts that read, tune and measure.
+    """
+    started = time.time()
+    is_main = training.process_index == 0
+    say = print if is_main else lambda *_: None
+    output = Path(training.output_dir)
+    (name,) = arguments.participants
+    others = {
+        _tuned_by(teacher): dataclasses.replace(arguments, text_teacher=teacher)
+        for teacher in arguments.more_text_teachers
+    }
+    models = [*(MODEL_OF[target] for target in arguments.targets), *others]
+    models += [STIMULUS] * arguments.stimulus
+    with training.main_process_first(local=False):
+        pretrained = materials(arguments, say)
+        stimulus = _stimulus(arguments, training, pretrained) if arguments.stimulus else None
+        if is_main:
+            _check_settings(output, arguments, training, models)
+        one = listener(arguments, name)
+    pairs = windows(arguments, [one], arguments.targets, training.seed)
+    pairs_of_others = {
+        model: windows(changed, [one], ["text_model"], training.seed)
+        for model, changed in others.items()
+    }
+    say(described(arguments, one))
+    if is_main:
+        ahead = estimate(arguments, training, pretrained, pairs["responses"][0], [one])
+        say(plan(output, models, ahead, arguments.low_level))
+
+    curves = tune_models(arguments, training, pretrained, [one], pairs, say)
+    for model, changed in others.items():
+        curves |= tune_models(
+            changed,
+            training,
+            pretrained,
+            [one],
+            pairs_of_others[model],
+            say,
+            {"text_model": model},
+        )
+    if stimulus and not _is_tuned(output, STIMULUS):
+        stimulus_tune(*stimulus)
+    if is_main:
+        shutil.rmtree(output / FEATURES, ignore_errors=True)
+
+    checkpoints = {BASELINE: pretrained} | {model: output / model for model in models}
+    measured = {
+        "layers": arguments.layers,
+        "length": arguments.evaluation_length,
+        "stride": arguments.evaluation_stride,
+        "device": training.device,
+        "cache_dir": arguments.cache_dir,
+    }
+    if not is_main:
+        for checkpoint in checkpoints.values():
+            layer_features(checkpoint, [*one.train, one.test], **measured)
+        return None
+    say(f"Measuring {len(checkpoints)} models on {one.test.name!r}, as heard by {name} ...")
+    results = align(
+        checkpoints,
+        one.train,
+        one.test,
+        one.ceiling,
+        one.measured_regions,
+        threshold=arguments.ceiling_threshold,
+        test_skip_trs=arguments.test_skip_trs,
+        low_level=low_level_features(one.train, one.test) if arguments.low_level else None,
+        pairs=_pairs(models, others),
+        progress=not training.disable_tqdm,
+        **measured,
+    )
+    for large in ("change", "per_voxel"):
+        del results[large]
+    results |= {
+        "participant": name,
+        "test_story": one.test.name,
+        "seed": training.seed,
+        "notes": [one.ceiling_note, *notes(results, one.participant.regions)],
+        "curves": curves,
+    }
+    print(table(results))
+    title = f"{name}, story {one.test.name!r}, {results['n_trs']} TRs"
+    paths = write_report(results, output, title)
+    for model in curves:
+        if not (output / model / CARD).exists():
+            describe(
+                model,
+                others.get(model, arguments),
+                training,
+                {"participants": {name: results}, "curves": curves},
+                pretrained,
+                {f"Alignment and low-level impact, {name}": f"{REPORT}.png"},
+            )
+    print(
+        f"Checkpoints, {', '.join(path.name for path in paths)} are in {output}/ "
+        f"({time.time() - started:.0f} s)"
+    )
+    return results
+
+
+def _pairs(models, others):
+    """Brain-tuning with each control, and the text teacher with each other one."""
+    text, permuted = MODEL_OF["text_model"], MODEL_OF["permuted_text_model"]
+    pairs = [(TUNED, model) for model in models if model != TUNED]
+    if text in models:
+        pairs += [(text, model) for model in (permuted, *others) if model in models]
+    return pairs
+
+
+def _stimulus(arguments, training, pretrained):
+    """Arguments of `stimulus_tune` for the same model, stories and seed."""
+    family = checkpoint_model_type(pretrained)
+    if family not in FAMILIES:
+        raise ValueError(
+            f"stimulus: self-supervised training takes models of {' and '.join(FAMILIES)}, "
+            f"{arguments.model} is of {family}; give --stimulus false"
+        )
+    own = "phantom-stimulus.yaml" if arguments.data == DATA else "stimulus.yaml"
+    words = ["--config", arguments.stimulus_config or str(CONFIGS / own)]
+    for key in ("output_dir", "seed", "use_cpu", "disable_tqdm"):
+        words += [f"--{key}", str(getattr(training, key))]
+    stimulus, its_training = parse_arguments(
+        (StimulusArguments, BrainTuningArguments),
+        own,
+        words,
+        passed_over={key.name for key in dataclasses.fields(TuneArguments)},
+    )
+    shared = {key.name for key in dataclasses.fields(StimulusArguments)}
+    shared &= {key.name for key in dataclasses.fields(TuneArguments)}
+    same = {key: getattr(arguments, key) for key in shared - {"early_stopping_patience"}}
+    same |= {"participant": arguments.participants[0], "train_stories": tuned_on(arguments)}
+    return dataclasses.replace(stimulus, **same), its_training
+
+
+def _check_settings(output, arguments, training, models):
+    """Refuse a folder of models that were tuned otherwise; note how they are tuned here."""
+    if arguments.overwrite_output_dir:
+        for model in models:
+            shutil.rmtree(output / model, ignore_errors=True)
+        (output / SETTINGS).unlink(missing_ok=True)
+    settings = json.loads(json.dumps(run_settings(arguments, training)))
+    tuned = {key.name for key in dataclasses.fields(TuneArguments)}
+    added = {key.name for key in dataclasses.fields(CompareArguments)} - tuned
+    settings = {key: value for key, value in settings.items() if key not in added}
+    path = output / SETTINGS
+    if path.exists():
+        found = json.loads(path.read_text())
+        changed = [k for k in settings if settings[k] != found.get(k) and k not in NOT_OF_A_MODEL]
+        if changed:
+            raise FileExistsError(
+                f"{output} holds models that were tuned with other settings ("
+                f"{', '.join(changed)}); give another --output_dir, or the same settings"
+            )
+    else:
+        output.mkdir(parents=True, exist_ok=True)
+        write_json(path, settings)
+
+
+def _is_tuned(output, model):
+    return (output / model / (RESULTS if model == STIMULUS else CURVE)).exists()
+
+
+def plan(output, models, ahead, low_level):
+    """What will be done, and how long it will take, as text.
+
+    Parameters
+    ----------
+    output : Path
+    models : list of str
+    ahead : Estimate
+    low_level : bool
+
+    Returns
+    -------
+    str
+    """
+    done = {model: _is_tuned(output, model) for model in models}
+    width = max(map(len, models))
+    n_features = 5 if low_level else 0
+    minutes = ahead.minutes(list(done.values()).count(False), 1 + len(models), n_features)
+    lines = [f"{model:<{width}}  {'is tuned' if done[model] else 'to do'}" for model in models]
+    return "\n".join(
+        [
+            f"Models in {output}/:",
+            *(f"  {line}" for line in lines),
+            f"At most about {minutes:.0f} min ahead: {ahead}"
+            + ", once and again without each of five low-level features" * low_level,
+        ]
+    )
+
+
+def write_report(results, output, title):
+    """Write the results as JSON and CSV, and draw the paper's bars and the layers.
+
+    Parameters
+    ----------
+    results : dict
+        Of `compare`.
+    output : Path
+    title : str
+
+    Returns
+    -------
+    list of Path
+    """
+    endings = (".json", ".csv", ".png", "-layers.png")
+    paths = [output / f"{REPORT}{ending}" for ending in endings]
+    write_json(paths[0], results)
+    with open(paths[1], "w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, COLUMNS)
+        writer.writeheader()
+        writer.writerows(rows(results))
+    report_figure(
+        over_layers(results),
+        paths[2],
+        title,
+        "Bars: mean over layers; error bars: its standard error over layers. "
+        "*: differs from pretrained, p < .05 (block exchange, Holm over regions).",
+    )
+    layer_figure(results, paths[3], title=title)
+    return paths
+
+
+def over_layers(results):
+    """Results whose intervals are a standard error over layers to either side of the mean.
+
+    Parameters
+    ----------
+    results : dict
+        Of `align`.
+
+    Returns
+    -------
+    dict
+        Its "alignment", "impact" and "tests".
+    """
+
+    def spread(scores):
+        layers = [value for value in scores.get("layers", {}).values() if value is not None]
+        if scores["mean"] is None or len(layers) < 2:
+            return scores
+        error = np.std(layers, ddof=1) / len(layers) ** 0.5
+        return scores | {"interval": (scores["mean"] - error, scores["mean"] + error)}
+
+    def by_region(table):
+        return {region: spread(scores) for region, scores in table.items()}
+
+    return {
+        "alignment": {model: by_region(t) for model, t in results["alignment"].items()},
+        "impact": {
+            model: {feature: by_region(t) for feature, t in by_feature.items()}
+            for model, by_feature in results["impact"].items()
+        },
+        "tests": results["tests"],
+    }
+
+
+def seeds_table(results):
+    """A Markdown table: gain over pretrained of every model, region and seed; then the pairs.
+
+    Parameters
+    ----------
+    results : dict of {seed: results of `compare`}
+
+    Returns
+    -------
+    str
+    """
+    first = next(iter(results.values()))
+    head = [f"| region | what | {' | '.join(f'seed {seed}' for seed in results)} |"]
+    head.append("|" + "---|" * (len(results) + 2))
+    lines = []
+    for region in first["alignment"][BASELINE]:
+        compared = {
+            f"{model} - {BASELINE}": lambda run, model=model: (
+                run["gain"][model],
+                run["tests"][model],
+            )
+            for model in first["gain"]
+        }
+        for k, pair in enumerate(first["pairs"]):
+            compared[f"{pair['model']} - {pair['other']}"] = lambda run, k=k: (
+                run["pairs"][k]["gain"],
+                run["pairs"][k]["tests"],
+            )
+        for what, of in compared.items():
+            cells = [_cell(*(found[region] for found in of(run))) for run in results.values()]
+            lines.append(f"| {region} | {what} | {' | '.join(cells)} |")
+    return "\n".join([*head, *lines])
+
+
+def _cell(gain, test):
+    low, high = gain["interval"]
+    p = test["p"]
+    return f"{gain['mean']:+.3f} [{low:+.3f}, {high:+.3f}] p={p:.3f}"
+
+
+def main():
+    with one_line_errors():
+        arguments, training = parse_arguments(
+            (CompareArguments, BrainTuningArguments),
+            DEFAULT_CONFIG,
+            renamed={"participant": "participants"},
+        )
+        prepare_process(training.device, training.world_size)
+        training.log_level_replica = "error"
+        if arguments.seeds is None:
+            compare(arguments, training)
+            return
+        results = {}
+        for seed in arguments.seeds:
+            this = copy.copy(training)
+            this.seed, this.output_dir = seed, str(Path(training.output_dir) / f"seed-{seed}")
+            results[seed] = compare(arguments, this)
+    if training.process_index == 0:
+        path = Path(training.output_dir) / f"{REPORT}.md"
+        path.write_text(seeds_table(results) + "\n")
+        print(path.read_text())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,165 @@
+"""Brain-tuning beside its controls, on a phantom and a model that take seconds."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from transformers import HubertConfig, HubertModel, Wav2Vec2FeatureExtractor
+
+from modeling_braintune import AutoModelForBrainTuning, BrainTuningArguments
+from recipes.arguments import parse_arguments
+from recipes.compare import CompareArguments, compare, over_layers, seeds_table
+from recipes.tune import DEFAULT_CONFIG, TuneArguments, tune
+
+pytestmark = pytest.mark.filterwarnings("ignore:a recording of:UserWarning")
+
+MODELS = [
+    *("brain-tuned", "random", "text-model-tuned", "random-text-model-tuned"),
+    *("phantom-llama-tuned", "stimulus-tuned"),
+]
+
+
+def parsed(settings, output, arguments_class=CompareArguments, **changes):
+    path = output.with_suffix(".yaml")
+    path.write_text(yaml.safe_dump(settings | {"num_train_epochs": 1} | changes))
+    words = ["--config", str(path), "--output_dir", str(output)]
+    return parse_arguments(
+        (arguments_class, BrainTuningArguments),
+        DEFAULT_CONFIG,
+        words,
+        renamed={"participant": "participants"},
+    )
+
+
+@pytest.fixture(scope="module")
+def controls(tmp_path_factory, settings):
+    """Settings of a run with all controls."""
+    folder = tmp_path_factory.mktemp("configurations")
+    own = {key: settings[key] for key in ("model", "data", "participant", "train_stories")}
+    own |= {key: settings[key] for key in ("validation_stories", "test_story", "disable_tqdm")}
+    own |= {"max_steps": 2, "eval_strategy": "steps", "eval_steps": 1, "save_steps": 1}
+    own |= {"load_best_model_at_end": True, "metric_for_best_model": "eval_loss"}
+    (folder / "stimulus.yaml").write_text(yaml.safe_dump(own | {"mask_time_length": 2}))
+    return settings | {
+        "targets": ["responses", "permuted", "text_model", "permuted_text_model"],
+        "text_teacher": "phantom-gpt2-untaught",
+        "more_text_teachers": ["phantom-llama"],
+        "stimulus_config": str(folder / "stimulus.yaml"),
+        "low_level": False,
+        "cache_dir": str(folder / "representations"),
+    }
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, settings, controls):
+    """A folder where tune.py was run, and then compare.py; what it held before; the results."""
+    output = tmp_path_factory.mktemp("compared") / "output"
+    tune(*parsed(settings, output, TuneArguments, text_teacher="phantom-gpt2-untaught"))
+    before = {path: path.read_bytes() for path in output.glob("*/model.safetensors")}
+    results = compare(*parsed(controls, output))
+    return output, before, results
+
+
+def test_every_control_is_tuned_and_measured_beside_brain_tuning(finished):
+    output, _, results = finished
+    assert list(results["alignment"]) == ["pretrained", *MODELS]
+    pairs = [(pair["model"], pair["other"]) for pair in results["pairs"]]
+    assert pairs == [("brain-tuned", model) for model in MODELS[1:]] + [
+        ("text-model-tuned", "random-text-model-tuned"),
+        ("text-model-tuned", "phantom-llama-tuned"),
+    ]
+    for pair in results["pairs"]:
+        gains = [results["alignment"][pair[key]]["language"]["mean"] for key in ("model", "other")]
+        assert pair["gain"]["language"]["mean"] == pytest.approx(gains[0] - gains[1])
+    chosen = {model: curve["chosen_step"] for model, curve in results["curves"].items()}
+    assert chosen["random"] == chosen["brain-tuned"]
+    assert chosen["random-text-model-tuned"] == chosen["text-model-tuned"]
+    assert json.loads((output / "compare.json").read_text())["pairs"] == results["pairs"]
+    for name in ("compare.csv", "compare.png", "compare-layers.png"):
+        assert (output / name).stat().st_size > 0
+
+
+def test_checkpoints_and_cards_say_which_control_they_are(finished):
+    output, _, _ = finished
+    for model, teacher, targets in (
+        ("text-model-tuned", "phantom-gpt2-untaught", "text_model"),
+        ("random-text-model-tuned", "phantom-gpt2-untaught", "permuted_text_model"),
+        ("phantom-llama-tuned", "phantom-llama", "text_model"),
+    ):
+        (brain,) = AutoModelForBrainTuning.from_pretrained(output / model).brains.values()
+        assert (brain.participant, brain.targets) == (teacher, targets)
+        assert teacher in (output / model / "README.md").read_text()
+
+
+def test_what_is_in_the_folder_already_is_not_done_again(finished, controls, capsys):
+    output, before, results = finished
+    assert {path.parent.name for path in before} == {"brain-tuned", "random"}
+    assert all(path.read_bytes() == content for path, content in before.items())
+    times = {path: path.stat().st_mtime_ns for path in output.glob("*/*.safetensors")}
+    kept = Path(controls["cache_dir"])
+    measured = {path: path.stat().st_mtime_ns for path in kept.rglob("*.safetensors")}
+    again = compare(*parsed(controls, output))
+    assert again["alignment"] == results["alignment"] and again["pairs"] == results["pairs"]
+    assert all(path.stat().st_mtime_ns == time for path, time in (times | measured).items())
+    printed = capsys.readouterr().out
+    assert printed.count("is tuned") == len(MODELS) and "min ahead" in printed
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"learning_rate": 3e-3}, r"holds models that were tuned with other settings \(learning_"),
+        ({"participants": ["P01", "P02"]}, "one at a time, got P01, P02"),
+        ({"targets": ["text_model"]}, "targets must hold responses"),
+        ({"heads_only": True}, "drop it"),
+        ({"more_text_teachers": ["a/gpt2", "b/gpt2"]}, "must end in different names"),
+    ],
+)
+def test_bad_settings_are_refused(finished, controls, changes, message):
+    given = {key: value for key, value in (controls | changes).items()}
+    if "participants" in given:
+        del given["participant"]
+    with pytest.raises((ValueError, FileExistsError), match=message):
+        compare(*parsed(given, finished[0]))
+
+
+def test_a_family_without_self_supervised_losses_is_named(controls, tmp_path):
+    config = HubertConfig(
+        hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16
+    )
+    HubertModel(config).save_pretrained(tmp_path / "hubert")
+    Wav2Vec2FeatureExtractor().save_pretrained(tmp_path / "hubert")
+    with pytest.raises(ValueError, match="hubert is of hubert; give --stimulus false"):
+        compare(*parsed(controls, tmp_path / "out", model=str(tmp_path / "hubert")))
+
+
+def test_error_bars_are_a_standard_error_over_layers():
+    scores = {"mean": 0.5, "interval": (0, 1), "layers": {1: 0.4, 2: 0.5, 3: 0.6}, "n_voxels": 3}
+    empty = {"mean": None, "interval": None, "n_voxels": 0}
+    impact = {"mean": 10.0, "interval": None, "layers": {1: None, 2: 5.0, 3: 15.0}, "n_voxels": 3}
+    drawn = over_layers(
+        {
+            "alignment": {"tuned": {"language": scores, "other": empty}},
+            "impact": {"tuned": {"all": {"language": impact}}},
+            "tests": {},
+        }
+    )
+    error = 0.1 / np.sqrt(3)
+    assert drawn["alignment"]["tuned"]["language"]["interval"] == pytest.approx(
+        (0.5 - error, 0.5 + error)
+    )
+    assert drawn["alignment"]["tuned"]["other"] == empty
+    assert drawn["impact"]["tuned"]["all"]["language"]["interval"] == pytest.approx((5.0, 15.0))
+
+
+def test_the_table_of_seeds_has_a_line_for_every_comparison(finished):
+    _, _, results = finished
+    lines = seeds_table({0: results, 4: results}).splitlines()
+    assert lines[0] == "| region | what | seed 0 | seed 4 |"
+    gain, p = (results[key]["random"]["language"] for key in ("gain", "tests"))
+    cell = f"{gain['mean']:+.3f} [{gain['interval'][0]:+.3f}, {gain['interval'][1]:+.3f}]"
+    assert f"| language | random - pretrained | {cell} p={p['p']:.3f} |" in "\n".join(lines)
+    n_regions = len(results["alignment"]["pretrained"])
+    assert len(lines) == 2 + n_regions * (len(MODELS) + len(results["pairs"]))
