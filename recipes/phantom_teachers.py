@@ -1,8 +1,9 @@
 """Teachers for the phantom: small models whose vocabulary is its language.
 
-They are made on first use and kept in the Hugging Face cache folder. A text teacher that has
-learned to predict the next word knows what words mean, since topics last for some ten seconds; one
-that was not taught tells words apart and knows nothing of meaning.
+They are made on first use and kept in the Hugging Face cache folder. A text teacher begins with the
+spelling of words: the embedding of a word is the sum of its phones', of which the phantom's
+language sees to it that they say nothing of meaning. One that has learned to predict the next word
+knows what words mean, since topics last for some ten seconds.
 """
 
 import shutil
@@ -28,14 +29,13 @@ from transformers import (
 
 from datasets_scripts.phantom import tell
 from datasets_scripts.phantom_lexicon import CONTENT_WORDS, FUNCTION_WORDS
-from recipes.phantom import CACHE, VERSION
+from recipes.phantom import CACHE
+
+VERSION = 3  # of the teachers: a change of them, or of the language, takes new folders
 
 SPECIAL_TOKENS = {"pad_token": "<pad>", "bos_token": "<s>", "eos_token": "</s>"}
-VOCABULARY = (
-    *SPECIAL_TOKENS.values(),
-    "<unk>",
-    *(word.label for word in (*CONTENT_WORDS, *FUNCTION_WORDS)),
-)
+WORDS = (*CONTENT_WORDS, *FUNCTION_WORDS)
+VOCABULARY = (*SPECIAL_TOKENS.values(), "<unk>", *(word.label for word in WORDS))
 _SIZE = dict(
     vocab_size=len(VOCABULARY),
     hidden_size=32,
@@ -58,18 +58,31 @@ def phantom_tokenizer():
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="<unk>", **SPECIAL_TOKENS)
 
 
+def _spelt(model):
+    """Embed each word of a model as the sum of its phones, at the scale that it began with."""
+    embedding = model.get_input_embeddings().weight.data
+    scale = embedding.std()
+    phones = {}
+    for word in WORDS:
+        for phone in word.phones:
+            phones.setdefault(phone, scale * torch.randn(embedding.shape[1]))
+        spelling = torch.stack([phones[phone] for phone in word.phones])
+        embedding[VOCABULARY.index(word.label)] = spelling.sum(dim=0) / len(spelling) ** 0.5
+    return model
+
+
 def _gpt2():
     config = GPT2Config(
         **_SIZE, num_hidden_layers=2, embd_pdrop=0.0, resid_pdrop=0.0, attn_pdrop=0.0
     )
-    return AutoModelForCausalLM.from_config(config), phantom_tokenizer()
+    return _spelt(AutoModelForCausalLM.from_config(config)), phantom_tokenizer()
 
 
 def _llama():
     config = LlamaConfig(
         **_SIZE, num_hidden_layers=3, intermediate_size=64, tie_word_embeddings=True
     )
-    return AutoModelForCausalLM.from_config(config), phantom_tokenizer()
+    return _spelt(AutoModelForCausalLM.from_config(config)), phantom_tokenizer()
 
 
 def _whisper():
@@ -106,7 +119,7 @@ TEACHERS = {
 }
 
 
-def phantom_teacher(name, steps=50, n_stories=12, progress=True):
+def phantom_teacher(name, steps=200, n_stories=60, progress=True):
     """A small teacher; text teachers were taught by other phantom stories.
 
     Parameters
@@ -139,7 +152,7 @@ def phantom_teacher(name, steps=50, n_stories=12, progress=True):
 
 
 def teach_words(
-    model, tokenizer, steps=50, n_stories=12, n_words=32, batch_size=16, seed=0, progress=True
+    model, tokenizer, steps=200, n_stories=60, n_words=32, batch_size=16, seed=0, progress=True
 ):
     """Teach a causal language model which word comes next.
 

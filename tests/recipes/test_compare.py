@@ -1,6 +1,7 @@
 """Brain-tuning beside its controls, on a phantom and a model that take seconds."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +12,14 @@ from transformers import HubertConfig, HubertModel, Wav2Vec2FeatureExtractor
 from modeling_braintune import AutoModelForBrainTuning, BrainTuningArguments
 from recipes.arguments import parse_arguments
 from recipes.compare import CompareArguments, compare, over_layers, seeds_table
+from recipes.phantom_teachers import phantom_teacher
 from recipes.tune import DEFAULT_CONFIG, TuneArguments, tune
 
 pytestmark = pytest.mark.filterwarnings("ignore:a recording of:UserWarning")
 
 MODELS = [
     *("brain-tuned", "random", "text-model-tuned", "random-text-model-tuned"),
-    *("phantom-llama-tuned", "stimulus-tuned"),
+    *("other-teacher-tuned", "stimulus-tuned"),
 ]
 
 
@@ -42,10 +44,12 @@ def controls(tmp_path_factory, settings):
     own |= {"max_steps": 2, "eval_strategy": "steps", "eval_steps": 1, "save_steps": 1}
     own |= {"load_best_model_at_end": True, "metric_for_best_model": "eval_loss"}
     (folder / "stimulus.yaml").write_text(yaml.safe_dump(own | {"mask_time_length": 2}))
+    teacher, _ = phantom_teacher("phantom-gpt2-untaught")
+    shutil.copytree(teacher, folder / "other-teacher")
     return settings | {
         "targets": ["responses", "permuted", "text_model", "permuted_text_model"],
         "text_teacher": "phantom-gpt2-untaught",
-        "more_text_teachers": ["phantom-llama"],
+        "more_text_teachers": [str(folder / "other-teacher")],
         "stimulus_config": str(folder / "stimulus.yaml"),
         "low_level": False,
         "cache_dir": str(folder / "representations"),
@@ -68,7 +72,7 @@ def test_every_control_is_tuned_and_measured_beside_brain_tuning(finished):
     pairs = [(pair["model"], pair["other"]) for pair in results["pairs"]]
     assert pairs == [("brain-tuned", model) for model in MODELS[1:]] + [
         ("text-model-tuned", "random-text-model-tuned"),
-        ("text-model-tuned", "phantom-llama-tuned"),
+        ("text-model-tuned", "other-teacher-tuned"),
     ]
     for pair in results["pairs"]:
         gains = [results["alignment"][pair[key]]["language"]["mean"] for key in ("model", "other")]
@@ -86,7 +90,7 @@ def test_checkpoints_and_cards_say_which_control_they_are(finished):
     for model, teacher, targets in (
         ("text-model-tuned", "phantom-gpt2-untaught", "text_model"),
         ("random-text-model-tuned", "phantom-gpt2-untaught", "permuted_text_model"),
-        ("phantom-llama-tuned", "phantom-llama", "text_model"),
+        ("other-teacher-tuned", "other-teacher", "text_model"),
     ):
         (brain,) = AutoModelForBrainTuning.from_pretrained(output / model).brains.values()
         assert (brain.participant, brain.targets) == (teacher, targets)

@@ -51,6 +51,17 @@ def test_a_teacher_is_made_once_and_is_an_ordinary_checkpoint(name, told, tmp_pa
     assert found.std(axis=0).min() > 0
 
 
+@pytest.mark.parametrize("name", ["phantom-gpt2-untaught", "phantom-llama"])
+def test_spelling_alone_says_nothing_of_meaning(name):
+    model, tokenizer = TEACHERS[name]()
+    words = tokenizer.convert_tokens_to_ids([word.label for word in CONTENT_WORDS])
+    spelt = model.get_input_embeddings().weight.detach().double().numpy()[words]
+    categories = np.array([word.category for word in CONTENT_WORDS])
+    means = [spelt[categories == category].mean(axis=0) for category in categories]
+    np.testing.assert_allclose(means, np.tile(spelt.mean(axis=0), (len(means), 1)), atol=1e-8)
+    assert len(np.unique(spelt.round(6), axis=0)) == len(CONTENT_WORDS)  # told apart
+
+
 def readable_meaning(model, told):
     """Correlation of planted meaning with what a ridge reads off words that it was not fitted on.
 
@@ -80,6 +91,6 @@ def test_a_taught_teacher_carries_the_planted_meaning(name, told):
     set_seed(0)
     model, tokenizer = TEACHERS[name]()
     untaught = readable_meaning(model, told)
-    teach_words(model, tokenizer, n_stories=3, progress=False)
-    assert untaught < 0.3
-    assert readable_meaning(model, told) > 0.8
+    teach_words(model, tokenizer, steps=100, n_stories=30, progress=False)
+    assert untaught < 0.1
+    assert readable_meaning(model, told) > 0.6

@@ -72,6 +72,7 @@ def test_transformers_falls_silent(process):
     [
         (ValueError("layers must be"), "ValueError: layers must be"),
         (FileNotFoundError("no.wav: there is"), "FileNotFoundError: no.wav: there is"),
+        (ImportError("words need nltk"), "ImportError: words need nltk"),
         (FloatingPointError("at step 3"), "FloatingPointError: at step 3"),
         (MemoryError(), "out of memory: lower --per_device"),
         (torch.OutOfMemoryError("CUDA out of memory."), "out of memory: lower --per_device"),
