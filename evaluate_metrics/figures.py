@@ -7,7 +7,7 @@ import numpy as np
 
 # told apart by colour-blind readers too; what is only a control is grey
 COLOURS = {"pretrained": "#56B4E9", "random": "#999999", "brain-tuned": "#D55E00"}
-OTHERS = ("#009E73", "#0072B2", "#CC79A7", "#E69F00", "#000000")  # models of any other name
+OTHERS = ("#009E73", "#0072B2", "#CC79A7", "#E69F00", "#F0E442")  # models of any other name
 INK, FAINT, SHADE = "#222222", "#DDDDDD", "#F1F1F1"
 ALIGNMENT = "normalised brain alignment\n(correlation / noise ceiling)"
 STYLE = {
@@ -166,7 +166,7 @@ def layer_figure(
             axes.set_xlabel("layer")
         _start_at_zero(panels[0])
         panels[0].set_ylabel(ALIGNMENT)
-        _legend_above(panels[0], len(colours))
+        _legend_above(panels[0], len(colours), panels[1:])
 
 
 def change_figure(
@@ -437,7 +437,20 @@ def _minus(text):
     return text.replace("-", "\N{MINUS SIGN}")
 
 
-def _legend_above(axes, n_columns):
+def _legend_above(axes, n_columns, beside=()):
+    """A legend between the axes and their title, in more rows where it would be too wide."""
+    labels = np.array(axes.get_legend_handles_labels()[1])
+
+    def inches(n_columns):  # a column is as wide as its longest label
+        columns = np.array_split(labels, n_columns)
+        return sum(0.65 + 0.095 * max(map(len, column)) for column in columns)
+
+    while n_columns > 1 and inches(n_columns) > 0.9 * axes.figure.get_figwidth():
+        n_columns -= 1
+    n_more_rows = -(-len(labels) // n_columns) - 1
+    for panel in (axes, *beside) if n_more_rows else ():
+        pad = STYLE["axes.titlepad"] + 18 * n_more_rows
+        panel.set_title(panel.get_title(loc="left"), pad=pad)
     legend = axes.legend(
         loc="lower left",
         bbox_to_anchor=(0, 1),
