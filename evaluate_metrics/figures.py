@@ -310,7 +310,7 @@ def _draw_bars(axes, table, groups, colours, number, stars=None):
     )
     # keeps numbers of neighbouring bars apart
     inches = axes.figure.get_figwidth() * axes.get_position().width * width / len(groups)
-    font_size = min(13, 170 * inches / (1 + longest))
+    font_size = min(13, 140 * inches / (1 + longest))
     for index, model in enumerate(models):
         for place, group in enumerate(groups):
             if group not in table[model]:

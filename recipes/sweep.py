@@ -5,7 +5,9 @@
     python recipes/summarise.py --results outputs/sweep --report_dir outputs/sweep/summary
 
 Takes all arguments of `recipes/tune.py`. The second command draws alignment against the amount of
-data and the size of the model. A run that is finished with the same settings is not run again.
+data and the size of the model. Encoding models are fitted on all training stories, whatever was
+tuned on: the pretrained model scores the same at every share. A run that is finished with the same
+settings is not run again.
 """
 
 import copy
@@ -21,6 +23,7 @@ from modeling_braintune import BrainTuningArguments
 from recipes.arguments import parse_arguments
 from recipes.process import one_line_errors, prepare_process
 from recipes.report import rows
+from recipes.targets import tuned_on
 from recipes.train import write_json
 from recipes.tune import DEFAULT_CONFIG, TuneArguments, materials, tune
 from recipes.tune_seeds import finished
@@ -35,7 +38,7 @@ class SweepArguments:
 
     fractions: list[float] = field(
         default_factory=lambda: [0.125, 0.25, 0.5, 1.0],
-        metadata={"help": "Shares of the training stories; by whole stories, at least one."},
+        metadata={"help": "Shares of the stories to tune on; by whole stories, at least one."},
     )
     models: list[str] | None = field(
         default=None, metadata={"help": "Models to start from; `model` of the file if none."}
@@ -48,7 +51,7 @@ class SweepArguments:
 def sweep(sweeping, arguments, training):
     """Run `recipes.tune.tune` for every model and share of the stories.
 
-    Validation and test stories stay as they are, and a share holds the smaller ones.
+    The other stories stay as they are, and a share holds the smaller ones.
 
     Parameters
     ----------
@@ -76,7 +79,7 @@ def sweep(sweeping, arguments, training):
         raise ValueError(f"models need different last parts of their names, got {models}")
     if training.push_to_hub:
         raise ValueError("push_to_hub: a sweep tunes many models; publish one with publish.py")
-    shares = story_shares(arguments.train_stories, sweeping.fractions, sweeping.stories_seed)
+    shares = story_shares(tuned_on(arguments), sweeping.fractions, sweeping.stories_seed)
     say = print if training.process_index == 0 else lambda *_: None
     output = Path(training.output_dir)
     with training.main_process_first(local=False):
@@ -91,18 +94,18 @@ def sweep(sweeping, arguments, training):
         for fraction, stories in shares.items():
             this = copy.copy(training)
             this.output_dir = str(output / Path(model).name / f"{fraction:g}")
-            tuned = dataclasses.replace(arguments, model=model, train_stories=stories)
+            tuned = dataclasses.replace(arguments, model=model, tuning_stories=stories)
             runs.append((model, fraction, tuned, this))
     say(LINE.format("model", "weights", "fraction", "stories", "TRs", ""))
     for model, fraction, tuned, this in runs:
-        size, n = f"{sizes[model] / 1e6:.3g} M", len(tuned.train_stories)
-        trs = sum(by_story[story] for by_story in n_trs.values() for story in tuned.train_stories)
+        size, n = f"{sizes[model] / 1e6:.3g} M", len(tuned.tuning_stories)
+        trs = sum(by_story[story] for by_story in n_trs.values() for story in tuned.tuning_stories)
         done = "finished" if finished(tuned, this) else "to be run"
         say(LINE.format(Path(model).name, size, f"{fraction:g}", n, trs, done))
 
     report = {"rows": [], "settings": dataclasses.asdict(sweeping)}
     for model, fraction, tuned, this in runs:
-        say(f"\n{Path(model).name}, {fraction:g} of the stories: {', '.join(tuned.train_stories)}")
+        say(f"\n{Path(model).name}, {fraction:g} of the stories: {', '.join(tuned.tuning_stories)}")
         results = finished(tuned, this) or tune(tuned, this)
         if training.process_index > 0:
             continue
@@ -110,7 +113,7 @@ def sweep(sweeping, arguments, training):
             of_run = {
                 "pretrained": model,
                 "fraction": fraction,
-                "n_trs": sum(n_trs[name][story] for story in tuned.train_stories),
+                "n_trs": sum(n_trs[name][story] for story in tuned.tuning_stories),
                 "n_parameters": sizes[model],
             }
             report["rows"] += [row | of_run for row in rows(scores)]
@@ -175,8 +178,8 @@ def n_parameters(checkpoint):
 
 
 def _story_lengths(arguments, participant):
-    """{story: TRs} of the training stories."""
-    stories = arguments.open(participant).stories(arguments.train_stories)
+    """{story: TRs} of the stories to tune on."""
+    stories = arguments.open(participant).stories(tuned_on(arguments))
     return {story.name: len(story.tr_times) for story in stories}
 
 

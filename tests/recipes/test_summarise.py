@@ -2,7 +2,6 @@
 
 import csv
 import json
-from math import sqrt
 
 import numpy as np
 import pytest
@@ -16,13 +15,12 @@ from recipes.summarise import (
     SUMMARY,
     SummaryArguments,
     layer_means,
-    markdown,
     merged,
-    notes_on,
     over_participants,
     result_files,
     summarise,
 )
+from recipes.summary_report import markdown
 
 REGIONS = ("language", "auditory")
 FIGURES = ["alignment", "impact", "tasks", "layers"]
@@ -164,6 +162,8 @@ def test_rows_are_read_once_and_files_hold_the_summary(summary, folder):
     with open(report_dir / "summary.csv", newline="", encoding="utf-8") as file:
         read = list(csv.DictReader(file))
     assert tuple(read[0]) == SUMMARY
+    text = (report_dir / "summary.md").read_text(encoding="utf-8")
+    assert text == markdown(content["summary"], content["notes"])
     blank = {None: ""}
     assert read == [
         {name: blank.get(value, str(value)) for name, value in line.items()}
@@ -171,32 +171,14 @@ def test_rows_are_read_once_and_files_hold_the_summary(summary, folder):
     ]
 
 
-def test_markdown_has_a_column_for_each_model_and_says_what_it_shows(summary):
-    text = (summary[1] / "summary.md").read_text(encoding="utf-8")
-    assert "\n| region | pretrained | brain-tuned |\n| --- | --- | --- |\n" in text
-    error = np.std(np.arange(1, 7) / 100, ddof=1) / sqrt(6)
-    assert (
-        f"| language | 0.23 ± {error:.2f} | 0.37 ± {2 * error:.2f} "
-        "(+0.14, p=0.031, Holm 0.062)\\* |\n"
-    ) in text
-    assert "| phantom/word | macro_f1 | 0.05 | 0.45 [0.35, 0.55] | 0.52 ±" in text
-    assert "Holm 0.031)\\*\\* |\n" in text  # of a single task nothing is adjusted
-    assert "\n- Participants: P01, P02, P03, P04, P05, P06.\n" in text
-    assert "\\*: differs from pretrained, p < .05 (two-sided Wilcoxon" in text
-    assert "have one measurement in a task" in text
-
-
-def test_fewer_than_six_participants_get_no_star_and_it_is_said():
+def test_fewer_than_six_participants_reach_no_level():
     table = [
         row(model, f"P{i}", 0.5 + i / 10 * (model == "brain-tuned"), region="language")
         for model in ("pretrained", "brain-tuned")
         for i in range(1, 6)
     ]
-    lines = over_participants(table)
-    notes = notes_on(lines, table, "pretrained")
-    assert only(lines, model="brain-tuned")["p"] == 0.0625
-    assert "No stars: p < .05 needs 6 participants, and there are 5." in notes
-    assert "*" not in markdown(lines, notes)
+    line = only(over_participants(table), model="brain-tuned")
+    assert (line["p"], line["n_tested"]) == (0.0625, 5)
 
 
 def test_one_participant_keeps_its_own_interval_and_is_not_tested():
@@ -208,12 +190,6 @@ def test_one_participant_keeps_its_own_interval_and_is_not_tested():
     assert (line["interval_low"], line["interval_high"]) == (0.4, 0.6)
     assert (line["standard_error"], line["p"], line["n"]) == (None, None, 1)
     assert line["gain"] == pytest.approx(0.2)
-    notes = notes_on([line], table, "pretrained")
-    assert notes == [
-        "Participants: P01.",
-        "Intervals are 95 % of one measurement; nothing is tested over participants.",
-    ]
-    assert "| 0.50 [0.40, 0.60] (+0.20) |" in markdown([line], notes)
 
 
 @settings(max_examples=20)
@@ -247,7 +223,6 @@ def test_empty_regions_count_for_nothing_and_participants_without_a_pair_are_not
     assert tuned["gain"] == pytest.approx(0.3)
     silent = only(lines, region="silent")
     assert (silent["n"], silent["value"]) == (0, None)
-    assert "| silent | empty |" in markdown(lines, [])
 
 
 def test_only_layers_of_tasks_are_averaged():
@@ -256,34 +231,44 @@ def test_only_layers_of_tasks_are_averaged():
     assert only(layer_means([*table, row(layer=3, value=0.9)]))["value"] == 0.9
 
 
-def test_rows_of_a_sweep_are_drawn_by_data_and_by_size(tmp_path):
-    rows = [
-        row(
-            model,
-            "P01",
-            0.2 + fraction / 10 + 0.1 * (model == "brain-tuned"),
-            region=region,
-            pretrained=start,
-            fraction=fraction,
-            n_trs=round(800 * fraction),
-            n_parameters=size,
-        )
-        for start, size in (("small", 200_000), ("runs/large", 3_000_000))
-        for fraction in (0.25, 1.0)
-        for model in ("pretrained", "brain-tuned")
-        for region in REGIONS
+def test_rows_of_a_sweep_are_compared_at_each_size():
+    table = [
+        row(model, f"P{i}", value + i / 100, region="language", n_trs=n_trs + i, **size)
+        for model, gains in (("pretrained", (0.0, 0.0)), ("brain-tuned", (0.1, 0.2)))
+        for gain, fraction, n_trs in zip(gains, (0.5, 1.0), (400, 800), strict=True)
+        for start, value in (("small", 0.3 + gain), ("large", 0.4 + gain))
+        for size in [{"pretrained": start, "fraction": fraction, "n_parameters": 9}]
+        for i in (1, 2, 3)
     ]
-    path = written(tmp_path / "sweep" / "sweep.json", {"rows": rows})
+    lines = selected(over_participants(table), model="brain-tuned")
+    found = {(line["pretrained"], line["fraction"]): line for line in lines}
+    for key, (gain, n_trs) in {
+        ("small", 0.5): (0.1, 402),
+        ("small", 1.0): (0.2, 802),
+        ("large", 0.5): (0.1, 402),
+        ("large", 1.0): (0.2, 802),
+    }.items():
+        assert found[key]["gain"] == pytest.approx(gain)
+        assert (found[key]["n_trs"], found[key]["n_tested"]) == (n_trs, 3)
+        assert found[key]["n_parameters"] == 9
+
+
+def test_what_runs_left_below_their_report_is_passed_over(tmp_path):
+    files = [
+        written(tmp_path / name, {})
+        for name in ("asr/asr.json", "sweep/sweep.json", "tuned/compare.json", "tuned/results.json")
+    ]
+    losses = [
+        written(tmp_path / folder / "results.json", {"train": []})
+        for folder in ("asr/brain-tuned", "tuned/stimulus-tuned")
+    ]
+    for path in losses:
+        written(path.with_name("config.json"), {})
     written(tmp_path / "sweep" / "small" / "1" / "results.json", {"of": "a run of the sweep"})
-    report_dir = tmp_path / "summary"
-    assert result_files([str(tmp_path)]) == [path]
-    content = summarise(SummaryArguments(results=[str(tmp_path)], report_dir=str(report_dir)))
-    pictures = {path.stem for path in report_dir.glob("*.png")}
-    assert pictures == {"data-size", "model-size"}
-    assert len(content["summary"]) == len(rows)
-    text = (report_dir / "summary.md").read_text()
-    assert "| runs/large | 3,000,000 | 0.25 | 200 | auditory | 0.23 [" in text
-    assert "alignment of the pretrained model, too, rises" in text
+    assert sorted(result_files([str(tmp_path)])) == sorted(files)
+    assert result_files([str(losses[0])]) == [losses[0]]
+    with pytest.raises(FileNotFoundError, match="none of alignment.json, .* in it"):
+        result_files([str(losses[0].parent)])
 
 
 @pytest.mark.parametrize(

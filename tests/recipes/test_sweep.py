@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from transformers import AutoModel, WhisperConfig
+from transformers import AutoConfig, AutoModel, WhisperConfig
 
 from modeling_braintune import BrainTuningArguments
 from recipes.arguments import parse_arguments
@@ -16,7 +16,7 @@ from recipes.sweep import SweepArguments, n_parameters, story_shares, sweep
 from recipes.tune import DEFAULT_CONFIG, TuneArguments
 
 STORIES = [f"story{i:02d}" for i in range(1, 33)]
-BOTH = STORIES[:2]  # that are swept over
+BOTH = STORIES[:2]  # of the three to train on; swept over
 
 
 @given(
@@ -74,7 +74,7 @@ def classes(settings, tmp_path_factory):
     """Arguments of a sweep whose runs are as short as can be."""
     folder = tmp_path_factory.mktemp("sweep")
     config = folder / "configuration.yaml"
-    short = {"max_steps": 3, "targets": ["responses"], "train_stories": BOTH}
+    short = {"max_steps": 3, "targets": ["responses"], "tuning_stories": BOTH}
     config.write_text(json.dumps(settings | short | {"evaluation_stride": 4.0}))
     words = ["--config", str(config), "--output_dir", str(folder / "output")]
     words += ["--fractions", "1", "0.4"]
@@ -113,9 +113,22 @@ def test_every_run_has_rows_that_say_what_was_tuned_on_how_much(swept, classes, 
             == ("brain-tuned", "language", "mean", "alignment", float(fraction))
         ]
         assert row["value"] == results["alignment"]["brain-tuned"]["language"]["mean"]
-        stories = json.loads((folder / "settings.json").read_text())["train_stories"]
+        settings = json.loads((folder / "settings.json").read_text())
+        assert settings["train_stories"] == classes[1].train_stories == STORIES[:3]
+        stories = settings["tuning_stories"]
         assert len(stories) == (1 if fraction == "0.4" else 2)
         assert row["n_trs"] == sum(told[story] for story in stories)
+        brain = AutoConfig.from_pretrained(folder / "brain-tuned").brain["P01"]
+        assert brain["data"]["train_stories"] == stories
+
+
+def test_the_pretrained_model_scores_the_same_whatever_was_tuned_on(swept):
+    scores = {model: {0.4: [], 1.0: []} for model in ("pretrained", "brain-tuned")}
+    for row in swept["rows"]:
+        what = (row["region"], row["layer"], row["measure"])
+        scores[row["model"]][row["fraction"]].append((*what, row["value"], row["interval_low"]))
+    assert scores["pretrained"][0.4] == scores["pretrained"][1.0] != []
+    assert scores["brain-tuned"][0.4] != scores["brain-tuned"][1.0]
 
 
 def test_finished_runs_are_reused_and_other_settings_refused(swept, classes, capsys):
