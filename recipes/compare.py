@@ -53,8 +53,8 @@ from recipes.tune import (
 CONFIGS = Path(__file__).parent / "configs"
 REPORT = "compare"  # .json, .csv, .md and .png
 TUNED = MODEL_OF["responses"]
-# Of the controls that are asked for, but not of what a model is tuned on
-NOT_OF_A_MODEL = {"targets", "stimulus", "stimulus_config", "more_text_teachers", "seeds"}
+# Settings that say which models there are and how they are measured, not how one is tuned
+NOT_OF_A_MODEL = {"targets", "layers", "evaluation_length", "evaluation_stride"}
 
 
 @dataclass(kw_only=True)
@@ -142,6 +142,8 @@ def compare(arguments, training):
     is_main = training.process_index == 0
     say = print if is_main else lambda *_: None
     output = Path(training.output_dir)
+    if training.push_to_hub:
+        raise ValueError("push_to_hub: many models are tuned here; publish one with publish.py")
     (name,) = arguments.participants
     others = {
         _tuned_by(teacher): dataclasses.replace(arguments, text_teacher=teacher)

@@ -146,11 +146,16 @@ def rows(results):
             for layer, value in scores.get("layers", {}).items():
                 interval = scores["layer_intervals"][layer]
                 yield row(model, region, int(layer), None, "alignment", value, scores, interval)
-    for model, by_region in results["gain"].items():
+    compared = [
+        (model, "gain", gain, results["tests"][model]) for model, gain in results["gain"].items()
+    ]
+    for pair in results.get("pairs", ()):
+        compared.append((pair["model"], f"gain over {pair['other']}", pair["gain"], pair["tests"]))
+    for model, measure, by_region, tests in compared:
         for region, scores in by_region.items():
-            test = results["tests"][model].get(region)
-            mean = scores["mean"]
-            yield row(model, region, "mean", None, "gain", mean, scores, scores["interval"], test)
+            mean, interval = scores["mean"], scores["interval"]
+            test = tests.get(region)
+            yield row(model, region, "mean", None, measure, mean, scores, interval, test)
     for model, by_feature in results["impact"].items():
         for feature, by_region in by_feature.items():
             for region, scores in by_region.items():
@@ -194,8 +199,10 @@ def table(results):
     """
     alignment = results["alignment"]
     regions = next(iter(alignment.values()))
+    pairs = results.get("pairs", ())
     longest = max(
         *(len(f"gain, {model}") for model in alignment),
+        *(len(_pair(pair)) for pair in pairs),
         *(len(f"head, {model}") for model in results.get("heads", {})),
         *(len(f"impact, {region}, %") for region in regions),
     )
@@ -211,13 +218,18 @@ def table(results):
         line("", [f"{name} ({r['n_voxels']} voxels)" for name, r in regions.items()]),
     ]
     lines += [line(model, map(_cell, s.values())) for model, s in alignment.items()]
-    for model, scores in results["gain"].items():
-        tests = results["tests"][model]
+
+    def compared(name, gain, tests):
         cells = [
             _cell(s, "+") + (f" p={tests[region]['p_holm']:.3f}" if region in tests else "")
-            for region, s in scores.items()
+            for region, s in gain.items()
         ]
-        lines.append(line(f"gain, {model}", cells))
+        lines.append(line(name, cells))
+
+    for model, gain in results["gain"].items():
+        compared(f"gain, {model}", gain, results["tests"][model])
+    for pair in pairs:
+        compared(_pair(pair), pair["gain"], pair["tests"])
     for model, scores in results.get("heads", {}).items():
         lines.append(line(f"head, {model}", map(_cell, scores.values())))
     layers = list(next((s["layers"] for s in regions.values() if "layers" in s), {}))
@@ -234,6 +246,10 @@ def table(results):
             cells = [_impact_cell(by_feature[feature][region]) for feature in features]
             lines.append(line(model, cells, 18))
     return "\n".join([*lines, "", *results["notes"], ""])
+
+
+def _pair(pair):
+    return f"{pair['model']} over {pair['other']}"
 
 
 def _cell(scores, sign=""):

@@ -111,7 +111,7 @@ def sweep(sweeping, arguments, training):
             continue
         for name, scores in results["participants"].items():
             of_run = {
-                "pretrained": model,
+                "pretrained": Path(model).name if Path(model).is_dir() else model,
                 "fraction": fraction,
                 "n_trs": sum(n_trs[name][story] for story in tuned.tuning_stories),
                 "n_parameters": sizes[model],

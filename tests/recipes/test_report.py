@@ -260,6 +260,17 @@ def test_table_prints_every_gain_with_its_adjusted_p(results):
         assert line.count("p=") == len(LIVE) and line.endswith(" empty")
 
 
+def test_pairs_of_models_have_lines_and_rows_of_their_own(results):
+    gain, tests = (results[name]["random"] for name in ("gain", "tests"))
+    pair = {"model": "brain-tuned", "other": "random", "gain": gain, "tests": tests}
+    paired = results | {"pairs": [pair]}
+    line = line_of(table(paired), "brain-tuned over random")
+    assert line.split() == line_of(table(paired), "gain, random").split()
+    added = [row for row in rows(paired) if row not in list(rows(results))]
+    assert [row["measure"] for row in added] == ["gain over random"] * len(MEMBERS)
+    assert [row["value"] for row in added] == [gain[region]["mean"] for region in MEMBERS]
+
+
 def test_table_prints_every_layer_of_every_region_that_has_voxels(results):
     text = table(results)
     for region in LIVE:

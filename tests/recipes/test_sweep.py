@@ -102,7 +102,7 @@ def test_every_run_has_rows_that_say_what_was_tuned_on_how_much(swept, classes, 
     assert trs[1.0] == sum(told.values()) > trs[0.4]
     (weights,) = {row["n_parameters"] for row in swept["rows"]}
     assert weights == n_parameters(pretrained)
-    assert {row["pretrained"] for row in swept["rows"]} == {str(pretrained)}
+    assert {row["pretrained"] for row in swept["rows"]} == {pretrained.name}
     for fraction in ("0.4", "1"):
         folder = output / pretrained.name / fraction
         results = json.loads((folder / "results.json").read_text())["participants"]["P01"]
