@@ -66,7 +66,8 @@ def text_representations(
     Parameters
     ----------
     model : a causal language model, with its head or without
-        In the precision that it computes in: large ones are loaded in half precision.
+        In the precision that it computes in: large ones are loaded in half precision. Of what
+        it makes of a passage, no more than the words by the layers asked for is ever held.
     tokenizer : the checkpoint's own, one that gives offsets
     words : list of str
     layers : list of int, or None for all; 0 is the embedding
@@ -91,7 +92,8 @@ def text_representations(
     ------
     ValueError
         If there are no words, a word has no token or more than fit, the tokenizer gives no
-        offsets, the model sees later words, or layers, context or `out` do not fit it.
+        offsets, the model sees later words, its precision is too low for its numbers, or layers,
+        context or `out` do not fit it.
     """
     check_text_teacher(model)
     layers = _teacher_layers(model, layers)
@@ -180,7 +182,8 @@ def speech_representations(
     ValueError
         If the model is no Whisper with a decoder, there are no words or these are not in order,
         a word begins after the audio or has no token, the words of a window are more than the
-        decoder takes, or audio, layers, `length`, `batch_size` or `out` do not fit.
+        decoder takes, its precision is too low for its numbers, or audio, layers, `length`,
+        `batch_size` or `out` do not fit.
     """
     check_speech_teacher(model)
     layers = _teacher_layers(model, layers)
@@ -227,10 +230,12 @@ def target_size(model, layers=None) -> int:
 
 
 def _teacher_layers(model, layers):
-    config = model.config
+    return checked_layers(layers, _n_layers(model.config))
+
+
+def _n_layers(config):
     # A Whisper's num_hidden_layers are the encoder's.
-    last = config.decoder_layers if config.is_encoder_decoder else config.num_hidden_layers
-    return checked_layers(layers, last)
+    return config.decoder_layers if config.is_encoder_decoder else config.num_hidden_layers
 
 
 def _name(model):
@@ -382,8 +387,7 @@ def _kept(path: Path, shape, compute):
 def _read(model, layers, block):
     (passage,) = block
     tokens = torch.tensor([passage.tokens], device=model.device)
-    output = model.base_model(tokens, output_hidden_states=True, use_cache=False)
-    return _at_words(output.hidden_states, block, layers)
+    return _at_words(model.base_model, tokens, layers, block)
 
 
 @torch.inference_mode()
@@ -396,21 +400,45 @@ def _listen(model, feature_extractor, audio, layers, batch_size, block):
         # No token sees those after it: what fills a row up is of no account.
         tokens = torch.nn.utils.rnn.pad_sequence(
             [torch.tensor(passage.tokens) for passage in batch], batch_first=True
+        ).to(model.device)
+        heard = whisper.encoder(features.to(model.device, model.dtype)).last_hidden_state
+        values.append(
+            _at_words(whisper.decoder, tokens, layers, batch, encoder_hidden_states=heard)
         )
-        output = whisper.decoder(
-            tokens.to(model.device),
-            encoder_hidden_states=whisper.encoder(
-                features.to(model.device, model.dtype)
-            ).last_hidden_state,
-            output_hidden_states=True,
-            use_cache=False,
-        )
-        values.append(_at_words(output.hidden_states, batch, layers))
     return np.concatenate(values)
 
 
-def _at_words(hidden_states, passages, layers):
-    """Layers side by side, (n_words, n_layers * hidden), at the last tokens of words."""
+def _at_words(decoder, tokens, layers, passages, **inputs):
+    """Layers side by side, (n_words, n_layers * hidden), at the last tokens of words.
+
+    A layer's output is what the next one is given. It is picked from there: a list of all hidden
+    states would hold whole passages by layers that nobody asked for.
+    """
     rows = [row for row, passage in enumerate(passages) for _ in passage.ends]
     ends = [end for passage in passages for end in passage.ends]
-    return torch.cat([hidden_states[k][rows, ends].float().cpu() for k in layers], 1).numpy()
+    last, picked = _n_layers(decoder.config), {}
+
+    def pick(layer, hidden):
+        picked[layer] = hidden[rows, ends].float().cpu()
+
+    stack = next(
+        part
+        for part in decoder.modules()
+        if isinstance(part, torch.nn.ModuleList) and len(part) == last
+    )
+    hooks = [
+        stack[k].register_forward_pre_hook(lambda _, arguments, k=k: pick(k, arguments[0]))
+        for k in {*layers} - {last}
+    ]
+    try:
+        pick(last, decoder(tokens, use_cache=False, **inputs).last_hidden_state)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    values = torch.cat([picked[k] for k in layers], 1)
+    if not values.isfinite().all():
+        raise ValueError(
+            f"layers of {_name(decoder)} are not finite in {decoder.dtype}: let it compute in "
+            "torch.bfloat16 or torch.float32"
+        )
+    return values.numpy()

@@ -157,9 +157,10 @@ def compare(arguments, training):
         if is_main:
             _check_settings(output, arguments, training, models)
         one = listener(arguments, name)
-    pairs = windows(arguments, [one], arguments.targets, training.seed)
+    teaching = {"device": training.device, "progress": not training.disable_tqdm, "say": say}
+    pairs = windows(arguments, [one], arguments.targets, training.seed, **teaching)
     pairs_of_others = {
-        model: windows(changed, [one], ["text_model"], training.seed)
+        model: windows(changed, [one], ["text_model"], training.seed, **teaching)
         for model, changed in others.items()
     }
     say(described(arguments, one))

@@ -10,6 +10,7 @@ import shutil
 
 import numpy as np
 import torch
+from filelock import FileLock
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
@@ -137,18 +138,20 @@ def phantom_teacher(name, steps=200, n_stories=60, progress=True):
     made : bool
     """
     folder = CACHE / f"{name}-{VERSION}"
-    if folder.exists():
-        return folder, False
-    partial = folder.with_name(folder.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    set_seed(0)
-    model, processor = TEACHERS[name]()
-    if not name.endswith("-untaught"):
-        teach_words(model, processor, steps, n_stories, progress=progress)
-    model.save_pretrained(partial)
-    processor.save_pretrained(partial)
-    partial.rename(folder)
-    return folder, True
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{folder}.lock"):  # processes of one run ask for it at the same time
+        if folder.exists():
+            return folder, False
+        partial = folder.with_name(folder.name + ".partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        set_seed(0)
+        model, processor = TEACHERS[name]()
+        if not name.endswith("-untaught"):
+            teach_words(model, processor, steps, n_stories, progress=progress)
+        model.save_pretrained(partial)
+        processor.save_pretrained(partial)
+        partial.rename(folder)
+        return folder, True
 
 
 def teach_words(

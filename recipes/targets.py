@@ -97,7 +97,7 @@ def tuned_on(arguments):
     return arguments.tuning_stories or arguments.train_stories
 
 
-def windows(arguments, listeners, targets, seed=0):
+def windows(arguments, listeners, targets, seed=0, **teaching):
     """Pairs of sound and targets, the sounds of all targets being the same.
 
     Parameters
@@ -108,6 +108,8 @@ def windows(arguments, listeners, targets, seed=0):
         Keys of `MODEL_OF`.
     seed : int
         Of the permutation.
+    **teaching
+        `device`, `progress` and `say` of `teacher_targets`.
 
     Returns
     -------
@@ -120,17 +122,18 @@ def windows(arguments, listeners, targets, seed=0):
         As `permute_blocks` and `teacher_targets`.
     """
     sources = {target: PERMUTED.get(target, target) for target in targets}
+    splits = {split: getattr(listeners[0], split) for split in ("tuning", "validation")}
+    # What a teacher makes of the stories is large, and held once for all who learn from it.
+    taught = {
+        source: _taught(arguments, source, splits, **teaching)
+        for source in dict.fromkeys(sources.values())
+        if source in TEACHING
+    }
     pairs = {target: [] for target in targets}
-    for split in ("tuning", "validation"):
-        # What a teacher makes of the stories is large, and held once for all who learn from it.
-        taught = {
-            source: _taught(arguments, source, getattr(listeners[0], split))
-            for source in dict.fromkeys(sources.values())
-            if source in TEACHING
-        }
+    for split in splits:
         for target, source in sources.items():
             if source in taught:
-                made = _pairs(arguments, taught[source], None, target, seed)
+                made = _pairs(arguments, taught[source][split], None, target, seed)
             else:
                 made = {
                     one.participant.name: _pairs(
@@ -148,11 +151,15 @@ def _pairs(arguments, stories, voxels, target, seed):
     if target == "permuted" and arguments.permute_across:
         stories, voxels = list(_exchanged(stories, voxels, seed)), None
     elif target in PERMUTED:
-        orders = [
-            permute_blocks(len(story.tr_times), arguments.permutation_block, [seed, i])
-            for i, story in enumerate(stories)
-        ]
+        orders = [_order(arguments, story, [seed, i]) for i, story in enumerate(stories)]
     return TrainingWindows(stories, voxels, arguments.n_trs_per_window, orders)
+
+
+def _order(arguments, story, seed):
+    try:
+        return permute_blocks(len(story.tr_times), arguments.permutation_block, seed)
+    except ValueError as error:
+        raise ValueError(f"permutation_block, story {story.name}: {error}") from error
 
 
 def _exchanged(stories, voxels, seed):
@@ -164,20 +171,40 @@ def _exchanged(stories, voxels, seed):
     for i, story in enumerate(stories):
         other = stories[others[i]].responses
         rows = np.arange(len(story.tr_times)) % len(other)
-        yield dataclasses.replace(story, responses=other[rows][:, voxels], repeats=None)
+        yield dataclasses.replace(story, responses=other[np.ix_(rows, voxels)], repeats=None)
 
 
-def _taught(arguments, target, stories):
-    """Stories with a teacher's representations, z-scored, in place of responses."""
+def _taught(arguments, target, splits, **teaching):
+    """Stories of each split with a teacher's z-scored representations in place of responses."""
     name, layers = TEACHING[target](arguments)
-    targets = teacher_targets(target, name, stories, layers, cache_dir=CACHE / "teachers")
-    taught = []
-    for story, values in zip(stories, targets, strict=True):
-        values -= values.mean(axis=0)
-        spread = values.std(axis=0)
-        values /= np.where(spread > 0, spread, 1)
-        taught.append(dataclasses.replace(story, responses=values, repeats=None))
+    targets = teacher_targets(
+        target,
+        name,
+        [story for stories in splits.values() for story in stories],
+        layers,
+        context=arguments.text_context,
+        language=arguments.teacher_language,
+        dtype=arguments.teacher_dtype,
+        cache_dir=CACHE / "teachers",
+        **teaching,
+    )
+    taught = {
+        split: [
+            dataclasses.replace(story, responses=_zscored(next(targets)), repeats=None)
+            for story in stories
+        ]
+        for split, stories in splits.items()
+    }
+    next(targets, None)  # lets go of the teacher
     return taught
+
+
+def _zscored(values):
+    """Standardise columns in place; constant ones become 0."""
+    values -= values.mean(axis=0)
+    spread = np.sqrt(np.einsum("ij,ij->j", values, values) / len(values))  # takes no second copy
+    values /= np.where(spread > 1e-6 * spread.max(), spread, np.inf)
+    return values
 
 
 def brains(arguments, listeners, target, pairs):

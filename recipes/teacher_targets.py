@@ -4,8 +4,17 @@ The controls of Moussa et al. 2025, section 3.3.1: all layers of the decoder of 
 model, or of a text model, concatenated.
 """
 
+from functools import partial
+
 import numpy as np
-from transformers import AutoModel, AutoModelForCausalLM, AutoProcessor, AutoTokenizer
+from transformers import (
+    MODEL_FOR_CAUSAL_LM_MAPPING,
+    AutoConfig,
+    AutoModel,
+    AutoModelForCausalLM,
+    AutoProcessor,
+    AutoTokenizer,
+)
 
 from datasets_scripts import lanczos
 from datasets_scripts.names import check_name
@@ -21,6 +30,7 @@ from modeling_braintune.teachers import (
 from recipes.phantom_teachers import TEACHERS, phantom_teacher
 
 KINDS = ("speech_model", "text_model")
+DTYPES = ("auto", "float32", "bfloat16", "float16")
 
 
 def teacher_targets(
@@ -44,6 +54,9 @@ def teacher_targets(
     follows from all that was heard until then; Lanczos brings it to the TRs, and a TR without a
     word near it gets zeros. Labels are lower-cased, and those of silence and noise left out.
 
+    In memory are the weights, for as long as there are stories to come, and of the story at hand
+    what words are represented by and, at last, what becomes of it on the TR axis.
+
     Parameters
     ----------
     kind : str
@@ -59,14 +72,16 @@ def teacher_targets(
         Seconds that a speech model hears; its whole chunk by default.
     language : str or None
         Of the stories, for a speech model; None for one that knows but one language.
-    dtype : str or torch.dtype
-        The teacher computes in it; as the checkpoint is stored by default.
+    dtype : str
+        One of `DTYPES`, that the teacher is loaded and computes in; by default as the checkpoint
+        is stored. A large one that is stored in float32 needs half the memory in "bfloat16".
     cache_dir : path-like, optional
         Keeps the words' representations.
     device : str or torch.device
+        Weights are loaded to it one by one.
     progress : bool
     say : callable
-        Is told the sizes of everything before the work begins.
+        Is told the sizes of everything before the weights are loaded.
 
     Yields
     ------
@@ -76,17 +91,22 @@ def teacher_targets(
     Raises
     ------
     ValueError
-        An unknown kind, a story without words, or as `text_representations` and
-        `speech_representations`.
+        An unknown kind or dtype, a story without words, a checkpoint that is no such teacher or
+        lacks weights of one, or as `text_representations` and `speech_representations`.
     """
     check_name("kind of teacher", kind, KINDS)
+    check_name("dtype", dtype, DTYPES)
     words = [spoken_words(story) for story in stories]
     if name in TEACHERS:
         name, _ = phantom_teacher(name, progress=progress)
+    auto = AutoModelForCausalLM if kind == "text_model" else AutoModel
+    load = partial(auto.from_pretrained, name, dtype=dtype)
+    say(_sizes(name, _outline(kind, name, load), layers, stories, words))
+    model = load(device_map=device)
     kept = {"cache_dir": cache_dir, "progress": progress}
+    if cache_dir is not None:
+        kept["fingerprint"] = weights_fingerprint(model)
     if kind == "text_model":
-        model = AutoModelForCausalLM.from_pretrained(name, dtype=dtype).to(device)
-        check_text_teacher(model)
         tokenizer = AutoTokenizer.from_pretrained(name)
 
         def represented(story, said):
@@ -94,8 +114,6 @@ def teacher_targets(
             return text_representations(model, tokenizer, labels, layers, context=context, **kept)
 
     else:
-        model = AutoModel.from_pretrained(name, dtype=dtype).to(device)
-        check_speech_teacher(model)
         prompt = {} if language is None else {"language": language, "task": "transcribe"}
         processor = AutoProcessor.from_pretrained(name, **prompt)
 
@@ -104,12 +122,38 @@ def teacher_targets(
                 model, processor, story.audio, said, layers, length=length, **kept
             )
 
-    say(_sizes(name, model, layers, stories, words))
-    if cache_dir is not None:
-        kept["fingerprint"] = weights_fingerprint(model)
     for story, said in zip(stories, words, strict=True):
-        ends = np.array([word.end for word in said])
-        yield lanczos(represented(story, said), ends, story.tr_times)
+        yield _on_trs(represented, story, said)
+
+
+def _outline(kind, name, load):
+    """A teacher but for its weights, which its checkpoint must hold all of."""
+    config = AutoConfig.from_pretrained(name)
+    if kind == "text_model" and type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING:
+        raise ValueError(
+            f"a text teacher must be a causal language model, got {type(config).__name__} {name}"
+        )
+    model, loading = load(device_map="meta", output_loading_info=True)
+    check = check_text_teacher if kind == "text_model" else check_speech_teacher
+    check(model)
+    # What is missing would be made up at random; but a head is of no account.
+    body = "" if model is model.base_model else model.base_model_prefix + "."
+    missing = sorted(key for key in loading["missing_keys"] if key.startswith(body))
+    if missing:
+        raise ValueError(
+            f"{name} lacks {len(missing)} weights of a {type(model).__name__}, such as "
+            f"{missing[0]}: it cannot teach"
+        )
+    return model
+
+
+def _on_trs(represented, story, said):
+    try:
+        return lanczos(
+            represented(story, said), np.array([word.end for word in said]), story.tr_times
+        )
+    except ValueError as error:
+        raise ValueError(f"story {story.name}: {error}") from error
 
 
 def spoken_words(story):
@@ -145,7 +189,8 @@ def _sizes(name, model, layers, stories, words):
     n_trs = sum(len(story.tr_times) for story in stories)
     megabytes = 4 * n_targets / 1e6
     return (
-        f"{name}: {model.get_memory_footprint() / 1e6:.1f} MB of weights, {n_targets} targets; "
+        f"{name}: {model.get_memory_footprint() / 1e6:.1f} MB of weights in {model.dtype}, "
+        f"{n_targets} targets; "
         f"{megabytes * n_words:.1f} MB while a story of {n_words} words is read, "
         f"{megabytes * n_trs:.1f} MB for the {n_trs} TRs of {len(stories)} stories"
     )

@@ -39,6 +39,7 @@ from recipes.process import one_line_errors, prepare_process
 from recipes.publish import check_access, publish_checkpoint
 from recipes.report import notes, table
 from recipes.targets import MODEL_OF, PERMUTED, brains, listener, windows
+from recipes.teacher_targets import DTYPES
 from recipes.train import FEATURES, train, write_json
 
 DEFAULT_CONFIG = Path(__file__).parent / "configs" / "phantom.yaml"
@@ -110,6 +111,20 @@ class TuneArguments(RecordingArguments):
     text_layers: list[int] | None = field(
         default=None, metadata={"help": "Its layers; all with the embedding if none."}
     )
+    text_context: int = field(
+        default=512, metadata={"help": "Tokens that a text teacher reads at once."}
+    )
+    teacher_dtype: str = field(
+        default="auto",
+        metadata={
+            "help": f"What teachers compute in: {', '.join(DTYPES)}; auto is what they are stored "
+            "in. Large ones that are stored in float32 want bfloat16."
+        },
+    )
+    teacher_language: str | None = field(
+        default="english",
+        metadata={"help": "Of the stories, for a speech teacher that knows several."},
+    )
     objective: str = field(
         default="mse", metadata={"help": f"What is minimised: {', '.join(OBJECTIVES)}."}
     )
@@ -171,6 +186,7 @@ class TuneArguments(RecordingArguments):
         self.participants = sorted(self.participants)  # as checkpoints have them
         for target in self.targets:
             check_name("target", target, MODEL_OF)
+        check_name("teacher_dtype", self.teacher_dtype, DTYPES)
         self.targets = [target for target in MODEL_OF if target in self.targets]
         for target in PERMUTED.keys() & set(self.targets):
             if PERMUTED[target] not in self.targets:
@@ -224,7 +240,8 @@ def tune(arguments, training):
         listeners = [listener(arguments, name) for name in arguments.participants]
 
     # Made before the work begins, so that whatever is wrong with them is said before it.
-    pairs = windows(arguments, listeners, arguments.targets, training.seed)
+    teaching = {"device": training.device, "progress": not training.disable_tqdm, "say": say}
+    pairs = windows(arguments, listeners, arguments.targets, training.seed, **teaching)
     for one in listeners:
         say(described(arguments, one))
     if is_main:

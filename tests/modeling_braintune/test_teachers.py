@@ -1,5 +1,6 @@
 """Words of a story by the layers of text and speech teachers, against passes made by hand."""
 
+import weakref
 from typing import NamedTuple
 
 import numpy as np
@@ -14,12 +15,18 @@ from tokenizers.processors import TemplateProcessing
 from transformers import (
     BertConfig,
     BertLMHeadModel,
+    BloomConfig,
+    BloomForCausalLM,
     ByT5Tokenizer,
     GPT2Config,
     GPT2LMHeadModel,
     GPT2Model,
+    GPTNeoXConfig,
+    GPTNeoXModel,
     LlamaConfig,
     LlamaModel,
+    OPTConfig,
+    OPTForCausalLM,
     PreTrainedTokenizerFast,
     T5Config,
     T5Model,
@@ -123,8 +130,11 @@ def read():
         language_model(),
         language_model(model_class=GPT2Model),
         language_model(LlamaConfig, LlamaModel, intermediate_size=16),
+        language_model(GPTNeoXConfig, GPTNeoXModel, intermediate_size=16),
+        language_model(OPTConfig, OPTForCausalLM, ffn_dim=16, word_embed_proj_dim=8),
+        language_model(BloomConfig, BloomForCausalLM),
     ],
-    ids=["GPT2LMHeadModel", "GPT2Model", "LlamaModel"],
+    ids=lambda model: type(model).__name__,
 )
 def test_a_word_is_every_layer_at_its_token(model, by_word):
     found = text_representations(model, by_word, TEXT)
@@ -140,11 +150,34 @@ def test_layers_are_chosen_and_stand_in_the_order_asked_for(gpt2, by_word):
     assert target_size(gpt2, [2, 0]) == 16
 
 
-def test_half_precision_is_the_models_own(gpt2, by_word):
+def test_layers_are_let_go_of_while_later_ones_compute(by_word):
+    model = language_model(num_hidden_layers=6)
+    outputs, alive = [], []
+    for block in model.transformer.h:
+        block.register_forward_hook(lambda _, inputs, output: outputs.append(weakref.ref(output)))
+    model.transformer.register_forward_hook(
+        lambda *_: alive.append(sum(output() is not None for output in outputs))
+    )
+    text_representations(model, by_word, TEXT, [0, 3])
+    assert len(outputs) == 6 and alive[0] <= 1  # the last one, which may be normalised in place
+    assert not any(module._forward_pre_hooks for module in model.modules())
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_is_the_models_own(dtype, gpt2, by_word):
     expected = text_representations(gpt2, by_word, TEXT)
-    found = text_representations(gpt2.to(torch.bfloat16), by_word, TEXT)
+    found = text_representations(gpt2.to(dtype), by_word, TEXT)
     assert found.dtype == np.float32
     assert 1e-4 < np.abs(found - expected).max() / np.abs(expected).max() < 0.1
+
+
+@torch.no_grad()
+def test_numbers_that_a_precision_cannot_hold_are_an_error(gpt2, by_word):
+    gpt2.transformer.wte.weight[14] = 7e4  # the last word; 65504 is the largest of float16
+    text_representations(gpt2, by_word, TEXT, [0])
+    with pytest.raises(ValueError, match="GPT2Model are not finite in torch.float16: let it"):
+        text_representations(gpt2.half(), by_word, TEXT, [0])
+    assert not any(module._forward_pre_hooks for module in gpt2.modules())
 
 
 def test_a_word_of_several_tokens_is_its_last_one(gpt2, by_letter):

@@ -1,5 +1,9 @@
 """A story of three words, worked out by hand from a teacher's weights to its targets per TR."""
 
+import gc
+import shutil
+import tracemalloc
+
 import numpy as np
 import pytest
 import torch
@@ -7,14 +11,23 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 from transformers import (
+    AutoConfig,
+    BertConfig,
+    BertLMHeadModel,
+    ByT5Tokenizer,
     GPT2Config,
     GPT2LMHeadModel,
+    GPT2Model,
+    LlamaConfig,
+    LlamaModel,
     PreTrainedTokenizerFast,
+    T5Config,
+    T5Model,
     Wav2Vec2Config,
-    Wav2Vec2FeatureExtractor,
     Wav2Vec2Model,
     WhisperConfig,
     WhisperFeatureExtractor,
+    WhisperForAudioClassification,
     WhisperForConditionalGeneration,
     WhisperProcessor,
 )
@@ -188,12 +201,71 @@ def test_a_word_out_of_vocabulary_has_targets_too(text_model, make_story):
     np.testing.assert_allclose(targets[0], [-40, 0, -40, 0])
 
 
-def test_sizes_are_said_before_the_work_begins(text_model, story):
+def living(checkpoint):
+    """Where the weights are of every GPT2 from a checkpoint that there is."""
+    models = [model for model in gc.get_objects() if type(model) is GPT2LMHeadModel]
+    return [m.device.type for m in models if m.config._name_or_path == str(checkpoint)]
+
+
+def test_sizes_are_said_before_weights_are_loaded(text_model, story):
     said = []
-    targets = teacher_targets("text_model", str(text_model), [story, story], say=said.append)
+    targets = teacher_targets(
+        "text_model",
+        str(text_model),
+        [story, story],
+        dtype="bfloat16",
+        say=lambda line: said.append((line, living(text_model))),
+    )
     next(targets)
-    (line,) = said
+    ((line, teachers),) = said
+    assert teachers == [] and living(text_model) == ["cpu"]
+    megabytes = GPT2LMHeadModel.from_pretrained(text_model).num_parameters() * 2 / 1e6
+    assert f"{megabytes:.1f} MB of weights in torch.bfloat16" in line
     assert "12 targets" in line and "3 words" in line and "16 TRs of 2 stories" in line
+
+
+def test_a_teacher_is_let_go_of_after_the_last_story(text_model, story):
+    targets = teacher_targets("text_model", str(text_model), [story], say=lambda _: None)
+    next(targets)
+    assert living(text_model) == ["cpu"]
+    assert list(targets) == []
+    assert living(text_model) == []
+
+
+def test_of_words_and_targets_there_is_one_copy_each(tokenizer, make_story, tmp_path):
+    config = GPT2Config(
+        vocab_size=4, n_embd=256, n_head=1, n_layer=3, n_positions=64, bos_token_id=0
+    )
+    GPT2LMHeadModel(config).save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    story = make_story(*((i / 100, (i + 1) / 100, "the") for i in range(1500)))
+    said = []
+
+    def say(line):
+        said.append(line)
+        tracemalloc.start()
+
+    targets = teacher_targets("text_model", str(tmp_path), [story], context=64, say=say)
+    found = next(targets)
+    held, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    word = 4 * 256 * 4  # bytes; a passage has 64 of them
+    assert peak < word * (1500 + len(found) + 2 * 64) + 2e6
+    assert held < word * (len(found) + 64) + 2e6
+    assert f"{word * 1500 / 1e6:.1f} MB while a story of 1500 words is read" in said[0]
+    assert f"{found.nbytes / 1e6:.1f} MB for the 8 TRs of 1 stories" in said[0]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_half_precision_is_asked_for_by_name(kind, by_kind, story):
+    exact, rounded = (
+        next(teacher_targets(kind, str(by_kind[kind]), [story], dtype=dtype, say=lambda _: None))
+        for dtype in ("auto", "bfloat16")
+    )
+    assert rounded.dtype == np.float32
+    assert 0 < np.abs(rounded - exact).max() < 0.01 * np.abs(exact).max()
+    with pytest.raises(ValueError, match="'bfloat61'. Did you mean 'bfloat16'"):
+        next(teacher_targets(kind, str(by_kind[kind]), [story], dtype="bfloat61"))
 
 
 def test_words_are_read_once(text_model, story, tmp_path):
@@ -230,18 +302,70 @@ def test_an_unknown_kind_is_told_the_nearest(story):
         next(teacher_targets("text_modle", "gpt2", [story]))
 
 
-def test_a_speech_teacher_without_a_decoder_is_named(story, tmp_path):
-    config = Wav2Vec2Config(
-        hidden_size=8,
-        num_hidden_layers=1,
-        num_attention_heads=1,
-        intermediate_size=8,
-        conv_dim=(8,),
-        conv_kernel=(4,),
-        conv_stride=(4,),
-        num_conv_pos_embedding_groups=2,
-    )
-    Wav2Vec2Model(config).save_pretrained(tmp_path)
-    Wav2Vec2FeatureExtractor().save_pretrained(tmp_path)
-    with pytest.raises(ValueError, match="with its decoder, got Wav2Vec2Model"):
-        next(teacher_targets("speech_model", str(tmp_path), [story], say=lambda _: None))
+SMALL = dict(hidden_size=8, num_hidden_layers=1, num_attention_heads=1, intermediate_size=8)
+WAV2VEC2 = Wav2Vec2Config(
+    **SMALL, conv_dim=(8,), conv_kernel=(4,), conv_stride=(4,), num_conv_pos_embedding_groups=2
+)
+
+
+@pytest.mark.parametrize(
+    ("kind", "model", "message"),
+    [
+        ("speech_model", Wav2Vec2Model(WAV2VEC2), "with its decoder, got Wav2Vec2Model"),
+        ("text_model", Wav2Vec2Model(WAV2VEC2), "causal language model, got Wav2Vec2Config"),
+        (
+            "text_model",
+            T5Model(T5Config(vocab_size=8, d_model=8, d_kv=4, d_ff=8, num_layers=1, num_heads=2)),
+            "causal language model, got T5Config",
+        ),
+        (
+            "text_model",
+            BertLMHeadModel(BertConfig(**SMALL, vocab_size=8)),
+            "causal language model, blind .* got BertLMHeadModel",
+        ),
+    ],
+    ids=["speech encoder", "no text model", "encoder and decoder", "sees later words"],
+)
+def test_a_checkpoint_that_is_no_such_teacher_is_named(kind, model, message, story, tmp_path):
+    model.save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match=f"{message} {tmp_path}"):
+        next(teacher_targets(kind, str(tmp_path), [story]))
+
+
+def test_a_whisper_whose_decoder_is_lost_is_no_teacher(speech_model, story, tmp_path):
+    encoder = WhisperForAudioClassification(AutoConfig.from_pretrained(speech_model))
+    shutil.copytree(speech_model, tmp_path / "encoder")
+    encoder.save_pretrained(tmp_path / "encoder")
+    with pytest.raises(ValueError, match="encoder lacks .* weights of a WhisperModel, such as dec"):
+        next(teacher_targets("speech_model", str(tmp_path / "encoder"), [story]))
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        GPT2Model(GPT2Config(vocab_size=4, n_embd=8, n_head=1, n_layer=1)),
+        LlamaModel(LlamaConfig(**SMALL, vocab_size=4)),
+    ],
+    ids=lambda model: type(model).__name__,
+)
+@torch.no_grad()
+def test_a_language_model_needs_no_head_to_teach(model, tokenizer, make_story, tmp_path):
+    model.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    story = make_story((0.5, 1.0, "the"))
+    (targets,) = teacher_targets("text_model", str(tmp_path), [story], [0], say=lambda _: None)
+    embedded = model.eval()(torch.tensor([[0]]), output_hidden_states=True).hidden_states[0]
+    np.testing.assert_allclose(targets[0], embedded[0, 0], rtol=1e-5)
+
+
+def test_a_tokenizer_without_offsets_is_named(text_model, story):
+    ByT5Tokenizer().save_pretrained(text_model)
+    (text_model / "tokenizer.json").unlink()
+    with pytest.raises(ValueError, match="story short: ByT5Tokenizer .* gives no offsets"):
+        next(teacher_targets("text_model", str(text_model), [story], say=lambda _: None))
+
+
+def test_a_story_that_does_not_fit_is_named(speech_model, make_story):
+    story = make_story((0.5, 1.0, "the"), (16.5, 17.0, "sea"))
+    with pytest.raises(ValueError, match="story short: .*'sea'.* begins after the end .* 16 s"):
+        next(teacher_targets("speech_model", str(speech_model), [story], say=lambda _: None))

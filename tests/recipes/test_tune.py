@@ -18,9 +18,17 @@ from huggingface_hub import ModelCard
 from safetensors.numpy import load_file
 from transformers import AutoModel
 
+import recipes.train
+import recipes.tune
 from datasets_scripts import noise_ceiling, read_ds003020, read_regions
-from modeling_braintune import AutoModelForBrainTuning, BrainTuningArguments, load_lora
+from modeling_braintune import (
+    AutoModelForBrainTuning,
+    BrainTuningArguments,
+    BrainTuningCollator,
+    load_lora,
+)
 from recipes.arguments import parse_arguments
+from recipes.train import train
 from recipes.tune import DEFAULT_CONFIG, TuneArguments, tune
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -299,20 +307,47 @@ def test_a_new_participant_gets_a_head_on_the_frozen_backbone(finished, configur
     assert model.brains.keys() == {"P02"}
 
 
-def test_a_control_differs_from_brain_tuning_by_its_targets_only(configuration, tmp_path):
-    control_of = ["text_model", "permuted", "responses"]
+def test_a_control_differs_from_brain_tuning_by_its_targets_only(
+    configuration, tmp_path, monkeypatch
+):
+    heard, targets = {}, {}
+
+    def recorded_train(name, *rest, **options):
+        class Recorder(BrainTuningCollator):
+            def __call__(self, items):
+                heard.setdefault(name, []).append(np.stack([item["audio"] for item in items]))
+                targets.setdefault(name, []).append(np.stack([item["labels"] for item in items]))
+                return super().__call__(items)
+
+        monkeypatch.setattr(recipes.train, "BrainTuningCollator", Recorder)
+        return train(name, *rest, **options)
+
+    monkeypatch.setattr(recipes.tune, "train", recorded_train)
     config = configuration(
-        targets=control_of,
+        targets=["text_model", "permuted", "responses"],
         text_teacher="phantom-gpt2-untaught",
         num_train_epochs=1,
+        feature_cache_gb=0,
     )
-    words = arguments(config, tmp_path / "output")
-    results = tune(*words)
-    assert list(results["curves"]) == ["brain-tuned", "random", "text-model-tuned"]
-    control = AutoModelForBrainTuning.from_pretrained(tmp_path / "output" / "text-model-tuned")
+    output = tmp_path / "output"
+    results = tune(*arguments(config, output))
+    names = ["brain-tuned", "random", "text-model-tuned"]
+    assert list(results["curves"]) == list(heard) == names
+    configs = [json.loads((output / name / "config.json").read_text()) for name in names]
+    for own in configs:
+        del own["brain"], own["num_voxels"]
+    assert configs[0] == configs[1] == configs[2]
+    whole = heard["brain-tuned"]
+    for name in names[1:]:
+        assert len(heard[name]) == len(whole) or name == "random"  # which may end earlier
+        for batch, other in zip(whole, heard[name], strict=False):
+            np.testing.assert_array_equal(batch, other)
+        assert not np.array_equal(targets[name][0], targets["brain-tuned"][0])
+
+    control = AutoModelForBrainTuning.from_pretrained(output / "text-model-tuned")
     (brain,) = control.brains.values()
     assert (brain.participant, brain.targets) == ("phantom-gpt2-untaught", "text_model")
-    card = (tmp_path / "output" / "text-model-tuned" / "README.md").read_text()
+    card = (output / "text-model-tuned" / "README.md").read_text()
     assert "this is a control" in card and f"{control.config.num_voxels} values of" in card
 
 
@@ -393,6 +428,8 @@ def test_a_full_disk_ends_in_one_line_and_the_run_goes_on_after_it(configuration
         ({"ceiling_threshold": 0.999}, "no voxel of .* noise ceiling above 0.999"),
         ({"n_trs_per_window": 40}, "window of 80 s is longer than its sound of 60 s"),
         ({"permutation_block": 40}, "block must be from 1 to"),
+        ({"permutation_block": 30}, "permutation_block, story story01: block must be from 1 to"),
+        ({"teacher_dtype": "float8"}, "unknown teacher_dtype: got 'float8'"),
         ({"targets": ["permuted"]}, "permuted is taken at the step .* name both"),
         ({"targets": ["respones"]}, "unknown target: got 'respones'.*'responses'"),
         ({"data": "nowhere"}, "no folder nowhere, and it is no data set on the Hub"),
