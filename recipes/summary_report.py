@@ -321,11 +321,17 @@ def _stage_lines(summary):
     layered = [line for line in summary if isinstance(line["layer"], int)]
     tasks, aligned = sorted(_of(layered, *SCORES, "d"), key=_stage), _of(layered, "alignment")
     layer = {"x": lambda line: line["layer"], "x_label": "layer"}
+    several = len({_collection(line) for line in tasks}) > 1
+
+    def aside(line):
+        stage = STAGE_OF.get(_task(line), "other")
+        return _words(f"{stage}, {_collection(line)}") if several else stage
+
     return [
         _line_panel(
             lines,
             title=_task(lines[0]),
-            aside=_words(f"{STAGE_OF.get(_task(lines[0]), 'other')}, {_collection(lines[0])}"),
+            aside=aside(lines[0]),
             label=MEASURES[lines[0]["measure"]],
             share=task,
             reference=lines[0]["majority"],
