@@ -13,7 +13,6 @@ output folder already, of an interrupted run or of `recipes/tune.py`, is not don
 import copy
 import csv
 import dataclasses
-import json
 import shutil
 import time
 from dataclasses import dataclass, field
@@ -43,6 +42,7 @@ from recipes.tune import (
     RESULTS,
     SETTINGS,
     TuneArguments,
+    changed_settings,
     describe,
     described,
     materials,
@@ -82,6 +82,10 @@ class CompareArguments(TuneArguments):
     more_text_teachers: list[str] = field(
         default_factory=list,
         metadata={"help": "A model each that is tuned on what these make of the words."},
+    )
+    more_text_layers: list[int] | None = field(
+        default=None,
+        metadata={"help": "Their layers, such as every third; all with the embedding if none."},
     )
     seeds: list[int] | None = field(
         default=None,
@@ -146,7 +150,9 @@ def compare(arguments, training):
         raise ValueError("push_to_hub: many models are tuned here; publish one with publish.py")
     (name,) = arguments.participants
     others = {
-        _tuned_by(teacher): dataclasses.replace(arguments, text_teacher=teacher)
+        _tuned_by(teacher): dataclasses.replace(
+            arguments, text_teacher=teacher, text_layers=arguments.more_text_layers
+        )
         for teacher in arguments.more_text_teachers
     }
     models = [*(MODEL_OF[target] for target in arguments.targets), *others]
@@ -155,35 +161,12 @@ def compare(arguments, training):
         pretrained = materials(arguments, say)
         stimulus = _stimulus(arguments, training, pretrained) if arguments.stimulus else None
         if is_main:
-            _check_settings(output, arguments, training, models)
+            _check_settings(output, arguments, training, models, stimulus)
         one = listener(arguments, name)
-    teaching = {"device": training.device, "progress": not training.disable_tqdm, "say": say}
-    pairs = windows(arguments, [one], arguments.targets, training.seed, **teaching)
-    pairs_of_others = {
-        model: windows(changed, [one], ["text_model"], training.seed, **teaching)
-        for model, changed in others.items()
-    }
     say(described(arguments, one))
-    if is_main:
-        ahead = estimate(arguments, training, pretrained, pairs["responses"][0], [one])
-        say(plan(output, models, ahead, arguments.low_level))
-
-    curves = tune_models(arguments, training, pretrained, [one], pairs, say)
-    for model, changed in others.items():
-        curves |= tune_models(
-            changed,
-            training,
-            pretrained,
-            [one],
-            pairs_of_others[model],
-            say,
-            {"text_model": model},
-        )
+    curves = _tuned(arguments, others, training, pretrained, one, models, say)
     if stimulus and not _is_tuned(output, STIMULUS):
         stimulus_tune(*stimulus)
-    if is_main:
-        shutil.rmtree(output / FEATURES, ignore_errors=True)
-
     checkpoints = {BASELINE: pretrained} | {model: output / model for model in models}
     measured = {
         "layers": arguments.layers,
@@ -196,6 +179,7 @@ def compare(arguments, training):
         for checkpoint in checkpoints.values():
             layer_features(checkpoint, [*one.train, one.test], **measured)
         return None
+    shutil.rmtree(output / FEATURES, ignore_errors=True)
     say(f"Measuring {len(checkpoints)} models on {one.test.name!r}, as heard by {name} ...")
     results = align(
         checkpoints,
@@ -219,9 +203,8 @@ def compare(arguments, training):
         "notes": [one.ceiling_note, *notes(results, one.participant.regions)],
         "curves": curves,
     }
-    print(table(results))
-    title = f"{name}, story {one.test.name!r}, {results['n_trs']} TRs"
-    paths = write_report(results, output, title)
+    say(table(results))
+    paths = write_report(results, output)
     for model in curves:
         if not (output / model / CARD).exists():
             describe(
@@ -232,11 +215,29 @@ def compare(arguments, training):
                 pretrained,
                 {f"Alignment and low-level impact, {name}": f"{REPORT}.png"},
             )
-    print(
+    say(
         f"Checkpoints, {', '.join(path.name for path in paths)} are in {output}/ "
         f"({time.time() - started:.0f} s)"
     )
     return results
+
+
+def _tuned(arguments, others, training, pretrained, one, models, say):
+    """Tune on every target, those of more teachers last; losses by model."""
+    teaching = {"device": training.device, "progress": not training.disable_tqdm, "say": say}
+    # Made before the work begins, so that whatever is wrong with them is said before it.
+    runs = [(arguments, MODEL_OF, arguments.targets)]
+    runs += [(changed, {"text_model": model}, ["text_model"]) for model, changed in others.items()]
+    pairs = [
+        windows(changed, [one], targets, training.seed, **teaching) for changed, _, targets in runs
+    ]
+    if training.process_index == 0:
+        ahead = estimate(arguments, training, pretrained, pairs[0]["responses"][0], [one])
+        say(plan(Path(training.output_dir), models, ahead, arguments.low_level))
+    curves = {}
+    for (changed, names, _), of_targets in zip(runs, pairs, strict=True):
+        curves |= tune_models(changed, training, pretrained, [one], of_targets, say, names)
+    return curves
 
 
 def _pairs(models, others):
@@ -273,28 +274,29 @@ def _stimulus(arguments, training, pretrained):
     return dataclasses.replace(stimulus, **same), its_training
 
 
-def _check_settings(output, arguments, training, models):
+def _check_settings(output, arguments, training, models, stimulus):
     """Refuse a folder of models that were tuned otherwise; note how they are tuned here."""
     if arguments.overwrite_output_dir:
         for model in models:
             shutil.rmtree(output / model, ignore_errors=True)
         (output / SETTINGS).unlink(missing_ok=True)
-    settings = json.loads(json.dumps(run_settings(arguments, training)))
-    tuned = {key.name for key in dataclasses.fields(TuneArguments)}
-    added = {key.name for key in dataclasses.fields(CompareArguments)} - tuned
-    settings = {key: value for key, value in settings.items() if key not in added}
-    path = output / SETTINGS
-    if path.exists():
-        found = json.loads(path.read_text())
-        changed = [k for k in settings if settings[k] != found.get(k) and k not in NOT_OF_A_MODEL]
-        if changed:
-            raise FileExistsError(
-                f"{output} holds models that were tuned with other settings ("
-                f"{', '.join(changed)}); give another --output_dir, or the same settings"
-            )
-    else:
+    added = {key.name for key in dataclasses.fields(CompareArguments)}
+    added -= {key.name for key in dataclasses.fields(TuneArguments)}
+    settings = run_settings(arguments, training)
+    wanted = [(output, {key: value for key, value in settings.items() if key not in added})]
+    if stimulus:
+        wanted.append((output / STIMULUS, run_settings(*stimulus)))
+    for folder, settings in wanted:
+        if (folder / SETTINGS).exists():
+            changed = [k for k in changed_settings(folder, settings) if k not in NOT_OF_A_MODEL]
+            if changed:
+                raise FileExistsError(
+                    f"{folder} holds what was tuned with other settings ({', '.join(changed)}); "
+                    "give another --output_dir, or the same settings"
+                )
+    if not (output / SETTINGS).exists():
         output.mkdir(parents=True, exist_ok=True)
-        write_json(path, settings)
+        write_json(output / SETTINGS, wanted[0][1])
 
 
 def _is_tuned(output, model):
@@ -330,7 +332,7 @@ def plan(output, models, ahead, low_level):
     )
 
 
-def write_report(results, output, title):
+def write_report(results, output):
     """Write the results as JSON and CSV, and draw the paper's bars and the layers.
 
     Parameters
@@ -338,12 +340,12 @@ def write_report(results, output, title):
     results : dict
         Of `compare`.
     output : Path
-    title : str
 
     Returns
     -------
     list of Path
     """
+    title = f"{results['participant']}, story {results['test_story']!r}, {results['n_trs']} TRs"
     endings = (".json", ".csv", ".png", "-layers.png")
     paths = [output / f"{REPORT}{ending}" for ending in endings]
     write_json(paths[0], results)

@@ -471,7 +471,7 @@ def _is_finished(output, settings, arguments):
     return (
         not arguments.overwrite_output_dir
         and (output / RESULTS).exists()
-        and json.loads((output / SETTINGS).read_text()) == json.loads(json.dumps(settings))
+        and not changed_settings(output, settings)
     )
 
 
@@ -502,13 +502,19 @@ def check_output(output, settings, overwrite):
             "--overwrite_output_dir true to replace it"
         )
     if (output / SETTINGS).exists():
-        found = json.loads((output / SETTINGS).read_text())
-        changed = [key for key in settings if settings[key] != found.get(key)]
+        changed = changed_settings(output, settings)
         if changed:
             raise FileExistsError(
                 f"{output} holds an interrupted run with other settings ({', '.join(changed)}); "
                 "go on with the same ones, or give --overwrite_output_dir true to start again"
             )
+
+
+def changed_settings(folder, settings):
+    """Keys of settings of which an earlier run in a folder had other values."""
+    found = json.loads((folder / SETTINGS).read_text())
+    settings = json.loads(json.dumps(settings))
+    return [key for key in settings if settings[key] != found.get(key)]
 
 
 def materials(arguments, say):

@@ -115,7 +115,7 @@ def test_what_is_in_the_folder_already_is_not_done_again(finished, controls, cap
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"learning_rate": 3e-3}, r"holds models that were tuned with other settings \(learning_"),
+        ({"learning_rate": 3e-3}, r"output holds what was tuned with other settings \(learning_"),
         ({"participants": ["P01", "P02"]}, "one at a time, got P01, P02"),
         ({"targets": ["text_model"]}, "targets must hold responses"),
         ({"heads_only": True}, "drop it"),
@@ -128,6 +128,14 @@ def test_bad_settings_are_refused(finished, controls, changes, message):
         del given["participant"]
     with pytest.raises((ValueError, FileExistsError), match=message):
         compare(*parsed(given, finished[0]))
+
+
+def test_other_settings_of_the_stimulus_are_refused_too(finished, controls, tmp_path):
+    own = yaml.safe_load(Path(controls["stimulus_config"]).read_text())
+    changed = tmp_path / "stimulus.yaml"
+    changed.write_text(yaml.safe_dump(own | {"mask_time_length": 3}))
+    with pytest.raises(FileExistsError, match=r"stimulus-tuned holds .* \(mask_time_length\)"):
+        compare(*parsed(controls, finished[0], stimulus_config=str(changed)))
 
 
 def test_a_family_without_self_supervised_losses_is_named(controls, tmp_path):
