@@ -149,7 +149,10 @@ def layer_figure(
     ValueError
         If the models do not have the same regions.
     """
-    alignment = results["alignment"]
+    alignment = {  # regions without voxels have no layers
+        model: {region: scores for region, scores in by_region.items() if "layers" in scores}
+        for model, by_region in results["alignment"].items()
+    }
     colours, regions = _colours(alignment), _groups(alignment, "regions")
     layers = {
         int(layer)

@@ -48,6 +48,7 @@ from recipes.tune import (
     materials,
     run_settings,
     tune_models,
+    tuned_folders,
 )
 
 CONFIGS = Path(__file__).parent / "configs"
@@ -225,15 +226,16 @@ def compare(arguments, training):
 def _tuned(arguments, others, training, pretrained, one, models, say):
     """Tune on every target, those of more teachers last; losses by model."""
     teaching = {"device": training.device, "progress": not training.disable_tqdm, "say": say}
+    if training.process_index == 0:
+        first = windows(arguments, [one], ["responses"])["responses"][0]
+        ahead = estimate(arguments, training, pretrained, first, [one])
+        say(plan(Path(training.output_dir), models, ahead, arguments.low_level))
     # Made before the work begins, so that whatever is wrong with them is said before it.
     runs = [(arguments, MODEL_OF, arguments.targets)]
     runs += [(changed, {"text_model": model}, ["text_model"]) for model, changed in others.items()]
     pairs = [
         windows(changed, [one], targets, training.seed, **teaching) for changed, _, targets in runs
     ]
-    if training.process_index == 0:
-        ahead = estimate(arguments, training, pretrained, pairs[0]["responses"][0], [one])
-        say(plan(Path(training.output_dir), models, ahead, arguments.low_level))
     curves = {}
     for (changed, names, _), of_targets in zip(runs, pairs, strict=True):
         curves |= tune_models(changed, training, pretrained, [one], of_targets, say, names)
@@ -277,8 +279,8 @@ def _stimulus(arguments, training, pretrained):
 def _check_settings(output, arguments, training, models, stimulus):
     """Refuse a folder of models that were tuned otherwise; note how they are tuned here."""
     if arguments.overwrite_output_dir:
-        for model in models:
-            shutil.rmtree(output / model, ignore_errors=True)
+        for folder in (*tuned_folders(output), *(output / model for model in models)):
+            shutil.rmtree(folder, ignore_errors=True)
         (output / SETTINGS).unlink(missing_ok=True)
     added = {key.name for key in dataclasses.fields(CompareArguments)}
     added -= {key.name for key in dataclasses.fields(TuneArguments)}
@@ -326,7 +328,7 @@ def plan(output, models, ahead, low_level):
         [
             f"Models in {output}/:",
             *(f"  {line}" for line in lines),
-            f"At most about {minutes:.0f} min ahead: {ahead}"
+            f"About {minutes:.0f} min ahead, with statistics to come: {ahead}"
             + ", once and again without each of five low-level features" * low_level,
         ]
     )
@@ -399,7 +401,9 @@ def over_layers(results):
 
 
 def seeds_table(results):
-    """A Markdown table: gain over pretrained of every model, region and seed; then the pairs.
+    """A Markdown table: gains by region and seed, over pretrained and of the pairs.
+
+    With 95 % intervals, and p of the block-exchange test (Holm over regions).
 
     Parameters
     ----------
@@ -409,33 +413,27 @@ def seeds_table(results):
     -------
     str
     """
-    first = next(iter(results.values()))
-    head = [f"| region | what | {' | '.join(f'seed {seed}' for seed in results)} |"]
-    head.append("|" + "---|" * (len(results) + 2))
-    lines = []
-    for region in first["alignment"][BASELINE]:
-        compared = {
-            f"{model} - {BASELINE}": lambda run, model=model: (
-                run["gain"][model],
-                run["tests"][model],
-            )
-            for model in first["gain"]
-        }
-        for k, pair in enumerate(first["pairs"]):
-            compared[f"{pair['model']} - {pair['other']}"] = lambda run, k=k: (
-                run["pairs"][k]["gain"],
-                run["pairs"][k]["tests"],
-            )
-        for what, of in compared.items():
-            cells = [_cell(*(found[region] for found in of(run))) for run in results.values()]
-            lines.append(f"| {region} | {what} | {' | '.join(cells)} |")
-    return "\n".join([*head, *lines])
+    lines = [f"| region | what | {' | '.join(f'seed {seed}' for seed in results)} |"]
+    lines.append("|" + "---|" * (len(results) + 2))
+
+    def compared(run):
+        for model, gain in run["gain"].items():
+            yield f"{model} - {BASELINE}", gain, run["tests"][model]
+        for pair in run["pairs"]:
+            yield f"{pair['model']} - {pair['other']}", pair["gain"], pair["tests"]
+
+    for region in next(iter(results.values()))["alignment"][BASELINE]:
+        for runs in zip(*map(compared, results.values()), strict=True):
+            cells = [_cell(gain[region], tests.get(region)) for _, gain, tests in runs]
+            lines.append(f"| {region} | {runs[0][0]} | {' | '.join(cells)} |")
+    return "\n".join(lines)
 
 
 def _cell(gain, test):
+    if gain["mean"] is None:
+        return "empty"
     low, high = gain["interval"]
-    p = test["p"]
-    return f"{gain['mean']:+.3f} [{low:+.3f}, {high:+.3f}] p={p:.3f}"
+    return f"{gain['mean']:+.3f} [{low:+.3f}, {high:+.3f}] p={test['p_holm']:.3f}"
 
 
 def main():

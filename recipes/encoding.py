@@ -14,7 +14,7 @@ from transformers import AutoFeatureExtractor, AutoModel
 from datasets_scripts import evaluation_windows, lanczos
 from evaluate_metrics import MEAN_IMPACT, EncodingModel, Residualizer
 from modeling_braintune import cached_representations, layer_representations, receptive_field
-from modeling_braintune.representation_cache import entry_of, model_facts
+from modeling_braintune.representation_cache import checksum, entry_of, model_facts
 
 FORMAT = 1  # of what is kept: a new one has it computed again
 LEFT_OVER = "left_over"
@@ -70,13 +70,14 @@ def encode(
     """
     stories = [*train_stories, test_story]
     model, feature_extractor = _loaded(checkpoint, device)
-    layers = layers or _all_layers(model)
+    layers = sorted(layers or _all_layers(model))
     path = None
     if cache_dir is not None:
         sound = [[story.audio, story.tr_times] for story in stories]
-        measured = [responses, scored, low_level, test_skip_trs]
+        measured = [responses, scored, list((low_level or {}).items()), test_skip_trs]
+        solvers = [repr(solver.get_params()) for solver in (EncodingModel(), Residualizer())]
         facts = model_facts(model, feature_extractor, layers, precision) | {
-            "encoding": [FORMAT, repr(EncodingModel()), repr(Residualizer()), length, stride],
+            "encoding": [FORMAT, *solvers, length, stride],
             "recordings": joblib.hash([sound, measured], "sha1", coerce_mmap=True),
         }
         path = entry_of(cache_dir, facts) / "encoded.safetensors"
@@ -101,6 +102,7 @@ def encode(
     if low_level:
         left_over = scored.per_voxel(left)  # of the last feature, all of them
         impact[MEAN_IMPACT] = scored.mean_impact(impact)
+    impact = _with_layers(json.loads(json.dumps(impact)))  # as it is when it was kept
     encoded = Encoded(predictions=predictions, impact=impact, left_over=left_over)
     if path is not None:
         _store(path, encoded)
@@ -113,7 +115,8 @@ def _store(path, encoded):
     if encoded.left_over is not None:
         arrays[LEFT_OVER] = encoded.left_over
     unfinished = path.with_suffix(".partial")
-    save_file(arrays, unfinished, {"impact": json.dumps(encoded.impact)})
+    noted = {"impact": json.dumps(encoded.impact), "checksums": _checksums(arrays)}
+    save_file(arrays, unfinished, noted)
     unfinished.replace(path)
 
 
@@ -122,17 +125,31 @@ def _stored(path):
     try:
         with safe_open(path, "numpy") as file:
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            impact = json.loads(file.metadata()["impact"], object_hook=_with_layers)
+            noted = file.metadata()
     except (FileNotFoundError, SafetensorError):
+        return None
+    if noted["checksums"] != _checksums(arrays):
         return None
     left_over = arrays.pop(LEFT_OVER, None)
     predictions = {layer: arrays[str(layer)] for layer in sorted(map(int, arrays))}
+    impact = _with_layers(json.loads(noted["impact"]))
     return Encoded(predictions=predictions, impact=impact, left_over=left_over)
 
 
+def _checksums(arrays):
+    return json.dumps({name: checksum(arrays[name]) for name in sorted(arrays)})
+
+
 def _with_layers(content):
-    """Keys that are layers, as the numbers that they were before JSON."""
-    return {int(key) if key.isdigit() else key: value for key, value in content.items()}
+    """What JSON holds, but with layers as numbers again."""
+    if not isinstance(content, dict):
+        return content
+    return {
+        key: {int(layer): v for layer, v in value.items()}
+        if key in ("layers", "layer_intervals")
+        else _with_layers(value)
+        for key, value in content.items()
+    }
 
 
 def _loaded(checkpoint, device):

@@ -128,7 +128,8 @@ def _encoding_model(one, hidden, device, threshold):
     """Seconds to fit one: what it takes for some voxels, and as much more for the others."""
     rng = np.random.default_rng(0)
     lengths = [len(story.tr_times) for story in one.train]
-    n_voxels = np.count_nonzero(one.ceiling > threshold)
+    measured = np.unique(np.concatenate(list(one.measured_regions.values())))
+    n_voxels = np.count_nonzero(one.ceiling[measured] > threshold)
 
     def fit(n):
         features, responses = (

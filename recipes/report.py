@@ -15,6 +15,7 @@ from evaluate_metrics import (
 )
 
 BASELINE = "pretrained"
+OF_RESPONSES = ("responses", "permuted")  # targets that are a participant's
 
 
 def report(results, folder, title, mask=None, vertices=None):
@@ -48,11 +49,7 @@ def report(results, folder, title, mask=None, vertices=None):
         writer.writeheader()
         writer.writerows(rows(results))
     report_figure(results, paths[2], title=title)
-    live = {  # the other regions have no layers to draw
-        model: {region: scores for region, scores in by_region.items() if scores["n_voxels"]}
-        for model, by_region in results["alignment"].items()
-    }
-    layer_figure({"alignment": live}, paths[3], title=title)
+    layer_figure(results, paths[3], title=title)
     for model, change in results["change"].items():
         paths.append(folder / f"change-{model}.png")
         label = "change of normalised brain alignment"
@@ -181,8 +178,10 @@ def tuned_on(config):
     str or None
         None for a model that was tuned on nobody, or on several: one for all participants.
     """
-    participants = list(getattr(config, "brain", None) or {})
-    return participants[0] if len(participants) == 1 else None
+    brains = getattr(config, "brain", None) or {}
+    # The heads of other models predict teachers, which are no participants.
+    listeners = [name for name, brain in brains.items() if brain["targets"] in OF_RESPONSES]
+    return listeners[0] if len(listeners) == 1 else None
 
 
 def table(results):

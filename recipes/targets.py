@@ -224,7 +224,8 @@ def brains(arguments, listeners, target, pairs):
     source = PERMUTED.get(target, target)
     if source not in TEACHING:
         return [brain(arguments, one, target) for one in listeners]
-    teacher = Path(TEACHING[source](arguments)[0]).name
+    name, layers = TEACHING[source](arguments)
+    teacher = Path(name).name
     of_sound = brain(arguments, listeners[0], target)
     n_targets = len(pairs.voxels)
     return [
@@ -237,6 +238,13 @@ def brains(arguments, listeners, target, pairs):
             regions={},
             places=None,
             space=None,
+            data=of_sound.data
+            | {
+                "teacher": teacher if Path(name).is_dir() else name,
+                "layers": layers,
+                "text_context": arguments.text_context,
+                "teacher_dtype": arguments.teacher_dtype,
+            },
         )
     ]
 

@@ -175,13 +175,12 @@ def train(name, arguments, training, pretrained, pairs, brains, stop_at=None):
     Raises
     ------
     FileExistsError
-        An interrupted run was on other recordings.
+        What an earlier run left was tuned on other recordings, or by another teacher.
     FloatingPointError
         The loss is no longer finite.
     """
     folder = Path(training.output_dir) / name
-    if (folder / CURVE).exists():
-        return json.loads((folder / CURVE).read_text())
+    finished = (folder / CURVE).exists()
     training = copy.copy(training)
     training.output_dir = str(folder / "checkpoints")
     training.load_best_model_at_end = stop_at is None
@@ -190,6 +189,10 @@ def train(name, arguments, training, pretrained, pairs, brains, stop_at=None):
     feature_extractor = AutoFeatureExtractor.from_pretrained(pretrained)
     model = starting_model(arguments, pretrained, pairs[0].voxels)
     model.set_brains(*brains)
+    last = last_checkpoint(training.output_dir)
+    _check_unchanged(folder if finished else last, model.config)
+    if finished:
+        return json.loads((folder / CURVE).read_text())
     model.set_objective(arguments.objective)
     if training.world_size > 1 and arguments.layerdrop != 0:
         # Processes that skip different layers would wait for one another's gradients.
@@ -214,8 +217,6 @@ def train(name, arguments, training, pretrained, pairs, brains, stop_at=None):
     trainer.remove_callback(PrinterCallback if training.disable_tqdm else ProgressCallback)
     if not training.disable_tqdm:
         trainer.add_callback(LossBar())
-    last = last_checkpoint(training.output_dir)
-    _check_unchanged(last, model.config)
     trainer.train(resume_from_checkpoint=last)
     history = trainer.state.log_history
     curve = {
@@ -262,15 +263,16 @@ def last_checkpoint(folder):
 
 
 def _check_unchanged(checkpoint, config):
-    """Refuse to go on with other recordings than those that a checkpoint was made from."""
+    """Refuse to go on with other targets than those that a checkpoint was made from."""
     if checkpoint is None:
         return
     found = json.loads((Path(checkpoint) / "config.json").read_text())
     for key in ("num_voxels", "brain"):
         if found[key] != json.loads(json.dumps(getattr(config, key))):
             raise FileExistsError(
-                f"the recordings, or the voxels selected from them, changed since {checkpoint} was "
-                f"made ({key}): restore them, or give --overwrite_output_dir true to start again"
+                f"the recordings, the voxels selected from them, or the teacher changed since "
+                f"{checkpoint} was made ({key}): restore them, or give --overwrite_output_dir true "
+                "to start again"
             )
 
 

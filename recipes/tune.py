@@ -40,7 +40,7 @@ from recipes.publish import check_access, publish_checkpoint
 from recipes.report import notes, table
 from recipes.targets import MODEL_OF, PERMUTED, brains, listener, windows
 from recipes.teacher_targets import DTYPES
-from recipes.train import FEATURES, train, write_json
+from recipes.train import CURVE, FEATURES, train, write_json
 
 DEFAULT_CONFIG = Path(__file__).parent / "configs" / "phantom.yaml"
 RESULTS, SETTINGS, FIGURE = "results.json", "settings.json", "alignment-{}.png"
@@ -179,8 +179,11 @@ class TuneArguments(RecordingArguments):
                         f"story {story!r} is in {seen[story]} and in {split}; name it once"
                     )
                 seen[story] = split
-        for story in self.tuning_stories or ():
+        tuned = self.tuning_stories or []
+        for story in tuned:
             check_name("training story to tune on", story, self.train_stories)
+        if len(set(tuned)) < len(tuned):
+            raise ValueError(f"tuning_stories: name each story once, got {', '.join(tuned)}")
         if len(set(self.participants)) < len(self.participants):
             raise ValueError(f"name each participant once, got {', '.join(self.participants)}")
         self.participants = sorted(self.participants)  # as checkpoints have them
@@ -247,7 +250,8 @@ def tune(arguments, training):
     if is_main:
         first = next(iter(pairs.values()))[0]
         ahead = estimate(arguments, training, pretrained, first, listeners)
-        say(f"About {ahead.minutes(len(pairs), 1 + len(pairs)):.0f} min ahead: {ahead}")
+        n_models = sum(_is_tuned(arguments, target) for target in pairs)
+        say(f"About {ahead.minutes(n_models, 1 + n_models):.0f} min ahead: {ahead}")
         output.mkdir(parents=True, exist_ok=True)
         (output / SETTINGS).write_text(json.dumps(settings, indent=1))
     curves = tune_models(arguments, training, pretrained, listeners, pairs, say)
@@ -335,6 +339,11 @@ def described(arguments, one):
     )
 
 
+def _is_tuned(arguments, target):
+    # Heads alone leave the representations as they were: there is nothing to control for.
+    return not (arguments.heads_only and target in PERMUTED)
+
+
 def tune_models(arguments, training, pretrained, listeners, pairs, say, names=MODEL_OF):
     """Tune a model on each target, to folders of the output folder; finished ones are left.
 
@@ -363,8 +372,7 @@ def tune_models(arguments, training, pretrained, listeners, pairs, say, names=MO
     """
     curves, chosen = {}, {}
     for target, name in names.items():
-        # Heads alone leave the representations as they were: there is nothing to control for.
-        if target not in pairs or (arguments.heads_only and target in PERMUTED):
+        if target not in pairs or not _is_tuned(arguments, target):
             continue
         curves[name] = train(
             name,
@@ -490,9 +498,9 @@ def check_output(output, settings, overwrite):
     FileExistsError
         The folder holds a finished run, or one with other settings.
     """
-    models = [name + kind for name in MODEL_OF.values() for kind in ("", "-adapter")]
-    names = (SETTINGS, RESULTS, REPRESENTATIONS, FEATURES, *models)
+    names = (SETTINGS, RESULTS, REPRESENTATIONS, FEATURES)
     left = [*(output / name for name in names), *output.glob(FIGURE.format("*"))]
+    left += tuned_folders(output)
     if overwrite:
         for path in left:
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
@@ -508,6 +516,13 @@ def check_output(output, settings, overwrite):
                 f"{output} holds an interrupted run with other settings ({', '.join(changed)}); "
                 "go on with the same ones, or give --overwrite_output_dir true to start again"
             )
+
+
+def tuned_folders(output):
+    """Folders of models that were tuned in an output folder, or began to be."""
+    names = {name + kind for name in MODEL_OF.values() for kind in ("", "-adapter")}
+    finished = {path.parent.name for path in output.glob(f"*/{CURVE}")}
+    return [output / name for name in sorted(names | finished)]
 
 
 def changed_settings(folder, settings):

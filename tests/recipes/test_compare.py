@@ -138,6 +138,11 @@ def test_other_settings_of_the_stimulus_are_refused_too(finished, controls, tmp_
         compare(*parsed(controls, finished[0], stimulus_config=str(changed)))
 
 
+def test_a_model_that_another_teacher_taught_is_not_taken_for_this_ones(finished, controls):
+    with pytest.raises(FileExistsError, match=r"the teacher changed since .*other-teacher-tuned"):
+        compare(*parsed(controls, finished[0], more_text_layers=[0]))
+
+
 def test_a_family_without_self_supervised_losses_is_named(controls, tmp_path):
     config = HubertConfig(
         hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16
@@ -173,6 +178,12 @@ def test_the_table_of_seeds_has_a_line_for_every_comparison(finished):
     assert lines[0] == "| region | what | seed 0 | seed 4 |"
     gain, p = (results[key]["random"]["language"] for key in ("gain", "tests"))
     cell = f"{gain['mean']:+.3f} [{gain['interval'][0]:+.3f}, {gain['interval'][1]:+.3f}]"
-    assert f"| language | random - pretrained | {cell} p={p['p']:.3f} |" in "\n".join(lines)
+    assert f"| language | random - pretrained | {cell} p={p['p_holm']:.3f} |" in "\n".join(lines)
+    empty = json.loads(json.dumps(results))
+    for compared in (*empty["gain"].values(), *(pair["gain"] for pair in empty["pairs"])):
+        compared["auditory"] = {"mean": None, "interval": None, "n_voxels": 0}
+    for tested in (*empty["tests"].values(), *(pair["tests"] for pair in empty["pairs"])):
+        del tested["auditory"]
+    assert "| auditory | random - pretrained | empty |" in seeds_table({0: empty})
     n_regions = len(results["alignment"]["pretrained"])
     assert len(lines) == 2 + n_regions * (len(MODELS) + len(results["pairs"]))

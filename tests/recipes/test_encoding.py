@@ -1,9 +1,11 @@
 """What encoding models make of a checkpoint, and that it is computed once."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
+from scipy.stats import zscore
 from transformers import AutoFeatureExtractor, AutoModel
 
 from datasets_scripts import evaluation_windows, lanczos, low_level_features, read_ds003020
@@ -85,17 +87,25 @@ def test_the_story_is_predicted_from_each_layer_and_from_what_is_left_of_it(meas
 def test_what_was_measured_is_kept_until_something_changes_that_it_follows_from(
     measured, pretrained, tmp_path
 ):
-    train, test, responses, scored = measured
+    train, test, _, scored = measured
     spectrum = low_level_features(train, test)["power_spectrum"]
+    # Responses that follow the model's second layer, so that impact has its intervals
+    features = layer_features(pretrained, [*train, test], [2], **WINDOWS)[2]
+    weights = np.random.default_rng(0).standard_normal((features[0].shape[1], 10))
+    followed = (np.roll(zscore(story @ weights), 2, axis=0) for story in features)
+    *responses, references = (signal.astype(np.float32) for signal in followed)
+    scored = dataclasses.replace(scored, references=references)
 
-    def encoded(responses=responses, scored=scored, low_level=None, **options):
-        options = WINDOWS | {"cache_dir": tmp_path} | options
-        return encode(pretrained, train, test, responses, scored, low_level=low_level, **options)
+    def encoded(**changes):
+        given = {"responses": responses, "scored": scored, "cache_dir": tmp_path} | WINDOWS
+        given |= {"low_level": {"spectrum": spectrum}} | changes
+        return encode(pretrained, train, test, given.pop("responses"), given.pop("scored"), **given)
 
     def kept():
         return {path: path.stat().st_mtime_ns for path in tmp_path.glob("*/encoded.safetensors")}
 
-    first, again = (encoded(low_level={"spectrum": spectrum}) for _ in range(2))
+    first, again = (encoded() for _ in range(2))
+    assert first.impact["spectrum"]["language"]["interval"] is not None
     (path,) = kept()
     assert again.impact == first.impact
     np.testing.assert_array_equal(again.left_over, first.left_over)
@@ -104,7 +114,9 @@ def test_what_was_measured_is_kept_until_something_changes_that_it_follows_from(
 
     skipped = dataclasses.replace(scored, references=scored.references[1:])
     others = [
-        {},
+        {"low_level": None},
+        {"low_level": {"spectrum": spectrum, "again": spectrum}},
+        {"low_level": {"again": spectrum, "spectrum": spectrum}},
         {"layers": [1]},
         {"stride": 2.0},
         {"test_skip_trs": 1, "scored": skipped},
@@ -115,5 +127,15 @@ def test_what_was_measured_is_kept_until_something_changes_that_it_follows_from(
         encoded(**other)
         assert len(kept()) == n
 
-    path.write_bytes(path.read_bytes()[:-10])  # cut off
-    assert encoded(low_level={"spectrum": spectrum}).impact == first.impact
+    whole = path.read_bytes()
+    for damaged in (whole[:-10], whole[:-10] + bytes(10)):  # cut off; altered
+        path.write_bytes(damaged)
+        assert encoded().impact == first.impact
+
+    facts = json.loads((path.parent / "facts.json").read_text())
+    assert "'penalties'" in facts["encoding"][1] and "'folds'" in facts["encoding"][2]
+
+
+def test_layers_are_in_order_whatever_the_order_they_are_asked_for_in(measured, pretrained):
+    encoded = encode(pretrained, *measured, layers=[2, 1], **WINDOWS)
+    assert list(encoded.predictions) == [1, 2]

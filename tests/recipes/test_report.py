@@ -209,8 +209,10 @@ def test_every_gain_has_its_p_and_nothing_else_has(read):
     ("options", "participant"),
     [
         ({}, None),
-        ({"brain": {"UTS03": {"tr": 2.0}}}, "UTS03"),
-        ({"brain": {"UTS02": {}, "UTS03": {}}}, None),
+        ({"brain": {"UTS03": {"targets": "responses"}}}, "UTS03"),
+        ({"brain": {"UTS03": {"targets": "permuted"}}}, "UTS03"),
+        ({"brain": {"gpt2-medium": {"targets": "text_model"}}}, None),
+        ({"brain": {name: {"targets": "responses"} for name in ("UTS02", "UTS03")}}, None),
     ],
 )
 def test_a_model_is_of_the_one_participant_that_it_was_tuned_on(options, participant):
