@@ -240,11 +240,26 @@ def _runs(phones):
     yield run
 
 
+def is_silence(label):
+    """Whether a label of a phone or a word stands for silence or noise, such as "sp" or "{LG}".
+
+    Parameters
+    ----------
+    label : str
+
+    Returns
+    -------
+    bool
+    """
+    label = label.strip().upper()
+    return not label or label in SILENCES or (label[0] == "{" and label[-1] == "}")
+
+
 def _phone(interval):
     """Name of a phone without its stress, or None for a silence."""
-    label = interval.label.strip().upper()
-    if not label or label in SILENCES or (label[0] == "{" and label[-1] == "}"):
+    if is_silence(interval.label):
         return None
+    label = interval.label.strip().upper()
     phone = label.rstrip("012")
     if phone not in ARTICULATION:
         check_name(f"phone at {interval.start:g} s", phone, (*PHONES, *SILENCES))

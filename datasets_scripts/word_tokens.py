@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .phones import SILENCES
+from .phones import is_silence
 from .story import Story
 
 STEP = 160  # samples, 10 ms: lengths are multiples of it, so that cuts of like length share batches
@@ -56,7 +56,7 @@ def word_tokens(stories, min_seconds=0.1):
     for story in stories:
         for word in story.words:
             label = word.label.strip().lower()
-            if not label or label.upper() in SILENCES or (label[0] == "{" and label[-1] == "}"):
+            if is_silence(label):
                 continue
             start = round(word.start * rate)
             end = start + round((word.end - word.start) * rate / STEP) * STEP

@@ -7,7 +7,8 @@ import torch
 WORKING_MEMORY = 2**28  # bytes
 N_BANDS = 12
 TOLERANCE = {torch.float32: 7e-4, torch.float64: 1e-8}
-ROUNDING = 1e-3  # of a held-out prediction
+ROUNDING = 1e-3  # of a held-out prediction, above which float64 takes over
+LOST = 1e-2  # the same, above which it means nothing any more
 
 
 def ridge_cv(features, responses, penalties, folds, device="cpu", voxel_batch=None):
@@ -55,7 +56,7 @@ def ridge_cv(features, responses, penalties, folds, device="cpu", voxel_batch=No
     held_out = _HeldOut(spectrum, patterns, lambdas, folds, Y.dtype)
     if not held_out.rounding < ROUNDING:  # NaN where a factor fails
         held_out = _HeldOut(spectrum, patterns, lambdas, folds, torch.float64)
-    if not held_out.rounding < 1:
+    if not held_out.rounding < LOST:
         raise ValueError(
             f"penalties must be larger for these features, got {lambdas.min():g}: what a fold "
             "would predict with it is lost in rounding"

@@ -33,6 +33,13 @@ class BrainTuningArguments(TrainingArguments):
         default_factory=torch.cuda.is_available,
         metadata={"help": "Pin batches in memory; by default where there is a GPU."},
     )
+    ddp_timeout: int = field(
+        default=24 * 3600,
+        metadata={
+            "help": "Seconds that a process waits for the others; one fits encoding models while "
+            "the others wait for the next run."
+        },
+    )
     batch_eval_metrics: bool = field(
         default=True,
         metadata={"help": "Sum metrics up batch by batch; predictions of all voxels are large."},

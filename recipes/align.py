@@ -25,7 +25,7 @@ from recipes.encoding import encode, layer_features
 from recipes.phantom import CACHE, DATA, MODELS, phantom_data, phantom_model
 from recipes.process import one_line_errors, prepare_process
 from recipes.publish import check_access, commit_files, plain_errors
-from recipes.report import BASELINE, notes, report, table
+from recipes.report import labelled_models, notes, report, table
 
 DEFAULT_CONFIG = Path(__file__).parent / "configs" / "phantom.yaml"
 SHORTEST = 20  # TRs: two blocks of the bootstrap
@@ -146,12 +146,7 @@ class AlignArguments(RecordingArguments):
     def __post_init__(self):
         if self.precision not in ("float32", "bfloat16"):
             raise ValueError(f"precision must be float32 or bfloat16, got {self.precision!r}")
-        names = [BASELINE, *map(_label, self.model)]
-        if len(set(names)) < len(names):
-            raise ValueError(
-                f"models are told apart by the last part of their names, which must differ from "
-                f"one another and from {BASELINE!r}; got {', '.join(self.model)}"
-            )
+        labelled_models(self.model)
 
 
 def align(
@@ -437,7 +432,7 @@ def run(arguments):
                 f"derivative/masks/{participant.name}.nii.gz"
             )
         vertices = voxels_at(np.load(arguments.surface), participant.mask)
-    checkpoints = {BASELINE: baseline} | {_label(model): model for model in arguments.model}
+    checkpoints = labelled_models(arguments.model, baseline)
     measured = {
         "layers": arguments.layers,
         "length": arguments.evaluation_length,

@@ -48,7 +48,7 @@ from transformers.trainer import TRAINING_ARGS_NAME
 
 from datasets_scripts import Timit
 from datasets_scripts.names import check_name
-from datasets_scripts.phones import SILENCES
+from datasets_scripts.phones import is_silence
 from evaluate_metrics.statistics import bootstrap_interval
 from modeling_braintune.configuration_braintune import checkpoint_model_type
 from modeling_braintune.layer_representations import receptive_field
@@ -60,13 +60,12 @@ from recipes.probe import (
     COLUMNS,
     SENTENCES,
     SPLITS,
-    labelled_models,
     open_clips,
     sounds,
     write_report,
 )
 from recipes.process import one_line_errors, prepare_process
-from recipes.report import BASELINE, tuned_on
+from recipes.report import BASELINE, labelled_models, tuned_on
 from recipes.train import LossBar, last_checkpoint, write_json
 from recipes.tune import RESULTS, SETTINGS, check_output
 
@@ -214,7 +213,7 @@ def transcripts(clips, units):
     """
     if units == "phones":
         return [
-            " ".join(p["label"] for p in phones if p["label"].upper() not in SILENCES)
+            " ".join(p["label"] for p in phones if not is_silence(p["label"]))
             for phones in clips["phones"]
         ]
     parted = (re.sub(r"[-–—/]", " ", text.lower().replace("’", "'")) for text in clips["text"])
@@ -416,7 +415,9 @@ def open_transcribed(arguments, checkpoints):
         splits[split] = TranscribedClips(
             clips.select(kept), [texts[i] for i in kept], [labels[i] for i in kept]
         )
-    return splits, tokenizer, notes + _unknown(splits, tokenizer, units)
+    notes += _unknown(splits, tokenizer, units)
+    notes.append("Intervals resample clips, as if those of one speaker were independent.")
+    return splits, tokenizer, notes
 
 
 def _unusable(clips, labels, counters, split):
@@ -609,6 +610,12 @@ def asr(arguments, training):
     ValueError, FileNotFoundError, FileExistsError, FloatingPointError
         As `check_family`, `open_transcribed` and `recognise`.
     """
+    if training.world_size > 1 or training.n_gpu > 1:
+        raise ValueError(
+            "recognisers are tuned by one process on one device, got "
+            f"{training.world_size} processes and {training.n_gpu} devices: start this with "
+            "python, and with CUDA_VISIBLE_DEVICES=0"
+        )
     output = Path(training.output_dir)
     output.mkdir(parents=True, exist_ok=True)
     checkpoints = {

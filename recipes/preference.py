@@ -40,7 +40,7 @@ from evaluate_metrics.preference import preference, word_distances, word_means
 from modeling_braintune.clip_representations import clip_representations
 from recipes.phantom import CACHE, DATA, MODELS, phantom_data, phantom_model
 from recipes.process import one_line_errors, prepare_process, progress_bars
-from recipes.report import BASELINE
+from recipes.report import BASELINE, labelled_models
 
 COLUMNS = (
     *("model", "participant", "task", "layer", "feature", "measure", "value"),
@@ -104,11 +104,7 @@ class PreferenceArguments:
             raise ValueError(f"precision must be float32 or bfloat16, got {self.precision!r}")
         if self.n_words < 1:
             raise ValueError(f"n_words must be at least 1, got {self.n_words}")
-        if len({BASELINE, *map(_label, self.model)}) <= len(self.model):
-            raise ValueError(
-                f"models are told apart by the last part of their names, which must differ from "
-                f"one another and from {BASELINE!r}; got {', '.join(self.model)}"
-            )
+        self.names = labelled_models(self.model, self.baseline)
         if self.lists is None and self.data == DATA:
             self.lists = DATA
 
@@ -141,8 +137,7 @@ def measure_preference(arguments):
         There are no such recordings, models or lists; no word of the lists is spoken along with
         neighbours of either kind; a word is too short for a model.
     """
-    names = {BASELINE: arguments.baseline} if arguments.baseline else {}
-    names |= {_label(name): name for name in arguments.model}
+    names = arguments.names
     print("Models: " + ", ".join(f"{label} ({name})" for label, name in names.items()))
     lists, tokens, clips, notes = _words(arguments)
     spoken = [token.word for token in tokens]

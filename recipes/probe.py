@@ -48,7 +48,7 @@ from modeling_braintune.clip_representations import clip_representations
 from modeling_braintune.representation_cache import model_facts
 from recipes.phantom import CACHE, DATA, MODELS, VERSION, phantom_model
 from recipes.process import one_line_errors, prepare_process, progress_bars
-from recipes.report import BASELINE, tuned_on
+from recipes.report import BASELINE, labelled_models, tuned_on
 
 LOW_LEVEL = {"mfcc": mfcc, "fbank": fbank}
 SENTENCES, WORDS = (partial(PhantomTasks, kind=kind) for kind in ("sentences", "words"))
@@ -137,34 +137,6 @@ class ProbeArguments:
                     tasks = sources.setdefault((_collection(task), builder), {})
                     tasks[task] = None
         return {source: list(tasks) for source, tasks in sources.items()}
-
-
-def labelled_models(models, baseline=None):
-    """Names of checkpoints by what reports call them, the baseline first.
-
-    Parameters
-    ----------
-    models : list of str
-        Folders or names on the Hub, called by the last part.
-    baseline : str, optional
-
-    Returns
-    -------
-    dict of {str: str}
-
-    Raises
-    ------
-    ValueError
-        Two would be called the same.
-    """
-    names = {BASELINE: baseline} if baseline else {}
-    names |= {Path(name).name: name for name in models}
-    if len({BASELINE, *names}) <= len(models):
-        raise ValueError(
-            f"models are told apart by the last part of their names, which must differ from one "
-            f"another and from {BASELINE!r}; got {', '.join(models)}"
-        )
-    return names
 
 
 def _collection(task):

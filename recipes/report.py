@@ -18,6 +18,34 @@ BASELINE = "pretrained"
 OF_RESPONSES = ("responses", "permuted")  # targets that are a participant's
 
 
+def labelled_models(models, baseline=None):
+    """Names of checkpoints by what reports call them, the baseline first.
+
+    Parameters
+    ----------
+    models : list of str
+        Folders or names on the Hub, called by the last part.
+    baseline : str, optional
+
+    Returns
+    -------
+    dict of {str: str}
+
+    Raises
+    ------
+    ValueError
+        Two would be called the same.
+    """
+    names = {BASELINE: baseline} if baseline else {}
+    names |= {Path(name).name: name for name in models}
+    if len({BASELINE, *names}) <= len(models):
+        raise ValueError(
+            f"models are told apart by the last part of their names, which must differ from one "
+            f"another and from {BASELINE!r}; got {', '.join(models)}"
+        )
+    return names
+
+
 def report(results, folder, title, mask=None, vertices=None):
     """Write results as JSON, CSV and (voxels) npz, and draw them.
 

@@ -22,7 +22,7 @@ from datasets_scripts.names import check_name
 from evaluate_metrics import holm, paired_test
 from recipes.process import one_line_errors
 from recipes.report import BASELINE, rows
-from recipes.summary_report import draw, markdown, notes_on
+from recipes.summary_report import SCORES, draw, markdown, notes_on
 
 SWEEP = "sweep.json"
 FILES = (
@@ -277,13 +277,20 @@ def over_participants(table, baseline=BASELINE):
         if model != baseline:
             line |= _comparison(found, groups.get((baseline, *what), {}))
         if line["p"] is not None:
-            family = tuple(line[name] for name in WHAT if name not in ("region", "task"))
-            families.setdefault(family, []).append(line)
+            families.setdefault(_family(line), []).append(line)
         summary.append(line)
     for family in families.values():
         for line, p in zip(family, holm([line["p"] for line in family]), strict=True):
             line["p_holm"] = float(p)
     return summary
+
+
+def _family(line):
+    """What a line's p is corrected along with: other regions, or other tasks."""
+    if line["measure"] in SCORES:  # whatever a task is scored by, and had from all layers
+        layer = "mean" if line["layer"] == "all" else line["layer"]
+        return (line["model"], layer)
+    return tuple(line[name] for name in WHAT if name not in ("region", "task"))
 
 
 def _average(found):

@@ -93,6 +93,7 @@ def markdown(summary, notes):
         ("Normalised brain alignment", ("region",), _alignment(summary), 2),
         ("Low-level impact, %", ("region", "feature"), _of(summary, "impact", layer="mean"), 0),
         ("Tasks", ("task", "measure", "majority"), _scores(summary), 2),
+        ("Semantic-phonetic preference d", ("task",), _of(summary, "d", layer="mean"), 3),
         (
             "Normalised brain alignment by size",
             ("pretrained", "n_parameters", "fraction", "n_trs", "region"),

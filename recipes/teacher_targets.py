@@ -18,7 +18,7 @@ from transformers import (
 
 from datasets_scripts import lanczos
 from datasets_scripts.names import check_name
-from datasets_scripts.phones import SILENCES
+from datasets_scripts.phones import is_silence
 from modeling_braintune import weights_fingerprint
 from modeling_braintune.teachers import (
     check_speech_teacher,
@@ -173,14 +173,10 @@ def spoken_words(story):
         The story has no words.
     """
     words = [word._replace(label=word.label.strip().lower()) for word in story.words]
-    words = [word for word in words if word.label and not _is_silence(word.label)]
+    words = [word for word in words if not is_silence(word.label)]
     if not words:
         raise ValueError(f"story {story.name} has no words: a teacher needs its TextGrid's words")
     return words
-
-
-def _is_silence(label):
-    return label.upper() in SILENCES or (label[0] == "{" and label[-1] == "}")
 
 
 def _sizes(name, model, layers, stories, words):
