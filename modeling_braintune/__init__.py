@@ -7,7 +7,14 @@ from .collator import BrainTuningCollator, model_inputs
 from .feature_cache import CachedFeatures, FeatureWindows, cached_features
 from .layer_representations import layer_representations, receptive_field
 from .lora import LoraForBrainTuning, add_lora, load_lora, merge_lora
-from .model_card import add_results, license_of, model_card, read_card, save_card
+from .model_card import (
+    add_results,
+    license_of,
+    model_card,
+    read_card,
+    save_card,
+    stimulus_card,
+)
 from .modeling_braintune import (
     BrainTuningMixin,
     BrainTuningOutput,
@@ -70,6 +77,7 @@ __all__ = [
     "receptive_field",
     "replace_head",
     "save_card",
+    "stimulus_card",
     "speech_representations",
     "target_size",
     "text_representations",

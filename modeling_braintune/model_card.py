@@ -134,6 +134,55 @@ def model_card(
     return ModelCard(f"---\n{data.to_yaml()}\n---\n\n" + "\n\n".join(sections) + "\n")
 
 
+def stimulus_card(results, settings, base_license=None):
+    """Write the card of a checkpoint that went on with self-supervised training.
+
+    Parameters
+    ----------
+    results : dict
+        Of the run: "validation" [[step, loss]] and "chosen_step".
+    settings : dict
+        Of the run; "model", "data" and "train_stories" above all.
+    base_license : str, optional
+        Of the pretrained model.
+
+    Returns
+    -------
+    huggingface_hub.ModelCard
+    """
+    base, base_id = _named(settings["model"])
+    data_id, data = _data(settings)
+    metadata = ModelCardData(
+        license=base_license,
+        library_name="transformers",
+        base_model=base_id,
+        datasets=[data_id] if "/" in data_id else None,
+        tags=["speech", "self-supervised"],
+    )
+    stories, chosen = settings["train_stories"], results["chosen_step"]
+    loss = dict(map(tuple, results["validation"])).get(chosen)
+    rows = [
+        ("stories", f"{len(stories)}: {', '.join(stories)}"),
+        ("steps", f"{chosen}, chosen by the loss on the validation stories"),
+        ("validation loss per masked frame", "unknown" if loss is None else f"{loss:.4g}"),
+        ("learning rate", f"{settings['learning_rate']:g}"),
+        ("seed", settings["seed"]),
+    ]
+    sections = [
+        f"# {base.split('/')[-1]}, stimulus-tuned",
+        f"{LINK.format(base_id) if base_id else base}, whose self-supervised pretraining (wav2vec "
+        f"2.0, Baevski et al. 2020) went on with the sound of spoken stories: {data}. No response "
+        f"was used: {CONTROL}",
+        "## Training",
+        _table(["", ""], rows),
+        "## Licences",
+        f"- Base model, from which the weights derive: {_license(base_license)}",
+        "## Citation",
+        f"```bibtex\n{BRAIN_TUNING}\n```",
+    ]
+    return ModelCard(f"---\n{metadata.to_yaml()}\n---\n\n" + "\n\n".join(sections) + "\n")
+
+
 def add_results(card, results, model, figures=None):
     """Put a report of alignment and low-level impact into a card, in place of an earlier one.
 

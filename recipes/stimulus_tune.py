@@ -29,7 +29,13 @@ from transformers import (
 from transformers.trainer import TRAINING_ARGS_NAME
 
 from datasets_scripts import TrainingWindows
-from modeling_braintune import BrainTuningArguments, BrainTuningCollator
+from modeling_braintune import (
+    BrainTuningArguments,
+    BrainTuningCollator,
+    license_of,
+    save_card,
+    stimulus_card,
+)
 from modeling_braintune.stimulus import FAMILIES, SelfSupervisedTrainer, load_for_pretraining
 from recipes.align import RecordingArguments
 from recipes.arguments import parse_arguments
@@ -220,6 +226,7 @@ def stimulus_tune(arguments, training):
     }
     if is_main:
         (folder / TRAINING_ARGS_NAME).unlink(missing_ok=True)  # pickled; they stand beside it
+        save_card(stimulus_card(results, settings, license_of(pretrained)), folder)
         write_json(folder / RESULTS, results)
         shutil.rmtree(training.output_dir)
         say(

@@ -102,7 +102,10 @@ def test_the_result_is_an_ordinary_checkpoint_that_says_what_it_heard(finished, 
     assert heard["stories"] == ["story01", "story02", "story03"] and len(heard["data"]) == 64
     assert said == own | {"architectures": ["Wav2Vec2ForPreTraining"]}
     AutoFeatureExtractor.from_pretrained(folder)
-    assert {path.suffix for path in folder.iterdir()} == {".json", ".safetensors"}
+    assert {path.suffix for path in folder.iterdir()} == {".json", ".safetensors", ".md"}
+    card = (folder / "README.md").read_text()
+    assert "stimulus-tuned" in card and "not a model of the brain" in card
+    assert "| stories | 3: story01, story02, story03 |" in card
 
     (story,) = read_ds003020(recordings, "P01", ["story04"])
     features = layer_features(folder, [story], length=4.0, stride=2.0)

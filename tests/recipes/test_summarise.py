@@ -209,6 +209,23 @@ def test_tests_are_paired_by_participant_whatever_the_order(n, seed):
         assert line["n"] == line["n_tested"] == n
 
 
+def test_tasks_are_corrected_together_whatever_they_are_scored_by():
+    kinds = {
+        "phantom/mfcc": {"measure": "r2", "layer": "mean"},
+        "phantom/topic": {"measure": "macro_f1", "layer": "mean"},
+        "phantom/asr_phones": {"measure": "1-wer", "layer": "all"},
+    }
+    table = [
+        row(model, f"P{i}", 0.5 + gain * (i + 1), task=task, **kind)
+        for task, kind in kinds.items()
+        for model, gain in (("pretrained", 0), ("brain-tuned", 0.01))
+        for i in range(6)
+    ]
+    lines = selected(over_participants(table), model="brain-tuned")
+    assert [line["p"] for line in lines] == pytest.approx([0.03125] * 3)
+    assert [line["p_holm"] for line in lines] == pytest.approx([3 * 0.03125] * 3)
+
+
 def test_empty_regions_count_for_nothing_and_participants_without_a_pair_are_not_tested():
     table = [
         row("pretrained", "P1", None, region="language"),
