@@ -397,12 +397,10 @@ def _training(results, settings, config, model):
         whose = f", {participant}" if len(config.brain) > 1 else ""
         n = n_voxels[participant] if isinstance(n_voxels, dict) else n_voxels
         targets = TARGETS.get(brain["targets"], f"{n} values of {participant} per TR")
-        blocks = f"blocks of {settings['permutation_block']} TRs"
-        if brain["targets"] == "permuted":
-            across = settings.get("permute_across")
-            targets += " (those of another story)" if across else f" ({blocks})"
-        elif brain["targets"] == "permuted_text_model":
-            targets += f", permuted ({blocks})"
+        if brain["targets"] in SAME_STEPS:
+            blocks = f"blocks of {settings['permutation_block']} TRs"
+            how = "those of another story" if settings.get("permute_across") else blocks
+            targets += f" ({how})"
         yield f"targets{whose}", targets
         where = " and ".join(settings["tuning_regions"] or brain["regions"] or ["the whole brain"])
         if brain["targets"] in TARGETS:

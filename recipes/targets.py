@@ -148,7 +148,7 @@ def windows(arguments, listeners, targets, seed=0, **teaching):
 
 def _pairs(arguments, stories, voxels, target, seed):
     orders = None
-    if target == "permuted" and arguments.permute_across:
+    if target in PERMUTED and arguments.permute_across:
         stories, voxels = list(_exchanged(stories, voxels, seed)), None
     elif target in PERMUTED:
         orders = [_order(arguments, story, [seed, i]) for i, story in enumerate(stories)]
@@ -169,9 +169,12 @@ def _exchanged(stories, voxels, seed):
     turned = np.random.default_rng(seed).permutation(len(stories))
     others = dict(zip(turned, np.roll(turned, 1), strict=True))
     for i, story in enumerate(stories):
-        other = stories[others[i]].responses
-        rows = np.arange(len(story.tr_times)) % len(other)
-        yield dataclasses.replace(story, responses=other[np.ix_(rows, voxels)], repeats=None)
+        other, n_trs = stories[others[i]].responses, len(story.tr_times)
+        if voxels is not None:
+            other = other[:, voxels]
+        # A slice holds nothing twice.
+        other = other[:n_trs] if n_trs <= len(other) else other[np.arange(n_trs) % len(other)]
+        yield dataclasses.replace(story, responses=other, repeats=None)
 
 
 def _taught(arguments, target, splits, **teaching):

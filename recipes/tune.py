@@ -96,7 +96,10 @@ class TuneArguments(RecordingArguments):
     )
     permute_across: bool = field(
         default=False,
-        metadata={"help": "The random control gets another story's responses, in their order."},
+        metadata={
+            "help": "Permuted targets are another story's, in their order. Blocks of a short story "
+            "change places with few others, which a model can learn from."
+        },
     )
     speech_teacher: str = field(
         default="openai/whisper-medium", metadata={"help": "Whisper whose layers are targets."}

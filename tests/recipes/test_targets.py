@@ -47,6 +47,7 @@ def test_responses_of_another_story_keep_their_order(arguments):
         permute_across=True,
         train_stories=["story01", "story02"],
         validation_stories=["story03", "story04"],
+        text_teacher="phantom-gpt2-untaught",
     )
     one = listener(given, "P01")
     pairs = windows(given, [one], ["permuted"], seed=3)["permuted"][0]
@@ -59,6 +60,14 @@ def test_responses_of_another_story_keep_their_order(arguments):
         assert source != name
         whose.append(source)
     assert sorted(whose) == sorted(stories)
+    taught = windows(given, [one], ["text_model", "permuted_text_model"], seed=3)
+    own, others = (
+        np.stack([taught[target][0][i]["labels"] for i in range(len(labels))])
+        for target in ("text_model", "permuted_text_model")
+    )
+    n = min(n_trs)
+    np.testing.assert_array_equal(others[:n], own[n_trs[0] :][:n])
+    assert len(others) == len(own)
 
 
 def test_a_run_can_tune_on_fewer_stories_than_its_encoding_models_are_fitted_on(arguments):
