@@ -398,7 +398,8 @@ def _training(results, settings, config, model):
         n = n_voxels[participant] if isinstance(n_voxels, dict) else n_voxels
         targets = TARGETS.get(brain["targets"], f"{n} values of {participant} per TR")
         if brain["targets"] in SAME_STEPS:
-            blocks = f"blocks of {settings['permutation_block']} TRs"
+            block = settings["permutation_block"] if brain["targets"] == "permuted" else 1
+            blocks = f"blocks of {block} TRs" if block > 1 else "permuted TR by TR"
             how = "those of another story" if settings.get("permute_across") else blocks
             targets += f" ({how})"
         yield f"targets{whose}", targets

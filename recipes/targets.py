@@ -151,13 +151,16 @@ def _pairs(arguments, stories, voxels, target, seed):
     if target in PERMUTED and arguments.permute_across:
         stories, voxels = list(_exchanged(stories, voxels, seed)), None
     elif target in PERMUTED:
-        orders = [_order(arguments, story, [seed, i]) for i, story in enumerate(stories)]
+        # Without noise, blocks of a short story give themselves away by what they are not: of K
+        # blocks that all change places, the mean of the others is the block's own, over 1 - K.
+        block = arguments.permutation_block if target == "permuted" else 1
+        orders = [_order(story, block, [seed, i]) for i, story in enumerate(stories)]
     return TrainingWindows(stories, voxels, arguments.n_trs_per_window, orders)
 
 
-def _order(arguments, story, seed):
+def _order(story, block, seed):
     try:
-        return permute_blocks(len(story.tr_times), arguments.permutation_block, seed)
+        return permute_blocks(len(story.tr_times), block, seed)
     except ValueError as error:
         raise ValueError(f"permutation_block, story {story.name}: {error}") from error
 

@@ -96,10 +96,7 @@ class TuneArguments(RecordingArguments):
     )
     permute_across: bool = field(
         default=False,
-        metadata={
-            "help": "Permuted targets are another story's, in their order. Blocks of a short story "
-            "change places with few others, which a model can learn from."
-        },
+        metadata={"help": "Permuted targets are another story's, in their order."},
     )
     speech_teacher: str = field(
         default="openai/whisper-medium", metadata={"help": "Whisper whose layers are targets."}
@@ -144,7 +141,10 @@ class TuneArguments(RecordingArguments):
         default=3, metadata={"help": "Evaluations without a better validation loss before the end."}
     )
     permutation_block: int = field(
-        default=15, metadata={"help": "TRs per block that the random control permutes."}
+        default=15,
+        metadata={
+            "help": "TRs per block of permuted responses; a teacher's are permuted one by one."
+        },
     )
     attn_implementation: str | None = field(
         default=None,

@@ -247,7 +247,7 @@ def test_the_control_does_not_pass_for_a_model_of_the_brain(results):
     assert "| steps | 160, as many as the brain-tuned model |" in text
     assert "not a model of the brain" not in model_card(results, SETTINGS, config()).text
     text = model_card(results, SETTINGS, config(targets="permuted_text_model"), "random").text
-    assert "They were permuted" in text and "per TR (blocks of 15 TRs) |" in text
+    assert "They were permuted" in text and "per TR (permuted TR by TR) |" in text
     assert "| steps | 160, as many as the text-model-tuned model |" in text
 
 

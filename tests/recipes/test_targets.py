@@ -36,7 +36,7 @@ def test_targets_differ_and_the_sound_does_not(arguments):
     np.testing.assert_allclose(taught.mean(axis=0), 0, atol=1e-5)
     np.testing.assert_allclose(taught.std(axis=0), 1, atol=1e-4)
     shuffled = np.stack([pairs["permuted_text_model"][i]["labels"] for i in range(22)])
-    order = permute_blocks(22, given.permutation_block, [0, 0])
+    order = permute_blocks(22, 1, [0, 0])
     np.testing.assert_array_equal(shuffled, taught[order])
     (brain,) = brains(given, [one], "text_model", pairs["text_model"])
     assert (brain.participant, len(brain.voxels)) == ("phantom-gpt2-untaught", taught.shape[1])
