@@ -415,9 +415,7 @@ def open_transcribed(arguments, checkpoints):
         splits[split] = TranscribedClips(
             clips.select(kept), [texts[i] for i in kept], [labels[i] for i in kept]
         )
-    notes += _unknown(splits, tokenizer, units)
-    notes.append("Intervals resample clips, as if those of one speaker were independent.")
-    return splits, tokenizer, notes
+    return splits, tokenizer, notes + _unknown(splits, tokenizer, units)
 
 
 def _unusable(clips, labels, counters, split):
@@ -638,6 +636,7 @@ def asr(arguments, training):
     participants = {
         label: tuned_on(AutoConfig.from_pretrained(name)) for label, name in checkpoints.items()
     }
+    notes.append("Intervals resample clips, as if those of one speaker were independent.")
     report = _report(results, participants, notes, arguments, training)
     write_report(report, output / "asr.json")
     print(table(report))

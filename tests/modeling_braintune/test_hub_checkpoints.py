@@ -106,7 +106,7 @@ def upload(run):
 
     def upload(folder, name, private=False, **kwargs):
         program = """
-            api.create_repo(name, private=private)
+            api.create_repo(name, private=private, exist_ok=True)  # if asked twice
             api.upload_folder(repo_id=name, folder_path=source, **kwargs)
             answer = None
             """

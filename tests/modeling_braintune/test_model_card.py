@@ -422,8 +422,8 @@ import json, sys
 from huggingface_hub import HfApi, ModelCard
 api, card = HfApi(), ModelCard.load(sys.argv[1])
 card.validate()
-api.create_repo("ada/carded")
-api.create_repo("ada/cardless")
+api.create_repo("ada/carded", exist_ok=True)
+api.create_repo("ada/cardless", exist_ok=True)
 card.push_to_hub("ada/carded")
 print(json.dumps(api.model_info("ada/carded").card_data.to_dict()))
 from modeling_braintune.model_card import license_of

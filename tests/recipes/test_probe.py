@@ -66,7 +66,7 @@ def other(tmp_path_factory, pretrained):
     folder = tmp_path_factory.mktemp("models") / "other"
     set_seed(1)
     config = AutoConfig.from_pretrained(pretrained)
-    config.brain = {"P01": {}}
+    config.brain = {"P01": {"targets": "responses"}}
     Wav2Vec2Model(config).save_pretrained(folder)
     AutoFeatureExtractor.from_pretrained(pretrained).save_pretrained(folder)
     return folder

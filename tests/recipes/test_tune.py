@@ -183,7 +183,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_weights(finished, tmp_path)
     as_it_was = config_file.read_text()
     config_file.write_text(as_it_was.replace('"n_recorded_voxels": 30', '"n_recorded_voxels": 31'))
     other = subprocess.run(words, env=environment(), capture_output=True, text=True)
-    assert "the recordings, or the voxels selected from them, changed" in other.stderr
+    assert "the recordings, the voxels selected from them, or the teacher changed" in other.stderr
     config_file.write_text(as_it_was)
     subprocess.run(words, env=environment(), check=True, capture_output=True)
     for name in ("brain-tuned", "random"):
