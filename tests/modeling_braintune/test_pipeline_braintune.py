@@ -229,6 +229,10 @@ def test_of_several_participants_one_is_chosen(make_pipeline):
         ({"array": noise(0.1)[:, 0]}, r'"sampling_rate", or "bytes" or "path", got \[.array.\]'),
         ({"bytes": None, "path": None}, r"got \['bytes', 'path'\]"),
     ],
+    ids=str.split(
+        "bytes named-bytes empty-file empty-array nan-file nan-array two-channels integers none "
+        "no-rate nothing"
+    ),  # those made of a file's bytes would hold the second that it was written in
 )
 def test_what_is_no_recording_is_refused(encode, recording, message):
     with pytest.raises(ValueError, match=message):
