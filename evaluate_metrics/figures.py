@@ -83,7 +83,8 @@ def report_figure(
         - "impact", optional: {model: {feature: {region: scores}}} in per cent, where scores hold
           "mean" and "interval" (Moussa et al. 2025, figure 3);
         - "tests", optional: {model: {region: test}} against the baseline, where a test holds
-          "p_holm"; a star is drawn where that is below .05.
+          "p_holm"; a star is drawn where that is below .05;
+        - "impact_tests", optional: {model: {feature: {region: test}}}, drawn likewise.
 
         Models may have any name; "pretrained", "random" and "brain-tuned" come first and always
         have the same colours. A mean of None is marked empty.
@@ -101,6 +102,7 @@ def report_figure(
         If the models do not have the same regions or features.
     """
     alignment, impact = results["alignment"], results.get("impact", {})
+    impact_tests = results.get("impact_tests", {})
     colours = _colours([*alignment, *impact])
     regions = list(next(iter(alignment.values())))
     columns = list(range(len(regions))) if impact else []
@@ -113,7 +115,15 @@ def report_figure(
             if column > 0:
                 axes[column].sharey(axes[0])
                 axes[column].tick_params(labelleft=False)
-            _draw_impact(axes[column], impact, regions[column], colours)
+            tests = {
+                model: {
+                    feature: by_region[regions[column]]
+                    for feature, by_region in by_feature.items()
+                    if regions[column] in by_region
+                }
+                for model, by_feature in impact_tests.items()
+            }
+            _draw_impact(axes[column], impact, regions[column], colours, tests)
         if columns:
             _start_at_zero(axes[0])
             axes[0].set_ylabel("low-level impact\n(% of the alignment)")
@@ -273,13 +283,7 @@ def _groups(table, name):
 
 def _draw_alignment(axes, alignment, colours, tests=None):
     regions = _groups(alignment, "regions")
-    stars = {
-        (model, region): "*"
-        for model, by_region in (tests or {}).items()
-        for region, test in by_region.items()
-        if test["p_holm"] is not None and test["p_holm"] < 0.05
-    }
-    _draw_bars(axes, alignment, regions, colours, "{:.2f}", stars)
+    _draw_bars(axes, alignment, regions, colours, "{:.2f}", _stars(tests or {}))
     _start_at_zero(axes)
     n_voxels = [next(iter(alignment.values()))[region]["n_voxels"] for region in regions]
     axes.set_xticks(
@@ -291,13 +295,23 @@ def _draw_alignment(axes, alignment, colours, tests=None):
     _legend_above(axes, len(alignment))
 
 
-def _draw_impact(axes, impact, region, colours):
+def _stars(tests):
+    """Stars by (model, group), of {model: {group: test}}."""
+    return {
+        (model, group): "*"
+        for model, by_group in tests.items()
+        for group, test in by_group.items()
+        if test["p_holm"] is not None and test["p_holm"] < 0.05
+    }
+
+
+def _draw_impact(axes, impact, region, colours, tests):
     features = _groups(impact, "features")
     table = {
         model: {feature: by_feature[feature][region] for feature in features}
         for model, by_feature in impact.items()
     }
-    _draw_bars(axes, table, features, colours, "{:.0f}")
+    _draw_bars(axes, table, features, colours, "{:.0f}", _stars(tests))
     axes.set_xticks(range(len(features)), [_words(feature, "\n") for feature in features], size=10)
     axes.set_title(_words(region), pad=12)
 
@@ -323,7 +337,7 @@ def _draw_bars(axes, table, groups, colours, number, stars=None):
             _draw_bar(axes, x, width, table[model][group], colours[model], font_size, text)
         axes.bar(0, 0, color=colours[model], label=model)  # the legend's swatch
     axes.axhline(0, color=INK, linewidth=1)
-    axes.margins(y=0.2 if stars else 0.1)  # room for what stands on the bars
+    axes.margins(y=0.2)  # room for what stands on the bars
     axes.set_xlim(-0.55, len(groups) - 0.45)
     axes.tick_params(axis="x", length=0)
     axes.grid(axis="y", color=FAINT)

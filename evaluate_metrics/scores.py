@@ -10,6 +10,7 @@ from .statistics import (
     alignment_interval,
     block_exchange_test,
     block_permutation_p,
+    bootstrap_p,
     fdr,
     holm,
     impact_resamples,
@@ -130,7 +131,8 @@ class Scores:
 
         "mean" is R of the alignments averaged over layers, None unless that is positive, with its
         95 % "interval"; "residual_alignment" is what is left of them; "layers" are the layers' own
-        R, with "layer_intervals"; "resamples" is R in each resample, for `mean_impact`.
+        R, with "layer_intervals"; "resamples" is R in each resample, the same resamples for all
+        predictions, or None as "interval" is.
         """
         by_layer = {
             layer: impact_scores(self._scores(predictions[layer]), self._scores(left[layer]))
@@ -179,21 +181,52 @@ class Scores:
     def mean_impact(self, impact):
         """The headline: mean of the features' impact, but for that of all of them together.
 
-        Takes {feature: scores of `impact`}, and takes the "resamples" out of them.
+        Takes {feature: scores of `impact`}.
         """
         single = [scores for name, scores in impact.items() if name != "all"]
         means = {region: [scores[region]["mean"] for scores in single] for region in self.regions}
         drawn = {region: [scores[region].get("resamples") for scores in single] for region in means}
-        for scores in impact.values():
-            for region in scores.values():
-                region.pop("resamples", None)
+        drawn = {
+            region: None if any(r is None for r in values) else np.mean(values, axis=0)
+            for region, values in drawn.items()
+        }
         return {
             region: {
                 "mean": None if None in values else float(np.mean(values)),
-                "interval": None
-                if any(r is None for r in drawn[region])
-                else percentile_interval(np.mean(drawn[region], axis=0)),
+                "interval": percentile_interval(drawn[region]),
                 "n_voxels": single[0][region]["n_voxels"],
+                "resamples": drawn[region],
             }
             for region, values in means.items()
         }
+
+    def impact_tests(self, impact, baseline):
+        """How a model's low-level impact differs from another's, by feature and region.
+
+        Takes {feature: scores of `impact` or `mean_impact`} of both. A test holds the difference
+        of the means, "mean", in percentage points, its 95 % "interval", "p" of the bootstrap, and
+        "p_holm" over regions. Regions where an impact means nothing in some resample have none.
+        """
+
+        def difference(mine, other):
+            drawn = np.subtract(mine["resamples"], other["resamples"])
+            return {
+                "mean": mine["mean"] - other["mean"],
+                "interval": percentile_interval(drawn),
+                "p": bootstrap_p(drawn),
+                "n_voxels": mine["n_voxels"],
+            }
+
+        found = {}
+        for feature, by_region in impact.items():
+            pairs = {region: (by_region[region], baseline[feature][region]) for region in by_region}
+            tests = {
+                region: difference(*pair)
+                for region, pair in pairs.items()
+                if not any(s["mean"] is None or s["resamples"] is None for s in pair)
+            }
+            corrected = holm([test["p"] for test in tests.values()])
+            for test, p in zip(tests.values(), corrected, strict=True):
+                test["p_holm"] = float(p)
+            found[feature] = tests
+        return found

@@ -209,6 +209,8 @@ def align(
         - "gain" {model: {region: scores}} over the baseline;
         - "tests" {model: {region: test}}: block-exchange test against the baseline, with "p_holm"
           over regions;
+        - "impact_tests" {model: {feature: {region: test}}}, with `low_level`: the difference of
+          the model's impact from the baseline's, of `Scores.impact_tests`;
         - "predicted_voxels" {model: {region: scores}}: per cent of voxels predicted better than by
           misplaced blocks, at a false discovery rate of 5 %, in the model's last layer;
         - "impact" {model: {feature: {region: scores}}} in per cent, with `low_level`;
@@ -264,12 +266,22 @@ def align(
     baseline = predictions[next(iter(checkpoints))]
     alignment = {model: scored.alignment(p) for model, p in predictions.items()}
     others = {model: p for model, p in predictions.items() if p is not baseline}
+    impact = {model: one.impact for model, one in encoded.items() if low_level}
+    impact_tests = {
+        model: scored.impact_tests(impact[model], impact[next(iter(impact))])
+        for model in others
+        if low_level
+    }
+    for by_region in (r for by_feature in impact.values() for r in by_feature.values()):
+        for scores in by_region.values():
+            scores.pop("resamples", None)  # too many to report
     return {
         "alignment": alignment,
         "gain": {model: scored.gain(p, baseline) for model, p in others.items()},
         "tests": {model: scored.tests(p, baseline) for model, p in others.items()},
         "predicted_voxels": {model: scored.predicted(p) for model, p in predictions.items()},
-        "impact": {model: one.impact for model, one in encoded.items() if low_level},
+        "impact": impact,
+        "impact_tests": impact_tests,
         "change": {model: scored.change(p, baseline) for model, p in others.items()},
         "per_voxel": {
             "voxels": voxels,

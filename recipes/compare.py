@@ -360,7 +360,8 @@ def write_report(results, output):
         paths[2],
         title,
         "Bars: mean over layers; error bars: its standard error over layers. "
-        "*: differs from pretrained, p < .05 (block exchange, Holm over regions).",
+        "*: differs from pretrained, p < .05 (alignment: block exchange, impact: bootstrap over "
+        "blocks of TRs; Holm over regions).",
     )
     layer_figure(results, paths[3], title=title)
     return paths
@@ -377,7 +378,7 @@ def over_layers(results):
     Returns
     -------
     dict
-        Its "alignment", "impact" and "tests".
+        Its "alignment", "impact", "tests" and "impact_tests".
     """
 
     def spread(scores):
@@ -397,6 +398,7 @@ def over_layers(results):
             for model, by_feature in results["impact"].items()
         },
         "tests": results["tests"],
+        "impact_tests": results["impact_tests"],
     }
 
 

@@ -16,7 +16,7 @@ from evaluate_metrics import MEAN_IMPACT, EncodingModel, Residualizer
 from modeling_braintune import cached_representations, layer_representations, receptive_field
 from modeling_braintune.representation_cache import checksum, entry_of, model_facts
 
-FORMAT = 1  # of what is kept: a new one has it computed again
+FORMAT = 2  # of what is kept: a new one has it computed again
 LEFT_OVER = "left_over"
 
 
@@ -102,7 +102,8 @@ def encode(
     if low_level:
         left_over = scored.per_voxel(left)  # of the last feature, all of them
         impact[MEAN_IMPACT] = scored.mean_impact(impact)
-    impact = _with_layers(json.loads(json.dumps(impact)))  # as it is when it was kept
+    # As it is when it was kept.
+    impact = _with_layers(json.loads(json.dumps(impact, default=np.ndarray.tolist)))
     encoded = Encoded(predictions=predictions, impact=impact, left_over=left_over)
     if path is not None:
         _store(path, encoded)

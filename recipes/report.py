@@ -189,6 +189,11 @@ def rows(results):
                 for layer, value in scores.get("layers", {}).items():
                     interval = scores["layer_intervals"][layer]
                     yield row(model, region, int(layer), feature, "impact", value, scores, interval)
+    for model, by_feature in results["impact_tests"].items():
+        for feature, by_region in by_feature.items():
+            for region, test in by_region.items():
+                what = (model, region, "mean", feature, "impact change")
+                yield row(*what, test["mean"], test, test["interval"], test)
     for model, by_region in results["predicted_voxels"].items():
         for region, scores in by_region.items():
             yield row(model, region, "last", None, "predicted_voxels", scores["mean"], scores)
@@ -270,8 +275,14 @@ def table(results):
         features = list(next(iter(results["impact"].values())))
         lines += ["", line(f"impact, {region}, %", features, 18)]
         for model, by_feature in results["impact"].items():
-            cells = [_impact_cell(by_feature[feature][region]) for feature in features]
+            tests = results["impact_tests"].get(model, {})
+            cells = [
+                _impact_cell(by_feature[feature][region], tests.get(feature, {}).get(region))
+                for feature in features
+            ]
             lines.append(line(model, cells, 18))
+    if results["impact"]:
+        lines += ["", f"*: differs from {BASELINE}, p < .05 (bootstrap over blocks of TRs)"]
     return "\n".join([*lines, "", *results["notes"], ""])
 
 
@@ -286,13 +297,14 @@ def _cell(scores, sign=""):
     return f"{scores['mean']:{sign}.2f} [{low:{sign}.2f}, {high:{sign}.2f}]"
 
 
-def _impact_cell(scores):
+def _impact_cell(scores, test=None):
     if scores["mean"] is None:
         return "none" if scores["n_voxels"] else "empty"
     if scores["interval"] is None:
         return f"{scores['mean']:.0f}"
     low, high = scores["interval"]
-    return f"{scores['mean']:.0f} [{low:.0f}, {high:.0f}]"
+    star = "*" if test and test["p_holm"] < 0.05 else ""
+    return f"{scores['mean']:.0f} [{low:.0f}, {high:.0f}]{star}"
 
 
 def notes(results, regions):

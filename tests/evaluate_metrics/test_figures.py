@@ -184,6 +184,19 @@ def test_star_stands_where_the_adjusted_p_is_below_5_per_cent(report_pixels, tmp
     assert columns.max() < plain.shape[1] / 2  # and the left region
 
 
+def test_star_stands_on_the_impact_that_differs(report_pixels, tmp_path):
+    results = report()
+    test = {"p": 0.01, "p_holm": 0.02}
+    results["impact_tests"] = {"brain-tuned": {"power_spectrum": {"primary_auditory": test}}}
+    starred = drawn(report_figure, results, tmp_path / "starred.png")
+    test["p_holm"] = 0.05
+    plain = drawn(report_figure, results, tmp_path / "plain.png")
+    rows, columns = np.nonzero((starred != plain).any(axis=-1))
+    assert 0 < rows.size < 1000
+    assert rows.min() > plain.shape[0] / 2  # in the lower row, the impact
+    assert columns.min() > plain.shape[1] / 2  # and the right region
+
+
 def test_impact_that_is_undefined_is_marked_and_has_no_bar(tmp_path):
     results = report()
     for by_region in results["impact"]["brain-tuned"].values():

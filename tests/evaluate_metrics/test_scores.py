@@ -11,7 +11,9 @@ from evaluate_metrics.statistics import (
     alignment_interval,
     block_exchange_test,
     block_permutation_p,
+    bootstrap_p,
     fdr,
+    holm,
     impact_resamples,
     percentile_interval,
 )
@@ -213,6 +215,33 @@ def test_without_a_positive_alignment_there_is_no_impact(simulated):
         assert impact["residual_alignment"] == pytest.approx(b_r, rel=1e-5)
 
 
+def test_impact_is_compared_on_the_same_resamples(simulated):
+    scored, good, worse = simulated
+    lost, kept = ({"sound": scored.impact(good, left)} for left in (worse, good))
+    tests = scored.impact_tests(lost, kept)["sound"]
+    assert set(tests) == set(LIVE)
+    for region in LIVE:
+        mine, other = lost["sound"][region], kept["sound"][region]
+        test, drawn = tests[region], mine["resamples"] - other["resamples"]
+        assert test["mean"] == mine["mean"] - other["mean"]
+        assert test["interval"] == percentile_interval(drawn)
+        assert test["p"] == bootstrap_p(drawn)
+        assert test["n_voxels"] == len(MEMBERS[region])
+    assert [test["p_holm"] for test in tests.values()] == pytest.approx(
+        holm([test["p"] for test in tests.values()])
+    )
+    for test in scored.impact_tests(lost, lost)["sound"].values():
+        assert (test["mean"], test["interval"], test["p_holm"]) == (0, (0, 0), 1)
+
+
+def test_impact_that_means_nothing_is_not_tested(simulated):
+    scored, good, worse = simulated
+    reversed_ = {layer: -predicted for layer, predicted in good.items()}
+    impact, nothing = ({"sound": scored.impact(model, worse)} for model in (good, reversed_))
+    assert scored.impact_tests(impact, nothing) == {"sound": {}}
+    assert scored.impact_tests(nothing, impact) == {"sound": {}}
+
+
 def test_alignment_of_a_voxel_is_its_mean_over_layers(simulated):
     scored, good, _ = simulated
     expected = [
@@ -244,7 +273,8 @@ def test_a_region_without_voxels_is_empty_in_every_score(simulated):
         scored.impact(good, worse),
     ):
         assert scores["silent"] == EMPTY
-    assert scored.mean_impact({"sound": scored.impact(good, worse)})["silent"] == EMPTY
+    mean = scored.mean_impact({"sound": scored.impact(good, worse)})
+    assert mean["silent"] == EMPTY | {"resamples": None}
 
 
 def test_constant_predictions_score_0(simulated):
@@ -271,7 +301,11 @@ def test_the_headline_is_the_mean_of_single_features_and_not_of_all_together():
 
     def impact(language, auditory):
         live = {
-            region: {"mean": mean, "interval": (0.0, 99.0), "n_voxels": len(MEMBERS[region])}
+            region: {
+                "mean": mean,
+                "n_voxels": len(MEMBERS[region]),
+                "resamples": None if mean is None else mean + np.arange(-10, 11),
+            }
             for region, mean in (("language", language), ("auditory", auditory))
         }
         return live | {"silent": EMPTY}
@@ -282,10 +316,13 @@ def test_the_headline_is_the_mean_of_single_features_and_not_of_all_together():
         "articulation": impact(20.0, None),
     }
     assert MEAN_IMPACT not in features
-    assert scored.mean_impact(features) == {
-        "language": {"mean": 15.0, "interval": None, "n_voxels": 4},
-        "auditory": {"mean": None, "interval": None, "n_voxels": 5},  # one of them means nothing
-        "silent": EMPTY,
+    mean = scored.mean_impact(features)
+    np.testing.assert_array_equal(mean["language"].pop("resamples"), 15 + np.arange(-10, 11))
+    assert mean == {
+        "language": {"mean": 15.0, "interval": (5.5, 24.5), "n_voxels": 4},
+        # one of them means nothing
+        "auditory": {"mean": None, "interval": None, "n_voxels": 5, "resamples": None},
+        "silent": EMPTY | {"resamples": None},
     }
 
 

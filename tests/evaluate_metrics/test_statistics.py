@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.signal import lfilter
-from scipy.stats import kstest
+from scipy.stats import kstest, norm
 
 from evaluate_metrics.brain_alignment.alignment import pearson
 from evaluate_metrics.statistics import (
@@ -13,6 +13,7 @@ from evaluate_metrics.statistics import (
     block_exchange_test,
     block_permutation_p,
     bootstrap_interval,
+    bootstrap_p,
     fdr,
     holm,
     impact_resamples,
@@ -157,6 +158,28 @@ def test_settings_out_of_range_are_refused(settings, message):
 def test_statistic_that_fails_is_reported():
     with pytest.raises(ValueError, match="the statistic is NaN in 1000 of 1000 resamples"):
         bootstrap_interval(lambda rows: np.nan, 20)
+
+
+def test_bootstrap_p_is_the_two_sided_one_of_a_normal_difference():
+    quantiles = norm.ppf((np.arange(10_000) + 0.5) / 10_000)
+    for shift in (-2.5, -1, 0, 0.5, 2):
+        assert bootstrap_p(quantiles + shift) == pytest.approx(2 * norm.sf(abs(shift)), abs=5e-4)
+
+
+@given(st.lists(st.floats(-1, 1), min_size=1, max_size=50))
+def test_bootstrap_p_is_never_0_and_has_no_side(values):
+    p = bootstrap_p(values)
+    assert 2 / (1 + len(values)) <= p + 1e-12 and p <= 1
+    assert bootstrap_p(np.negative(values)) == p
+    assert bootstrap_p(np.zeros(len(values))) == 1
+
+
+@pytest.mark.parametrize(
+    ("values", "message"), [([], "got 0 NaN of 0"), ([1.0, np.nan, 2.0], "got 1 NaN of 3")]
+)
+def test_bootstrap_p_needs_the_difference_in_every_resample(values, message):
+    with pytest.raises(ValueError, match=message):
+        bootstrap_p(values)
 
 
 def test_voxels_that_cannot_be_scored_are_refused():

@@ -162,6 +162,7 @@ def test_error_bars_are_a_standard_error_over_layers():
             "alignment": {"tuned": {"language": scores, "other": empty}},
             "impact": {"tuned": {"all": {"language": impact}}},
             "tests": {},
+            "impact_tests": {},
         }
     )
     error = 0.1 / np.sqrt(3)

@@ -44,12 +44,21 @@ def compare(low_level):
         }
         impact[model][MEAN_IMPACT] = scored.mean_impact(impact[model])
         left_over[model] = scored.per_voxel(left["all"])
+    impact_tests = {
+        model: scored.impact_tests(impact[model], impact["pretrained"])
+        for model in COMPARED
+        if low_level
+    }
+    for by_region in (r for by_feature in impact.values() for r in by_feature.values()):
+        for scores in by_region.values():
+            scores.pop("resamples", None)
     return {
         "alignment": {model: scored.alignment(p) for model, p in predictions.items()},
         "gain": {model: scored.gain(p, baseline) for model, p in compared.items()},
         "tests": {model: scored.tests(p, baseline) for model, p in compared.items()},
         "predicted_voxels": {model: scored.predicted(p) for model, p in predictions.items()},
         "impact": impact,
+        "impact_tests": impact_tests,
         "change": {model: scored.change(p, baseline) for model, p in compared.items()},
         "per_voxel": {
             "voxels": VOXELS,
@@ -155,6 +164,12 @@ def test_csv_has_a_row_for_every_number(read):
         for feature in FEATURES
         for key in (means if feature == MEAN_IMPACT else by_region)
     )
+    assert set(selected("impact change")) == {
+        (model, region, "mean", feature)
+        for model in COMPARED
+        for feature in FEATURES
+        for region in LIVE
+    }
     assert {row["participant"] for row in read} == {"UTS03"}
 
 
@@ -199,9 +214,9 @@ def test_every_value_lies_in_its_interval_but_shares_of_voxels_have_none(read):
             assert low < value < high
 
 
-def test_every_gain_has_its_p_and_nothing_else_has(read):
+def test_every_change_has_its_p_and_nothing_else_has(read):
     for row in read:
-        tested = row["measure"] == "gain" and row["region"] in LIVE
+        tested = row["measure"] in ("gain", "impact change") and row["region"] in LIVE
         assert (row["p"] != "") is (row["p_holm"] != "") is tested
 
 
@@ -293,9 +308,12 @@ def test_table_prints_the_impact_of_every_feature_on_every_model_and_region(resu
             for feature in FEATURES[:-1]:
                 assert f" {feature} " in heading
                 scores = results["impact"][model][feature][region]
-                assert f" {cell(scores, '{:.0f}')} " in line
+                assert f" {cell(scores, '{:.0f}')} " in line.replace("*", " ")
             headline = cell(results["impact"][model][MEAN_IMPACT][region], "{:.0f}")
-            assert heading.endswith(f" {MEAN_IMPACT}") and line.endswith(f" {headline}")
+            assert heading.endswith(f" {MEAN_IMPACT}") and line.rstrip("*").endswith(f" {headline}")
+            tests = results["impact_tests"].get(model, {})
+            starred = tests and tests[MEAN_IMPACT][region]["p_holm"] < 0.05
+            assert line.endswith("*") == bool(starred)
     _, lines = part_of(text, "impact, silent, %")
     for model in MODELS:
         assert line_of(lines, model).split() == ["empty"] * len(FEATURES)
@@ -326,7 +344,7 @@ def test_impact_without_an_interval_is_printed_alone(results):
 @pytest.mark.parametrize("model", ["m", "a-model-of-a-very-long-name-from-somewhere-on-the-hub"])
 def test_columns_stand_below_their_headings_whatever_the_models_are_called(results, model):
     renamed = copy.deepcopy(results)
-    for key in ("alignment", "gain", "tests", "impact"):
+    for key in ("alignment", "gain", "tests", "impact", "impact_tests"):
         renamed[key][model] = renamed[key].pop("brain-tuned")
     heading, lines = part_of(table(renamed), "impact, late_language, %")
     start = len("impact, late_language, %") + heading.index("power_spectrum")

@@ -63,6 +63,11 @@ def measured(participant, gain):
         "impact": {
             model: {"diphones": {r: scores(20.0 + 100 * base) for r in REGIONS}} for model in models
         },
+        "impact_tests": {
+            "brain-tuned": {
+                "diphones": {r: scores(0.0) | {"p": 0.5, "p_holm": 1.0} for r in REGIONS}
+            }
+        },
     }
 
 
