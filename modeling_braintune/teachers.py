@@ -92,8 +92,8 @@ def text_representations(
     ------
     ValueError
         If there are no words, a word has no token or more than fit, the tokenizer gives no
-        offsets, the model sees later words, its precision is too low for its numbers, or layers,
-        context or `out` do not fit it.
+        offsets, the model sees later words, its precision is too low for its numbers, a layer is
+        not as wide as the others, or layers, context or `out` do not fit it.
     """
     check_text_teacher(model)
     layers = _teacher_layers(model, layers)
@@ -435,6 +435,12 @@ def _at_words(decoder, tokens, layers, passages, **inputs):
     finally:
         for hook in hooks:
             hook.remove()
+    for layer in layers:
+        if picked[layer].shape[1] != decoder.config.hidden_size:
+            raise ValueError(
+                f"layer {layer} of {_name(decoder)} has {picked[layer].shape[1]} units, not "
+                f"{decoder.config.hidden_size} as the others: leave it out of the layers"
+            )
     values = torch.cat([picked[k] for k in layers], 1)
     if not values.isfinite().all():
         raise ValueError(

@@ -180,6 +180,23 @@ def test_numbers_that_a_precision_cannot_hold_are_an_error(gpt2, by_word):
     assert not any(module._forward_pre_hooks for module in gpt2.modules())
 
 
+def test_a_layer_of_another_width_is_named(by_word):
+    config = OPTConfig(
+        **SMALL,
+        hidden_size=32,
+        ffn_dim=32,
+        num_attention_heads=2,
+        num_hidden_layers=2,
+        word_embed_proj_dim=16,
+        max_position_embeddings=64,
+    )
+    narrow = OPTForCausalLM(config)
+    with pytest.raises(ValueError, match=r"layer 2 of OPT\w+ has 16 units, not 32"):
+        text_representations(narrow, by_word, TEXT, context=32)
+    values = text_representations(narrow, by_word, TEXT, [0, 1], context=32)
+    assert values.shape == (len(TEXT), 64)
+
+
 def test_a_word_of_several_tokens_is_its_last_one(gpt2, by_letter):
     found = text_representations(gpt2, by_letter, ["cab", "be"])
     expected = states(gpt2, [1, 6, 4, 5, 5, 8])[[3, 5]]  # <s> c a b, b e, and no </s>
