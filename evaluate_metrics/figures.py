@@ -62,7 +62,7 @@ def tuning_figure(
     with slide(path, title, caption, figsize=(13, 6)) as figure:
         bars, losses = figure.subplots(1, 2, width_ratios=[1.1, 1])
         _draw_alignment(bars, alignment, colours)
-        _draw_curves(losses, curves, colours)
+        _draw_curves(losses, curves, colours, bars)
 
 
 def report_figure(
@@ -411,7 +411,7 @@ def _draw_change(axes, change, edges):
     axes.text(0, 1.025, summary, transform=axes.transAxes, fontsize=12)
 
 
-def _draw_curves(axes, curves, colours):
+def _draw_curves(axes, curves, colours, beside):
     for model in [model for model in colours if model in curves]:
         curve, colour = curves[model], colours[model]
         axes.plot(*zip(*curve["train"], strict=True), color=colour, label=f"{model}, training")
@@ -433,7 +433,7 @@ def _draw_curves(axes, curves, colours):
     )
     axes.set_ylabel("loss\n(mean squared error, z-scored responses)")
     axes.set_title("Tuning")
-    _legend_above(axes, len(curves))
+    _legend_above(axes, len(curves), [beside])
 
 
 def _start_at_zero(axes):
