@@ -46,7 +46,8 @@ DEFAULT_CONFIG = Path(__file__).parent / "configs" / "phantom.yaml"
 RESULTS, SETTINGS, FIGURE = "results.json", "settings.json", "alignment-{}.png"
 ARGUMENTS = "training_arguments.json"
 REPRESENTATIONS = "representations"  # kept while the run lasts
-# Where a result goes to, which does not change it
+# What does not change a result: what is printed of a run, and where it goes to
+PRINTING = ("disable_tqdm", "log_level", "log_level_replica")
 PUBLISHING = ("push_to_hub", "hub_model_id", "hub_private_repo", "hub_revision", "hub_token")
 
 
@@ -473,7 +474,7 @@ def run_settings(arguments, training):
     return {
         key: value
         for key, value in settings.items()
-        if key not in ("overwrite_output_dir", *PUBLISHING)
+        if key not in ("overwrite_output_dir", *PUBLISHING, *PRINTING)
     }
 
 

@@ -40,6 +40,11 @@ def pretrained(tmp_path_factory):
         conv_stride=(20, 16),
         num_conv_pos_embeddings=8,
         num_conv_pos_embedding_groups=2,
+        # of self-supervised training, which is slow with the default ones
+        num_codevectors_per_group=8,
+        codevector_dim=8,
+        proj_codevector_dim=8,
+        num_negatives=5,
     )
     Wav2Vec2Model(config).save_pretrained(folder)
     Wav2Vec2FeatureExtractor(return_attention_mask=False).save_pretrained(folder)

@@ -29,12 +29,6 @@ from recipes.stimulus_tune import (
 from recipes.tune import TuneArguments
 
 RECIPE = str(Path(__file__).resolve().parents[2] / "recipes" / "stimulus_tune.py")
-QUANTIZER = {
-    "num_codevectors_per_group": 8,
-    "codevector_dim": 8,
-    "proj_codevector_dim": 8,
-    "num_negatives": 5,
-}
 
 
 def arguments(config, output):
@@ -47,20 +41,11 @@ def arguments(config, output):
 
 
 @pytest.fixture(scope="module")
-def small(tmp_path_factory, pretrained):
-    """The pretrained model, whose quantizer will be small."""
-    folder = shutil.copytree(pretrained, tmp_path_factory.mktemp("small") / "model")
-    config = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps(config | QUANTIZER))
-    return folder
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory, settings, small):
+def finished(tmp_path_factory, settings, pretrained):
     """Configuration, output folder and results of a run."""
     folder = tmp_path_factory.mktemp("stimulus")
     config = folder / "configuration.yaml"
-    config.write_text(json.dumps(settings | brief(small)))  # JSON is YAML
+    config.write_text(json.dumps(settings | brief(pretrained)))  # JSON is YAML
     return config, folder / "output", stimulus_tune(*arguments(config, folder / "output"))
 
 
@@ -82,22 +67,24 @@ def test_the_losses_fall_and_the_best_step_is_chosen(finished):
     assert json.loads((output / "stimulus-tuned" / "results.json").read_text()) == results
 
 
-def test_training_moves_the_transformer_and_not_the_feature_encoder(finished, small):
+def test_training_moves_the_transformer_and_not_the_feature_encoder(finished, pretrained):
     _, output, results = finished
-    before, after = load_file(small / "model.safetensors"), weights(output)
+    before, after = load_file(pretrained / "model.safetensors"), weights(output)
     moved = {name for name, value in before.items() if (after[f"wav2vec2.{name}"] != value).any()}
     assert any(name.startswith("encoder.layers.0") for name in moved)
     assert not any(name.startswith("feature_extractor") for name in moved)
     assert results["new"] == ["project_hid", "project_q", "quantizer"]
 
 
-def test_the_result_is_an_ordinary_checkpoint_that_says_what_it_heard(finished, small, recordings):
+def test_the_result_is_an_ordinary_checkpoint_that_says_what_it_heard(
+    finished, pretrained, recordings
+):
     _, output, _ = finished
     folder = output / "stimulus-tuned"
     for model_class in (AutoModel, AutoModelForPreTraining):
         _, info = model_class.from_pretrained(folder, output_loading_info=True)
         assert not info["missing_keys"]
-    said, own = (json.loads((place / "config.json").read_text()) for place in (folder, small))
+    said, own = (json.loads((place / "config.json").read_text()) for place in (folder, pretrained))
     heard = said.pop("stimulus_tuned")
     assert heard["stories"] == ["story01", "story02", "story03"] and len(heard["data"]) == 64
     assert said == own | {"architectures": ["Wav2Vec2ForPreTraining"]}
@@ -125,14 +112,14 @@ def test_the_windows_are_those_of_brain_tuning(finished, recordings):
 
 
 def test_other_responses_to_the_same_sound_give_the_same_weights(
-    finished, configuration, small, recordings, tmp_path
+    finished, configuration, pretrained, recordings, tmp_path
 ):
     _, output, _ = finished
     copy = shutil.copytree(recordings, tmp_path / "recordings")
     for path in (copy / "derivative" / "preprocessed_data" / "P01").glob("*.hf5"):
         with h5py.File(path, "r+") as file:
             file["data"][:] = np.random.default_rng(0).standard_normal(file["data"].shape)
-    config = configuration(**brief(small, data=str(copy)))
+    config = configuration(**brief(pretrained, data=str(copy)))
     stimulus_tune(*arguments(config, tmp_path / "output"))
     other = weights(tmp_path / "output")
     for name, values in weights(output).items():

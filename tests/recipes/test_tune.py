@@ -175,15 +175,13 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_weights(finished, tmp_path)
     (cut / "trainer_state.json").write_text(state.read_text()[:100])
     (cut / "model.safetensors").write_bytes(b"")
 
-    changed = subprocess.run(
-        [*words, "--seed", "1"], env=environment(), capture_output=True, text=True
-    )
-    assert "interrupted run with other settings (seed)" in changed.stderr
+    with pytest.raises(FileExistsError, match=r"interrupted run with other settings \(seed\)"):
+        tune(*arguments(config, resumed, "--seed", "1"))
     config_file = state.with_name("config.json")
     as_it_was = config_file.read_text()
     config_file.write_text(as_it_was.replace('"n_recorded_voxels": 30', '"n_recorded_voxels": 31'))
-    other = subprocess.run(words, env=environment(), capture_output=True, text=True)
-    assert "the recordings, the voxels selected from them, or the teacher changed" in other.stderr
+    with pytest.raises(FileExistsError, match="the recordings, .*, or the teacher changed"):
+        tune(*arguments(config, resumed))
     config_file.write_text(as_it_was)
     subprocess.run(words, env=environment(), check=True, capture_output=True)
     for name in ("brain-tuned", "random"):
@@ -213,8 +211,10 @@ DETERMINISTIC |= {"dataloader_drop_last": True}
 
 def test_two_processes_give_the_losses_of_one_with_the_same_batch(configuration, tmp_path):
     config = configuration(**DETERMINISTIC, num_train_epochs=1, activation_checkpointing=True)
-    printed = torchrun(config, tmp_path / "two", "--per_device_train_batch_size", "4")
+    more = ("--per_device_train_batch_size", "4", "--layerdrop", "0.1")
+    printed = torchrun(config, tmp_path / "two", *more)
     assert printed.count("min ahead") == 1
+    assert printed.count("LayerDrop is off") == 2  # of the brain-tuned model and of its control
     tune(*arguments(config, tmp_path / "one"))
     one, two = curves(tmp_path / "one"), curves(tmp_path / "two")
     assert len(one["train"]) > 3
@@ -237,11 +237,6 @@ def test_sharded_parameters_give_the_losses_of_whole_ones(configuration, tmp_pat
     )
     for name, values in whole.items():
         np.testing.assert_allclose(gathered[name], values, atol=1e-4, err_msg=name)
-
-
-def test_layer_drop_is_off_in_several_processes(configuration, tmp_path):
-    printed = torchrun(configuration(num_train_epochs=1), tmp_path / "output")
-    assert printed.count("LayerDrop is off") == 2  # of the brain-tuned model and of its control
 
 
 def test_kept_features_give_the_losses_of_computing_them_each_time(configuration, tmp_path):
@@ -403,15 +398,18 @@ def test_a_full_disk_ends_in_one_line_and_the_run_goes_on_after_it(configuration
         resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
 
     config = configuration(num_train_epochs=1, feature_cache_gb=0)
-    words = [sys.executable, *command(config, tmp_path / "output")]
     # Prepared beforehand: it is the saving of a checkpoint that must fail.
     tune(*arguments(config, tmp_path / "other"))
     full = subprocess.run(
-        words, env=environment(), capture_output=True, text=True, preexec_fn=no_large_files
+        [sys.executable, *command(config, tmp_path / "output")],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        preexec_fn=no_large_files,
     )
     assert full.returncode != 0
     assert "the disk is full" in full.stderr.splitlines()[-1], full.stderr
-    subprocess.run(words, env=environment(), check=True, capture_output=True)
+    tune(*arguments(config, tmp_path / "output"))
     for part in ("train", "validation"):
         whole, pieces = (curves(tmp_path / name)[part] for name in ("other", "output"))
         np.testing.assert_allclose(pieces, whole, rtol=1e-5)
