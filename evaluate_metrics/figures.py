@@ -70,7 +70,7 @@ def report_figure(
     path,
     title=None,
     caption="Error bars: 95 % bootstrap intervals over blocks of TRs of the held-out story. "
-    "*: differs from the baseline, p < .05 (Holm over regions).",
+    "*: differs from the baseline, p < .05 (Holm over regions; of impact, and features).",
 ):
     """Draw alignment and low-level impact by region and model, as one PNG.
 

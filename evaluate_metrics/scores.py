@@ -205,7 +205,8 @@ class Scores:
 
         Takes {feature: scores of `impact` or `mean_impact`} of both. A test holds the difference
         of the means, "mean", in percentage points, its 95 % "interval", "p" of the bootstrap, and
-        "p_holm" over regions. Regions where an impact means nothing in some resample have none.
+        "p_holm" over regions and features. Regions where an impact means nothing in some resample
+        have none.
         """
 
         def difference(mine, other):
@@ -217,16 +218,13 @@ class Scores:
                 "n_voxels": mine["n_voxels"],
             }
 
-        found = {}
+        found = {feature: {} for feature in impact}
         for feature, by_region in impact.items():
-            pairs = {region: (by_region[region], baseline[feature][region]) for region in by_region}
-            tests = {
-                region: difference(*pair)
-                for region, pair in pairs.items()
-                if not any(s["mean"] is None or s["resamples"] is None for s in pair)
-            }
-            corrected = holm([test["p"] for test in tests.values()])
-            for test, p in zip(tests.values(), corrected, strict=True):
-                test["p_holm"] = float(p)
-            found[feature] = tests
+            for region, mine in by_region.items():
+                other = baseline[feature][region]
+                if not any(s["mean"] is None or s["resamples"] is None for s in (mine, other)):
+                    found[feature][region] = difference(mine, other)
+        tests = [test for by_region in found.values() for test in by_region.values()]
+        for test, p in zip(tests, holm([test["p"] for test in tests]), strict=True):
+            test["p_holm"] = float(p)
         return found

@@ -360,8 +360,8 @@ def write_report(results, output):
         paths[2],
         title,
         "Bars: mean over layers; error bars: its standard error over layers. "
-        "*: differs from pretrained, p < .05 (alignment: block exchange, impact: bootstrap over "
-        "blocks of TRs; Holm over regions).",
+        "*: differs from pretrained, p < .05 (block exchange, Holm over regions; of impact: "
+        "bootstrap over blocks of TRs, Holm over regions and features).",
     )
     layer_figure(results, paths[3], title=title)
     return paths

@@ -282,7 +282,7 @@ def table(results):
             ]
             lines.append(line(model, cells, 18))
     if results["impact"]:
-        lines += ["", f"*: differs from {BASELINE}, p < .05 (bootstrap over blocks of TRs)"]
+        lines += ["", f"*: differs from {BASELINE}, p < .05 (bootstrap over blocks of TRs, Holm)"]
     return "\n".join([*lines, "", *results["notes"], ""])
 
 

@@ -217,8 +217,12 @@ def test_without_a_positive_alignment_there_is_no_impact(simulated):
 
 def test_impact_is_compared_on_the_same_resamples(simulated):
     scored, good, worse = simulated
-    lost, kept = ({"sound": scored.impact(good, left)} for left in (worse, good))
-    tests = scored.impact_tests(lost, kept)["sound"]
+    lost, kept = (
+        {"sound": scored.impact(good, left), "same": scored.impact(good, good)}
+        for left in (worse, good)
+    )
+    found = scored.impact_tests(lost, kept)
+    tests = found["sound"]
     assert set(tests) == set(LIVE)
     for region in LIVE:
         mine, other = lost["sound"][region], kept["sound"][region]
@@ -227,10 +231,9 @@ def test_impact_is_compared_on_the_same_resamples(simulated):
         assert test["interval"] == percentile_interval(drawn)
         assert test["p"] == bootstrap_p(drawn)
         assert test["n_voxels"] == len(MEMBERS[region])
-    assert [test["p_holm"] for test in tests.values()] == pytest.approx(
-        holm([test["p"] for test in tests.values()])
-    )
-    for test in scored.impact_tests(lost, lost)["sound"].values():
+    every = [*tests.values(), *found["same"].values()]
+    assert [test["p_holm"] for test in every] == pytest.approx(holm([test["p"] for test in every]))
+    for test in found["same"].values():
         assert (test["mean"], test["interval"], test["p_holm"]) == (0, (0, 0), 1)
 
 
