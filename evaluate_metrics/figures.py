@@ -333,8 +333,9 @@ def _draw_bars(axes, table, groups, colours, number, stars=None):
             if group not in table[model]:
                 continue
             x = place + (index - (len(models) - 1) / 2) * width
-            text = f"{(stars or {}).get((model, group), '')}\n{number}".lstrip()
-            _draw_bar(axes, x, width, table[model][group], colours[model], font_size, text)
+            look = {"colour": colours[model], "font_size": font_size, "number": number}
+            look["star"] = (stars or {}).get((model, group))
+            _draw_bar(axes, x, width, table[model][group], **look)
         axes.bar(0, 0, color=colours[model], label=model)  # the legend's swatch
     axes.axhline(0, color=INK, linewidth=1)
     axes.margins(y=0.2)  # room for what stands on the bars
@@ -343,7 +344,7 @@ def _draw_bars(axes, table, groups, colours, number, stars=None):
     axes.grid(axis="y", color=FAINT)
 
 
-def _draw_bar(axes, x, width, scores, colour, font_size, number):
+def _draw_bar(axes, x, width, scores, colour, font_size, number, star):
     text = {"textcoords": "offset points", "ha": "center", "fontsize": font_size}
     if scores["mean"] is None:
         axes.annotate("empty", (x, 0), (0, 6), rotation=90, style="italic", **text)
@@ -355,6 +356,9 @@ def _draw_bar(axes, x, width, scores, colour, font_size, number):
         axes.plot([x, x], [low, high], color=INK, marker="_", markersize=9, linewidth=1.5)
         top = max(top, high)
     axes.annotate(_minus(number.format(scores["mean"])), (x, top), (0, 5), **text)
+    if star:
+        text["fontsize"] = 13  # to be seen where the numbers are small
+        axes.annotate(star, (x, top), (0, 5 + 0.9 * font_size), **text)
 
 
 def _draw_layers(axes, scores_by_model, colours):

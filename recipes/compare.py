@@ -359,7 +359,7 @@ def write_report(results, output):
         over_layers(results),
         paths[2],
         title,
-        "Bars: mean over layers; error bars: its standard error over layers. "
+        "Bars: mean over layers; error bars: its standard error over layers.\n"
         "*: differs from pretrained, p < .05 (block exchange, Holm over regions; of impact: "
         "bootstrap over blocks of TRs, Holm over regions and features).",
     )
