@@ -132,10 +132,8 @@ class _HeldOut:
             hat = self.fitted(held, held)
             identity = torch.eye(len(held), dtype=dtype, device=held.device)
             factor, failed = torch.linalg.cholesky_ex(identity - hat)
-            failed = failed[:, None, None] > 0
-            # As (I - H_ff)^-1 - I, which takes half of the work
-            inverse = torch.cholesky_inverse(torch.where(failed, identity, factor))
-            self.corrections.append((inverse - identity).masked_fill(failed, torch.nan))
+            correction = torch.cholesky_solve(hat, factor)
+            self.corrections.append(correction.masked_fill(failed[:, None, None] > 0, torch.nan))
 
     @property
     def rounding(self):
