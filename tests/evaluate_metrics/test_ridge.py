@@ -66,6 +66,17 @@ def test_many_penalties_score_as_in_an_exhaustive_search(n_features, decay, dtyp
     assert score == pytest.approx(expected.max(axis=0), abs=tolerance)
 
 
+def test_voxels_that_hardly_follow_choose_large_penalties_as_in_float64():
+    rng = np.random.default_rng(2)
+    X = rng.standard_normal((300, 100))
+    Y = 0.02 * X @ rng.standard_normal((100, 400)) + rng.standard_normal((300, 400))
+    folds, penalties = np.array_split(np.arange(300), 5), np.logspace(2, 8, 15)
+    _, penalty, _ = ridge_cv(X, Y.astype(np.float32), penalties, folds)
+    expected = penalties[exhaustive(X, Y, penalties, folds).argmax(axis=0)]
+    assert (expected > 1e7).mean() > 0.2  # what differs there is the seventh digit of 1 - R^2
+    assert (penalty == expected).mean() >= 0.995
+
+
 def test_float32_responses_do_not_limit_small_penalties():
     X, Y = simulate(100, 200, 10, 0, np.float32)
     folds = np.array_split(np.arange(100), 4)
