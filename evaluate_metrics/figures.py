@@ -333,9 +333,9 @@ def _draw_bars(axes, table, groups, colours, number, stars=None):
             if group not in table[model]:
                 continue
             x = place + (index - (len(models) - 1) / 2) * width
-            look = {"colour": colours[model], "font_size": font_size, "number": number}
-            look["star"] = (stars or {}).get((model, group))
-            _draw_bar(axes, x, width, table[model][group], **look)
+            star = (stars or {}).get((model, group))
+            scores = table[model][group]
+            _draw_bar(axes, x, width, scores, colours[model], font_size, number, star)
         axes.bar(0, 0, color=colours[model], label=model)  # the legend's swatch
     axes.axhline(0, color=INK, linewidth=1)
     axes.margins(y=0.2)  # room for what stands on the bars

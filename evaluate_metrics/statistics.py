@@ -506,8 +506,8 @@ def percentile_interval(values, confidence=0.95):
 def bootstrap_p(values):
     """Chance of a difference as far from 0, from its resampled values: two-sided.
 
-    The level of the widest `percentile_interval` that leaves 0 out. With few blocks such intervals
-    are somewhat narrow, and p as much too small.
+    The level of the widest `percentile_interval` that leaves 0 out (Efron and Tibshirani 1993,
+    chapter 15). With few blocks such intervals are somewhat narrow, and p as much too small.
 
     Parameters
     ----------
