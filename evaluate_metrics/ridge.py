@@ -64,7 +64,7 @@ def ridge_cv(features, responses, penalties, folds, device="cpu", voxel_batch=No
 
     shrinkage = (1 / (spectrum + lambdas[:, None])).to(held_out.patterns.dtype)
     n_voxels = Y.shape[1]
-    coef = np.empty((X.shape[1], n_voxels), dtype=responses.dtype)
+    coef = np.empty((n_voxels, X.shape[1]), dtype=responses.dtype)
     best, score = np.empty(n_voxels, dtype=int), np.empty(n_voxels)
     voxel_batch = voxel_batch or max(1, WORKING_MEMORY // held_out.bytes_per_voxel)
     for start in range(0, n_voxels, voxel_batch):
@@ -74,10 +74,10 @@ def ridge_cv(features, responses, penalties, folds, device="cpu", voxel_batch=No
         scores = held_out.r2(y, weights)
         chosen = scores.argmax(dim=0)
         weights *= shrinkage[chosen]
-        coef[:, voxels] = (loadings @ weights.T.to(Y.dtype)).cpu().numpy()
+        coef[voxels] = (weights.to(Y.dtype) @ loadings).cpu().numpy()
         best[voxels] = chosen.cpu().numpy()
         score[voxels] = scores.amax(dim=0).cpu().numpy()
-    return coef, np.asarray(penalties, dtype=float)[best], score
+    return coef.T, np.asarray(penalties, dtype=float)[best], score
 
 
 def _decompose(X, dtype):
@@ -89,12 +89,12 @@ def _decompose(X, dtype):
     """
     if X.shape[1] > X.shape[0]:
         spectrum, patterns = _eigh_gram(X)
-        return spectrum.clamp(min=0), patterns, X.T.to(dtype) @ patterns.to(dtype)
+        return spectrum.clamp(min=0), patterns, patterns.to(dtype).T @ X.to(dtype)
     spectrum, directions = _eigh_gram(X.T)
     precision = torch.finfo(X.dtype)
     spectrum = spectrum.clamp(min=max(precision.eps * spectrum[-1].item(), precision.tiny))
     singular = spectrum.sqrt()
-    return spectrum, X @ directions / singular, (directions * singular).to(dtype)
+    return spectrum, X @ directions / singular, (directions * singular).T.to(dtype)
 
 
 def _eigh_gram(A):
@@ -125,11 +125,13 @@ class _HeldOut:
         self.combinations = combinations.to(spectrum.device)
         curves = _curves(spectrum, lambdas[nodes])
         self.bands, self.mixing = _bands(curves, TOLERANCE[dtype], dtype)
-        self.parts = self.patterns.new_empty(0)
+        # Kept between calls: fresh memory of their size costs as much as the products.
+        self.parts, self.held_out = self.patterns.new_empty(0), self.patterns.new_empty(0)
         # (I - H_ff)^-1 H_ff of each fold, (n_nodes, n_held, n_held)
         self.corrections = []
         for held in self.patterns.split(self.sizes):
-            hat = self.fitted(held, held)
+            hat = held.new_empty(len(held), len(nodes), len(held))
+            hat = self.fit(self.weighted(held), held, out=hat).transpose(0, 1)
             identity = torch.eye(len(held), dtype=dtype, device=held.device)
             factor, failed = torch.linalg.cholesky_ex(identity - hat)
             correction = torch.cholesky_solve(hat, factor)
@@ -144,42 +146,49 @@ class _HeldOut:
     @property
     def bytes_per_voxel(self):
         n_nodes, n_parts = self.mixing.shape
-        return self.patterns.itemsize * len(self.patterns) * (n_parts + n_nodes + 6)
+        n_weights = sum(band.numel() for band in self.bands) + 4 * len(self.patterns)
+        return self.patterns.itemsize * (max(self.sizes) * (n_parts + n_nodes + 4) + n_weights)
 
-    def fitted(self, weights, patterns):
-        """The nodes' fits of shape (n_nodes, n_voxels, n_rows).
+    def weighted(self, weights):
+        """Weights of shape (n, n_patterns) times curves: (n_curves * n, n_band) of each band."""
+        runs = zip(self.bands, weights.tensor_split(N_BANDS, dim=1), strict=True)
+        return [(band[:, None] * run).flatten(0, 1) for band, run in runs]
 
-        From weights of shape (n_voxels, n_patterns) and patterns of shape (n_rows, n_patterns).
-        """
-        # Kept between batches: fresh memory of this size costs as much as the mixing.
-        parts = self.parts.resize_(self.mixing.shape[1], len(weights), len(patterns))
-        for part, band, w, p in zip(
+    def fit(self, weighted, patterns, out):
+        """The nodes' fits of shape (n, n_nodes, n_rows), at the rows that the patterns are of."""
+        parts = self.parts.resize_(self.mixing.shape[1], len(out), len(patterns))
+        for part, band, run in zip(
             parts.split([len(band) for band in self.bands]),
-            self.bands,
-            weights.tensor_split(N_BANDS, dim=1),
+            weighted,
             patterns.tensor_split(N_BANDS, dim=1),
             strict=True,
         ):
-            torch.mm((w * band[:, None]).flatten(0, 1), p.T, out=part.flatten(0, 1))
-        return (self.mixing @ parts.flatten(1)).unflatten(1, parts.shape[1:])
+            torch.mm(band, run.T, out=part.flatten(0, 1))
+        # One product of everything, a thin one, takes several times as long.
+        return torch.bmm(self.mixing.expand(len(out), -1, -1), parts.transpose(0, 1), out=out)
 
     def r2(self, y, weights):
         """R^2 of shape (n_penalties, n_voxels), averaged over the folds in which a voxel varies.
 
         From y of shape (n_voxels, n_rows) and its weights, ``y @ patterns``.
         """
-        fitted = self.fitted(weights, self.patterns).split(self.sizes, dim=2)
-        folds = zip(y.split(self.sizes, dim=1), fitted, self.corrections, strict=True)
-        return torch.stack([self._fold_r2(*fold) for fold in folds]).nanmean(dim=0)
+        weighted = self.weighted(weights)
+        folds = zip(
+            y.split(self.sizes, dim=1),
+            self.patterns.split(self.sizes),
+            self.corrections,
+            strict=True,
+        )
+        return torch.stack([self._fold_r2(weighted, *fold) for fold in folds]).nanmean(dim=0)
 
-    def _fold_r2(self, y, fitted, correction):
+    def _fold_r2(self, weighted, y, patterns, corrections):
+        vectors = self.held_out.resize_(len(y), 1 + len(corrections), y.shape[1])
+        vectors[:, 0] = y
+        predicted = self.fit(weighted, patterns, out=vectors[:, 1:])
+        for node, correction in zip(predicted.unbind(1), corrections, strict=True):
+            node.addmm_(node - y, correction)
         # Sums of squares of all combinations follow from the products of the few.
-        parts = y.new_empty(len(y), 1 + len(fitted), y.shape[1])
-        parts[:, 0] = y
-        for node in range(len(fitted)):
-            predicted = parts[:, 1 + node]
-            torch.addmm(fitted[node], fitted[node] - y, correction[node], out=predicted)
-        products = (parts @ parts.mT).double()
+        products = (vectors @ vectors.mT).double()
         coefficients = torch.cat([torch.ones_like(self.combinations[:1]), -self.combinations])
         residual = torch.einsum("kp,vkl,lp->pv", coefficients, products, coefficients)
         total = (y - y.mean(dim=1, keepdim=True)).double().square().sum(dim=1)
