@@ -18,6 +18,7 @@ from .statistics import (
     impact_resamples,
     paired_test,
     percentile_interval,
+    true_discoveries,
 )
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "report_figure",
     "space_files",
     "surface_map",
+    "true_discoveries",
     "tuning_figure",
     "volume_map",
 ]

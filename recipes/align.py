@@ -212,8 +212,8 @@ def align(
         - "impact_tests" {model: {feature: {region: test}}}, with `low_level`: the difference of
           the model's impact from the baseline's, of `Scores.impact_tests`;
         - "predicted_voxels" {model: {region: scores}}: per cent of voxels predicted better than by
-          misplaced blocks, at a false discovery rate of 5 %, in the model's last layer; a count of
-          tests, which that rate qualifies, and no estimate with an interval;
+          misplaced blocks, at a false discovery rate of 5 %, in the model's last layer; its
+          "interval" reaches from what is sure with 95 % confidence to all of them;
         - "impact" {model: {feature: {region: scores}}} in per cent, with `low_level`;
         - "change" {model: {region: array (n_region_voxels,)}}: of the voxels' alignment;
         - "per_voxel": "voxels" (indices), their "noise_ceiling" and, by model, "alignment" and

@@ -196,7 +196,8 @@ def rows(results):
                 yield row(*what, test["mean"], test, test["interval"], test)
     for model, by_region in results["predicted_voxels"].items():
         for region, scores in by_region.items():
-            yield row(model, region, "last", None, "predicted_voxels", scores["mean"], scores)
+            what = (model, region, "last", None, "predicted_voxels")
+            yield row(*what, scores["mean"], scores, scores["interval"])
 
 
 def tuned_on(config):

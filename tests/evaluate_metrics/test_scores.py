@@ -16,6 +16,7 @@ from evaluate_metrics.statistics import (
     holm,
     impact_resamples,
     percentile_interval,
+    true_discoveries,
 )
 
 N_TRS, N_VOXELS = 60, 9
@@ -155,18 +156,21 @@ def test_predicted_voxels_are_those_of_the_last_layer(simulated):
     last[:, 4:] = 1  # a constant predicts nothing
     early = np.zeros_like(last)
     predicted = scored.predicted({12: last, 2: early})
-    assert predicted["language"] == {"mean": 100.0, "n_voxels": 4}
-    assert predicted["auditory"] == {"mean": 20.0, "n_voxels": 5}  # voxel 3 lies in both
+    language = {"mean": 100.0, "interval": (100.0, 100.0), "n_voxels": 4}
+    auditory = {"mean": 20.0, "interval": (20.0, 100.0), "n_voxels": 5}  # voxel 3 lies in both
+    assert (predicted["language"], predicted["auditory"]) == (language, auditory)
 
 
 def test_predicted_voxels_pass_a_false_discovery_rate_over_all_voxels(simulated):
     scored, good, _ = simulated
     p = block_permutation_p(good[2], scored.references)
-    significant = fdr(p) < 0.05
+    significant = fdr(p) <= 0.05
     assert 0 < significant.sum() < (p < 0.05).sum()  # or the correction would not show
     predicted = scored.predicted({2: good[2]})
     for region in LIVE:
         assert predicted[region]["mean"] == 100 * significant[MEMBERS[region]].mean()
+        least = true_discoveries(p, scored.regions)[region]
+        assert predicted[region]["interval"] == (100 * least / len(MEMBERS[region]), 100.0)
 
 
 def test_impact_is_the_share_that_is_lost_of_alignment_averaged_over_layers(simulated):
