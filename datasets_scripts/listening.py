@@ -76,9 +76,11 @@ class Listening(datasets.ArrowBasedBuilder):
 
     Examples
     --------
-    >>> builder = Listening("UTS03", "path/to/ds003020", dtype="float16")
-    >>> builder.download_and_prepare()
-    >>> responses = builder.as_dataset("responses")
+    ::
+
+        builder = Listening("UTS03", "path/to/ds003020", dtype="float16")
+        builder.download_and_prepare()
+        responses = builder.as_dataset("responses")
     """
 
     VERSION = datasets.Version("1.0.0")

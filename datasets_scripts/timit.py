@@ -71,11 +71,12 @@ class Timit(SpeechTask):
 
     Examples
     --------
-    >>> builder = Timit("path/to/TIMIT")
-    >>> builder.download_and_prepare()
-    >>> train = builder.as_dataset("train")
-    >>> train.features["sentence_type"].names
-    ['SA', 'SI', 'SX']
+    ::
+
+        builder = Timit("path/to/TIMIT")
+        builder.download_and_prepare()
+        train = builder.as_dataset("train")
+        train.features["sentence_type"].names  # ['SA', 'SI', 'SX']
     """
 
     def __init__(self, data_dir, seed=0, **kwargs):

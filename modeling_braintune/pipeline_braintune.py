@@ -25,9 +25,11 @@ class BrainEncodingPipeline(Pipeline):
 
     Examples
     --------
-    >>> from transformers import pipeline
-    >>> predict = pipeline("brain-encoding", model="outputs/phantom/brain-tuned")
-    >>> predict("story.wav")["responses"].shape
+    ::
+
+        from transformers import pipeline
+        predict = pipeline("brain-encoding", model="outputs/phantom/brain-tuned")
+        predict("story.wav")["responses"].shape
     """
 
     _load_processor = False
