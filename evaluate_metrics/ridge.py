@@ -1,5 +1,7 @@
 """Ridge regression of many voxels at once, with a penalty of its own for each of them."""
 
+import math
+
 import numpy as np
 import scipy.linalg
 import torch
@@ -48,7 +50,7 @@ def ridge_cv(features, responses, penalties, folds, device="cpu", voxel_batch=No
     ValueError
         If a penalty is too small for held-out predictions even in float64.
     """
-    rows = np.concatenate(folds)
+    rows = torch.as_tensor(np.concatenate(folds))
     X = torch.as_tensor(features, dtype=torch.float64, device=device)
     Y = torch.as_tensor(responses)
     lambdas = torch.as_tensor(penalties, dtype=torch.float64, device=device)
@@ -69,7 +71,7 @@ def ridge_cv(features, responses, penalties, folds, device="cpu", voxel_batch=No
     voxel_batch = voxel_batch or max(1, WORKING_MEMORY // held_out.bytes_per_voxel)
     for start in range(0, n_voxels, voxel_batch):
         voxels = slice(start, start + voxel_batch)
-        y = Y[rows, voxels].T.to(device, held_out.patterns.dtype).contiguous()
+        y = Y[:, voxels].T.index_select(1, rows).to(device, held_out.patterns.dtype)
         weights = y @ held_out.patterns
         scores = held_out.r2(y, weights)
         chosen = scores.argmax(dim=0)
@@ -125,29 +127,33 @@ class _HeldOut:
         self.combinations = combinations.to(spectrum.device)
         curves = _curves(spectrum, lambdas[nodes])
         self.bands, self.mixing = _bands(curves, TOLERANCE[dtype], dtype)
-        # Kept between calls: fresh memory of their size costs as much as the products.
-        self.parts, self.held_out = self.patterns.new_empty(0), self.patterns.new_empty(0)
+        self.memory = {}
         # (I - H_ff)^-1 H_ff of each fold, (n_nodes, n_held, n_held)
         self.corrections = []
         for held in self.patterns.split(self.sizes):
-            hat = held.new_empty(len(held), len(nodes), len(held))
-            hat = self.fit(self.weighted(held), held, out=hat).transpose(0, 1)
+            hat = held.new_empty(len(nodes), len(held), len(held))
+            self.fit(self.weighted(held), held, out=hat.transpose(0, 1))
             identity = torch.eye(len(held), dtype=dtype, device=held.device)
             factor, failed = torch.linalg.cholesky_ex(identity - hat)
             correction = torch.cholesky_solve(hat, factor)
-            self.corrections.append(correction.masked_fill(failed[:, None, None] > 0, torch.nan))
-
-    @property
-    def rounding(self):
-        """Relative error of the predictions: that of the fit, enlarged by the correction."""
-        largest = torch.stack([correction.abs().max() for correction in self.corrections]).max()
-        return torch.finfo(self.patterns.dtype).eps * largest.item()
+            correction[failed > 0] = torch.nan
+            self.corrections.append(correction)
+        # Relative error of the predictions: that of the fit, enlarged by the correction.
+        largest = torch.stack([torch.stack(c.aminmax()) for c in self.corrections]).abs().max()
+        self.rounding = torch.finfo(dtype).eps * largest.item()
 
     @property
     def bytes_per_voxel(self):
         n_nodes, n_parts = self.mixing.shape
         n_weights = sum(band.numel() for band in self.bands) + 4 * len(self.patterns)
         return self.patterns.itemsize * (max(self.sizes) * (n_parts + n_nodes + 4) + n_weights)
+
+    def kept(self, name, *shape):
+        """Memory kept between calls: as much anew takes as long as what is computed in it."""
+        if name not in self.memory or self.memory[name].numel() < math.prod(shape):
+            self.memory[name] = None  # before there is more
+            self.memory[name] = self.patterns.new_empty(math.prod(shape))
+        return self.memory[name][: math.prod(shape)].view(shape)
 
     def weighted(self, weights):
         """Weights of shape (n, n_patterns) times curves: (n_curves * n, n_band) of each band."""
@@ -156,7 +162,7 @@ class _HeldOut:
 
     def fit(self, weighted, patterns, out):
         """The nodes' fits of shape (n, n_nodes, n_rows), at the rows that the patterns are of."""
-        parts = self.parts.resize_(self.mixing.shape[1], len(out), len(patterns))
+        parts = self.kept("parts", self.mixing.shape[1], len(out), len(patterns))
         for part, band, run in zip(
             parts.split([len(band) for band in self.bands]),
             weighted,
@@ -182,7 +188,7 @@ class _HeldOut:
         return torch.stack([self._fold_r2(weighted, *fold) for fold in folds]).nanmean(dim=0)
 
     def _fold_r2(self, weighted, y, patterns, corrections):
-        vectors = self.held_out.resize_(len(y), 1 + len(corrections), y.shape[1])
+        vectors = self.kept("vectors", len(y), 1 + len(corrections), y.shape[1])
         vectors[:, 0] = y
         predicted = self.fit(weighted, patterns, out=vectors[:, 1:])
         for node, correction in zip(predicted.unbind(1), corrections, strict=True):
