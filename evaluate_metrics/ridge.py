@@ -132,7 +132,7 @@ class _HeldOut:
         self.corrections = []
         for held in self.patterns.split(self.sizes):
             hat = held.new_empty(len(nodes), len(held), len(held))
-            self.fit(self.weighted(held), held, out=hat.transpose(0, 1))
+            self.fitted(self.weighted(held), held, out=hat.transpose(0, 1))
             identity = torch.eye(len(held), dtype=dtype, device=held.device)
             factor, failed = torch.linalg.cholesky_ex(identity - hat)
             correction = torch.cholesky_solve(hat, factor)
@@ -160,7 +160,7 @@ class _HeldOut:
         runs = zip(self.bands, weights.tensor_split(N_BANDS, dim=1), strict=True)
         return [(band[:, None] * run).flatten(0, 1) for band, run in runs]
 
-    def fit(self, weighted, patterns, out):
+    def fitted(self, weighted, patterns, out):
         """The nodes' fits of shape (n, n_nodes, n_rows), at the rows that the patterns are of."""
         parts = self.kept("parts", self.mixing.shape[1], len(out), len(patterns))
         for part, band, run in zip(
@@ -170,7 +170,7 @@ class _HeldOut:
             strict=True,
         ):
             torch.mm(band, run.T, out=part.flatten(0, 1))
-        # One product of everything, a thin one, takes several times as long.
+        # As a single product, which is a thin one, it takes twice as long or more.
         return torch.bmm(self.mixing.expand(len(out), -1, -1), parts.transpose(0, 1), out=out)
 
     def r2(self, y, weights):
@@ -190,7 +190,7 @@ class _HeldOut:
     def _fold_r2(self, weighted, y, patterns, corrections):
         vectors = self.kept("vectors", len(y), 1 + len(corrections), y.shape[1])
         vectors[:, 0] = y
-        predicted = self.fit(weighted, patterns, out=vectors[:, 1:])
+        predicted = self.fitted(weighted, patterns, out=vectors[:, 1:])
         for node, correction in zip(predicted.unbind(1), corrections, strict=True):
             node.addmm_(node - y, correction)
         # Sums of squares of all combinations follow from the products of the few.
