@@ -229,7 +229,7 @@ def fdr(p):
 def true_discoveries(p, sets, confidence=0.95):
     """How many effects each set of tests holds at the least, for all sets together.
 
-    The chance that any of the numbers is too large is below ``1 - confidence``, whichever sets
+    The chance that any of the numbers is too large is at most ``1 - confidence``, whichever sets
     are looked at and however they were chosen: closed testing with Simes' tests (Rosenblatt et
     al. 2018, NeuroImage 181:786; Goeman et al. 2019, Biometrika 106:841). That holds where tests
     depend on each other positively, as voxels do.
@@ -261,7 +261,7 @@ def true_discoveries(p, sets, confidence=0.95):
     """
     _check_confidence(confidence)
     p, rate = _checked_p(p), 1 - confidence
-    low = np.sort(p)[np.sort(p) < rate]
+    low = np.sort(p[p < rate])
     n_higher = len(p) - 1 - np.arange(len(low))
     # Hommel's value: as many tests as may be without an effect all together.
     too_many = np.maximum(n_higher * rate / (rate - low), n_higher + 1).min(initial=len(p) + 1)
