@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from setuptools import setup
+from setuptools import find_packages, setup
 
 FIGURES = ["matplotlib>=3.9", "nilearn>=0.14"]
 WORDS = ["nltk>=3.9", "rapidfuzz>=3.9"]
@@ -14,19 +14,13 @@ setup(
     long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="MIT",
-    packages=[
-        "modeling_braintune",
-        "datasets_scripts",
-        "evaluate_metrics",
-        "evaluate_metrics.brain_alignment",
-        "evaluate_metrics.low_level_impact",
-        "recipes",
-        "recipes.benchmarks",
-    ],
+    packages=find_packages(
+        include=["modeling_braintune*", "datasets_scripts*", "evaluate_metrics*", "recipes*"]
+    ),
     package_data={
         "evaluate_metrics.brain_alignment": ["*.md", "*.txt"],
         "evaluate_metrics.low_level_impact": ["*.md", "*.txt"],
-        "recipes": ["configs/*.yaml"],
+        "recipes": ["configs/*"],
     },
     python_requires=">=3.11",
     install_requires=[

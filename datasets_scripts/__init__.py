@@ -1,6 +1,6 @@
 """From recordings on disk to arrays on the TR axis."""
 
-from .atlas import (
+from .cortex.atlas import (
     LATE_LANGUAGE,
     REGIONS,
     project_regions,
@@ -9,28 +9,35 @@ from .atlas import (
     voxels_at,
     write_regions,
 )
-from .bids import bids_brain_mask, bids_stories, read_bids
-from .crema_d import CremaD
-from .ds003020 import participant_stories, read_ds003020, read_regions
+from .cortex.volumes import read_mask, write_surface, write_volume
+from .features.low_level import low_level_features
+from .features.mel import fbank, frame_times, mfcc
+from .features.phones import (
+    ARTICULATORS,
+    PHONES,
+    articulation,
+    diphones,
+    phone_inventory,
+    triphones,
+)
+from .features.power_spectrum import power_bands, power_spectrum
 from .lanczos import lanczos
-from .listening import Listening
-from .low_level import low_level_features
-from .mel import fbank, frame_times, mfcc
 from .noise_ceiling import noise_ceiling, select_voxels
-from .participant import Participant, open_participant
 from .permutation import permute_blocks
-from .phantom import make_phantom
-from .phantom_tasks import PHANTOM_TASKS, PhantomTasks, make_phantom_tasks
-from .phones import ARTICULATORS, PHONES, articulation, diphones, phone_inventory, triphones
-from .power_spectrum import power_bands, power_spectrum
-from .recordings import read_recording, resample
-from .slurp import Slurp
-from .speech_commands import SpeechCommands
-from .story import Story, tr_midpoints
-from .textgrid import Interval, read_textgrid, write_textgrid
-from .timit import TIMIT_PHONES, Timit
-from .tr_times import read_tr_times
-from .volumes import read_mask, write_surface, write_volume
+from .phantom.recordings import make_phantom
+from .phantom.tasks import PHANTOM_TASKS, PhantomTasks, make_phantom_tasks
+from .recordings.bids import bids_brain_mask, bids_stories, read_bids
+from .recordings.ds003020 import participant_stories, read_ds003020, read_regions
+from .recordings.listening import Listening
+from .recordings.participant import Participant, open_participant
+from .recordings.sound import read_recording, resample
+from .recordings.textgrid import read_textgrid, write_textgrid
+from .recordings.tr_times import read_tr_times
+from .speech_tasks.crema_d import CremaD
+from .speech_tasks.slurp import Slurp
+from .speech_tasks.speech_commands import SpeechCommands
+from .speech_tasks.timit import TIMIT_PHONES, Timit
+from .story import Interval, Story, tr_midpoints
 from .windows import (
     EvaluationWindows,
     JointWindows,

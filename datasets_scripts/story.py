@@ -2,11 +2,9 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
-
-from .textgrid import Interval
 
 # The time axis of LeBel et al. 2023 (Scientific Data 10:555) and the code published with it. The
 # scanner's TR count exceeds the simulated axis by UNSIMULATED_TRS; the sound starts SOUND_START
@@ -66,6 +64,22 @@ def tr_midpoints(raw_trs, tr=2.0):
     if not tr > 0:
         raise ValueError(f"tr must be positive seconds, got {tr}")
     return np.arange(kept.start, kept.stop) * tr - SOUND_START + tr / 2
+
+
+class Interval(NamedTuple):
+    """What is said between two times.
+
+    Parameters
+    ----------
+    start, end : float
+        Seconds from the start of the sound.
+    label : str
+        A word, a phone, or a silence label such as "sp".
+    """
+
+    start: float
+    end: float
+    label: str
 
 
 @dataclass(frozen=True, eq=False)

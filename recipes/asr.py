@@ -47,8 +47,8 @@ from transformers import (
 from transformers.trainer import TRAINING_ARGS_NAME
 
 from datasets_scripts import Timit
+from datasets_scripts.features.phones import is_silence
 from datasets_scripts.names import check_name
-from datasets_scripts.phones import is_silence
 from evaluate_metrics.statistics import bootstrap_interval
 from modeling_braintune.configuration_braintune import checkpoint_model_type
 from modeling_braintune.layer_representations import receptive_field

@@ -20,8 +20,8 @@ from transformers import (
     set_seed,
 )
 
-from datasets_scripts.phantom import make_phantom, tell
-from datasets_scripts.phantom_speech import PHONES, SAMPLING_RATE
+from datasets_scripts.phantom.recordings import make_phantom, tell
+from datasets_scripts.phantom.speech import PHONES, SAMPLING_RATE
 from modeling_braintune import model_inputs
 
 CACHE = Path(HF_HOME) / "braintune"

@@ -28,8 +28,8 @@ from transformers import (
     set_seed,
 )
 
-from datasets_scripts.phantom import tell
-from datasets_scripts.phantom_lexicon import CONTENT_WORDS, FUNCTION_WORDS
+from datasets_scripts.phantom.lexicon import CONTENT_WORDS, FUNCTION_WORDS
+from datasets_scripts.phantom.recordings import tell
 from recipes.phantom import CACHE
 
 VERSION = 3  # of the teachers: a change of them, or of the language, takes new folders

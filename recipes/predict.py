@@ -18,7 +18,8 @@ from accelerate import PartialState
 from transformers import AutoConfig, AutoFeatureExtractor, HfArgumentParser
 
 from datasets_scripts import read_mask, voxels_at, write_surface, write_volume
-from datasets_scripts.volumes import load_volume, written_whole
+from datasets_scripts.cortex.volumes import load_volume
+from datasets_scripts.whole_files import written_whole
 from modeling_braintune import AutoModelForBrainTuning, BrainEncodingPipeline
 from modeling_braintune.configuration_braintune import checkpoint_model_type
 from recipes.process import one_line_errors, prepare_process

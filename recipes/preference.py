@@ -24,9 +24,9 @@ from tqdm import tqdm
 from transformers import AutoFeatureExtractor, AutoModel, HfArgumentParser
 
 from datasets_scripts import Story, open_participant
-from datasets_scripts.phantom_lexicon import CONTENT_WORDS
-from datasets_scripts.volumes import written_whole
-from datasets_scripts.word_neighbours import (
+from datasets_scripts.phantom.lexicon import CONTENT_WORDS
+from datasets_scripts.whole_files import written_whole
+from datasets_scripts.words.neighbours import (
     draw_words,
     read_neighbours,
     spoken_neighbours,
@@ -35,7 +35,7 @@ from datasets_scripts.word_neighbours import (
     word_phones,
     write_neighbours,
 )
-from datasets_scripts.word_tokens import cut_tokens, draw_tokens, word_tokens
+from datasets_scripts.words.tokens import cut_tokens, draw_tokens, word_tokens
 from evaluate_metrics.preference import preference, word_distances, word_means
 from modeling_braintune.clip_representations import clip_representations
 from recipes.phantom import CACHE, DATA, MODELS, phantom_data, phantom_model

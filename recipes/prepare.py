@@ -12,8 +12,8 @@ from huggingface_hub import HfApi
 from transformers import HfArgumentParser
 
 from datasets_scripts import Listening
-from datasets_scripts.listening import STORIES
-from datasets_scripts.participant import PROVENANCE
+from datasets_scripts.recordings.listening import STORIES
+from datasets_scripts.recordings.participant import PROVENANCE
 from recipes.phantom import DATA, phantom_data
 from recipes.process import one_line_errors
 

@@ -41,8 +41,8 @@ from datasets_scripts import (
     resample,
 )
 from datasets_scripts.names import check_name
-from datasets_scripts.participant import HUB_NAME
-from datasets_scripts.volumes import written_whole
+from datasets_scripts.recordings.participant import HUB_NAME
+from datasets_scripts.whole_files import written_whole
 from evaluate_metrics.probes import ClassProbe, LabelProbe, RidgeProbe
 from modeling_braintune.clip_representations import clip_representations
 from modeling_braintune.representation_cache import model_facts

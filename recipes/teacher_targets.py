@@ -17,8 +17,8 @@ from transformers import (
 )
 
 from datasets_scripts import lanczos
+from datasets_scripts.features.phones import is_silence
 from datasets_scripts.names import check_name
-from datasets_scripts.phones import is_silence
 from modeling_braintune import weights_fingerprint
 from modeling_braintune.teachers import (
     check_speech_teacher,

@@ -24,7 +24,7 @@ from torch.utils.data import DataLoader, RandomSampler
 from transformers import HfArgumentParser, Wav2Vec2FeatureExtractor, WhisperFeatureExtractor
 
 from datasets_scripts import TrainingWindows, open_participant, write_textgrid
-from datasets_scripts.textgrid import Interval
+from datasets_scripts.recordings.textgrid import Interval
 from modeling_braintune import BrainTuningCollator
 
 PARTICIPANT = "UTS99"

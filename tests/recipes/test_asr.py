@@ -30,7 +30,7 @@ from transformers import (
 )
 
 from datasets_scripts import make_phantom_tasks
-from datasets_scripts.speech_task import INTERVALS
+from datasets_scripts.speech_tasks.speech_task import INTERVALS
 from modeling_braintune import AutoModelForBrainTuning
 from recipes.arguments import parse_arguments
 from recipes.asr import (

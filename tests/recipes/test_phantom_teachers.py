@@ -8,13 +8,13 @@ from sklearn.linear_model import RidgeCV
 from transformers import AutoModel, AutoModelForCausalLM, AutoProcessor, AutoTokenizer, set_seed
 
 import recipes.phantom_teachers
-from datasets_scripts.phantom import tell
-from datasets_scripts.phantom_lexicon import (
+from datasets_scripts.phantom.lexicon import (
     CATEGORIES,
     CONTENT_WORDS,
     FUNCTION_WORDS,
     semantic_vectors,
 )
+from datasets_scripts.phantom.recordings import tell
 from modeling_braintune.teachers import speech_representations, text_representations
 from recipes.phantom_teachers import TEACHERS, phantom_teacher, phantom_tokenizer, teach_words
 

@@ -13,7 +13,7 @@ from scipy.spatial.distance import cosine
 from transformers import AutoFeatureExtractor, AutoModel, Wav2Vec2Model, set_seed
 
 from datasets_scripts import open_participant
-from datasets_scripts.phantom_lexicon import CONTENT_WORDS
+from datasets_scripts.phantom.lexicon import CONTENT_WORDS
 from modeling_braintune.clip_representations import clip_representations
 from recipes.preference import COLUMNS, PreferenceArguments, measure_preference, table
 

@@ -1,0 +1,1 @@
+"""Where voxels lie: regions of the cortex, masks, volumes and surfaces."""

@@ -1,0 +1,59 @@
+"""The low-level features of stories: what of a story's sound needs no understanding."""
+
+import numpy as np
+
+from ..recordings.sound import read_recording
+from .phones import articulation, diphones, phone_inventory, triphones
+from .power_spectrum import power_spectrum
+
+FEATURES = ("power_spectrum", "diphones", "triphones", "articulation")
+ALL = "all"
+
+
+def low_level_features(train, test):
+    """Low-level features on the TR axis (Moussa et al. 2025, section 3.4; Oota et al. 2024).
+
+    Parameters
+    ----------
+    train : list of Story
+        The inventories of diphones and triphones are theirs alone.
+    test : Story
+
+    Returns
+    -------
+    dict of {feature: list of float32 arrays of shape (n_trs, n_features)}
+        An array per training story and, last, that of the test story; "power_spectrum" from the
+        original recordings, in the bands that all of them hold; "diphones", "triphones",
+        "articulation"; "all" of them side by side.
+
+    Warns
+    -----
+    UserWarning
+        As `power_spectrum`, of bands that a recording cannot hold.
+
+    Raises
+    ------
+    ValueError
+        A story has no phones, or as the features.
+    """
+    stories = [*train, test]
+    for story in stories:
+        if not story.phones:
+            raise ValueError(
+                f"story {story.name} of {story.participant} has no phones: low-level features need "
+                "a TextGrid with a phone tier for every story"
+            )
+    features = {"power_spectrum": _spectra(stories)}
+    for name, n, function in (("diphones", 2, diphones), ("triphones", 3, triphones)):
+        inventory = phone_inventory(train, n)
+        features[name] = [function(s.phones, s.tr_times, s.tr, inventory) for s in stories]
+    features["articulation"] = [articulation(s.phones, s.tr_times) for s in stories]
+    features[ALL] = [np.hstack(parts) for parts in zip(*features.values(), strict=True)]
+    return features
+
+
+def _spectra(stories):
+    spectra = [power_spectrum(*read_recording(s.audio_file), s.tr_times, s.tr) for s in stories]
+    # A recording of a lower rate lacks the highest bands; all stories need the same columns.
+    n_bands = min(spectrum.shape[1] for spectrum in spectra)
+    return [spectrum[:, :n_bands] for spectrum in spectra]

@@ -1,0 +1,1 @@
+"""Recordings and speech tasks with planted truth, spoken in an invented language."""

@@ -1,0 +1,269 @@
+"""Recordings as a data set of the `datasets` library: a participant's responses, the stories."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import datasets
+import numpy as np
+import pyarrow as pa
+from datasets import Audio, Features, List, SplitGenerator, Value
+from datasets.exceptions import DatasetGenerationError
+
+from ..names import check_name
+from ..noise_ceiling import noise_ceiling
+from .layouts import find_layout
+from .sound import read_recording
+
+STORIES, RESPONSES, REPEATS = "stories", "responses", "repeats"
+DTYPES = ("float32", "float16")
+WINDOW_TRS = 5  # of the training windows, unless a recipe says otherwise
+
+
+@dataclass
+class ListeningConfig(datasets.BuilderConfig):
+    """What is prepared from a folder of recordings, and how.
+
+    Parameters
+    ----------
+    name : str
+        A participant, or "stories".
+    data_dir : path-like
+        The recordings.
+    dtype : str
+        Of the stored responses: "float32" or "float16".
+    options : dict, optional
+        What the layout's reader is told besides: `tr` and `tr_times` of `read_ds003020`, `space`
+        and `lead` of `read_bids`.
+    sources : str, optional
+        Fingerprint of the source files; the builder sets it.
+    """
+
+    dtype: str = "float32"
+    options: dict | None = None
+    sources: str | None = None
+
+
+class Listening(datasets.ArrowBasedBuilder):
+    """Build a data set from a folder of recordings.
+
+    A participant's configuration has a split `responses` with a row per TR of every story and,
+    where a story was heard repeatedly, a split `repeats` with a row per TR of every presentation.
+    The configuration "stories" has one row per story: the sound file as it is, words and phones.
+    `info.description` is JSON that says where the rows come from.
+
+    Rows are written as they are read, a story at a time, to a folder that takes its place when it
+    is complete. A change of the source files makes another data set.
+
+    Parameters
+    ----------
+    config_name : str
+        A participant, or "stories".
+    data_dir : path-like
+        The recordings, in a layout that `find_layout` knows.
+    dtype : str
+    options : dict, optional
+        See `ListeningConfig`.
+    **kwargs
+        Arguments of `datasets.DatasetBuilder`, such as `cache_dir`.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        The folder is in no known layout, the participant or an option is unknown; while preparing,
+        as the layout's reader.
+
+    Examples
+    --------
+    ::
+
+        builder = Listening("UTS03", "path/to/ds003020", dtype="float16")
+        builder.download_and_prepare()
+        responses = builder.as_dataset("responses")
+    """
+
+    VERSION = datasets.Version("1.0.0")
+    BUILDER_CONFIG_CLASS = ListeningConfig
+    # A story's rows stay in one piece: then they are one array in memory that is mapped.
+    DEFAULT_WRITER_BATCH_SIZE = 1_000_000
+
+    def __init__(self, config_name, data_dir, dtype="float32", options=None, **kwargs):
+        if dtype not in DTYPES:
+            raise ValueError(f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}")
+        self._layout = find_layout(Path(data_dir).resolve(), options)
+        if config_name == STORIES:
+            self._sounds = self._layout.sound_files()
+            files = {file for pair in self._sounds.values() for file in pair if file.exists()}
+            dtype, options = None, None  # of responses alone
+        else:
+            check_name(f"participant in {data_dir}", config_name, self._layout.participants())
+            files = self._layout.files(config_name)
+        self._files = sorted(files)
+        super().__init__(
+            config_name=config_name,
+            data_dir=str(self._layout.root),
+            dtype=dtype,
+            options=options or None,
+            dataset_name="listening",
+            sources=_fingerprint(self._files),
+            **kwargs,
+        )
+
+    def download_and_prepare(self, *args, **kwargs):
+        """Prepare the data set as `datasets.DatasetBuilder`, unless that is done.
+
+        Raises
+        ------
+        FileNotFoundError, ValueError
+            As the layout's reader.
+        """
+        try:
+            super().download_and_prepare(*args, **kwargs)
+        except DatasetGenerationError as error:
+            # The reader's own error says which file is at fault and what would do.
+            raise error.__cause__ or error from None
+
+    def _info(self):
+        name = self.config.name
+        interval = {"start": Value("float64"), "end": Value("float64"), "label": Value("string")}
+        if name == STORIES:
+            features = {
+                "story": Value("string"),
+                "audio": Audio(decode=False),
+                "words": List(interval),
+                "phones": List(interval),
+            }
+        else:
+            n_voxels = self._layout.n_voxels(name)
+            features = {
+                "story": Value("string"),
+                "repeat": Value("int32"),
+                "time": Value("float64"),
+                "tr": Value("float64"),
+                "responses": List(Value(self.config.dtype), length=n_voxels),
+            }
+        return datasets.DatasetInfo(features=Features(features))
+
+    def _split_generators(self, dl_manager):
+        name = self.config.name
+        if name == STORIES:
+            splits = {STORIES: sorted(self._sounds)}
+        else:
+            splits = {
+                RESPONSES: self._layout.stories(name),
+                REPEATS: self._layout.repeated_stories(name),
+            }
+        if not dl_manager.is_streaming:
+            self.info.description = json.dumps(self._provenance(splits))
+        return [
+            SplitGenerator(split, {"split": split, "stories": stories})
+            for split, stories in splits.items()
+            if stories
+        ]
+
+    def _generate_tables(self, split, stories):
+        dtype, schema = self.config.dtype, self.info.features.arrow_schema
+        for i, name in enumerate(stories):
+            if split == STORIES:
+                columns = self._sound(name)
+            elif split == RESPONSES:
+                columns = _responses(self._read(name), dtype)
+            else:
+                columns = _repeats(self._read(name), dtype)
+            yield datasets.builder.Key(i, 0), pa.table(columns, schema=schema)
+
+    def _read(self, story):
+        (read,) = self._layout.read(self.config.name, [story])
+        return read
+
+    def _sound(self, story):
+        recording, textgrid = self._sounds[story]
+        read_recording(recording)  # refuses what is no sound before it is stored
+        phones, words = self._layout.read_phones_and_words(textgrid)
+        return {
+            "story": [story],
+            "audio": [{"bytes": recording.read_bytes(), "path": recording.name}],
+            "words": [[word._asdict() for word in words]],
+            "phones": [[phone._asdict() for phone in phones]],
+        }
+
+    def _provenance(self, splits):
+        """Where the rows come from, as JSON holds it."""
+        root = self._layout.root
+        provenance = {
+            "layout": self._layout.name,
+            "options": self.config.options or {},
+            "trims": self._layout.trims,
+            "sources": {_name_in(root, file): _checksum(file) for file in self._files},
+        }
+        if self.config.name == STORIES:
+            return provenance
+        ceilings = {
+            story: noise_ceiling(self._read(story).repeats).astype(float).round(6)
+            for story in splits[REPEATS]
+        }
+        regions = self._layout.regions(self.config.name)
+        return provenance | {
+            "participant": self.config.name,
+            "n_voxels": self.info.features["responses"].length,
+            "dtype": self.config.dtype,
+            "window": {"n_trs": WINDOW_TRS},
+            "regions": {name: voxels.tolist() for name, voxels in regions.items()},
+            "mask": _place(self._layout.mask(self.config.name)),
+            "noise_ceiling": {
+                story: [None if np.isnan(value) else value for value in ceiling.tolist()]
+                for story, ceiling in ceilings.items()
+            },
+        }
+
+
+def _place(mask):
+    """Where the voxels lie in the functional space: its shape, its affine, their flat indices."""
+    if mask is None:
+        return None
+    voxels = np.flatnonzero(np.asarray(mask.dataobj))
+    return {"shape": mask.shape, "affine": mask.affine.tolist(), "voxels": voxels.tolist()}
+
+
+def _responses(story, dtype):
+    rows = _rows(story, story.responses[None], dtype)
+    return rows | {"repeat": pa.nulls(len(story.responses), pa.int32())}
+
+
+def _repeats(story, dtype):
+    return _rows(story, story.repeats, dtype)
+
+
+def _rows(story, responses, dtype):
+    """Columns with a row per presentation and TR, from (n_repeats, n_trs, n_voxels) responses."""
+    n_repeats, n_trs, n_voxels = responses.shape
+    with np.errstate(over="ignore"):
+        values = np.ascontiguousarray(responses, dtype=dtype).reshape(-1)
+    if np.isinf(values).any():
+        raise ValueError(
+            f"story {story.name} of {story.participant}: responses of up to "
+            f"{np.nanmax(np.abs(responses)):g} do not fit {dtype}; prepare them as float32"
+        )
+    return {
+        "story": [story.name] * (n_repeats * n_trs),
+        "repeat": np.repeat(np.arange(n_repeats, dtype=np.int32), n_trs),
+        "time": np.tile(np.asarray(story.tr_times, dtype=np.float64), n_repeats),
+        "tr": np.full(n_repeats * n_trs, story.tr, dtype=np.float64),
+        "responses": pa.FixedSizeListArray.from_arrays(pa.array(values), n_voxels),
+    }
+
+
+def _fingerprint(files):
+    """Changes whenever a file is replaced, without reading gigabytes."""
+    state = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    return hashlib.sha256(json.dumps(state).encode()).hexdigest()[:16]
+
+
+def _checksum(file):
+    with open(file, "rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def _name_in(root, file):
+    return str(file.relative_to(root)) if file.is_relative_to(root) else file.name

@@ -1,0 +1,1 @@
+"""Collections of labelled clips that layers are probed with."""

@@ -1,0 +1,275 @@
+"""Speech tasks as data sets of the `datasets` library: what their builders have in common."""
+
+import hashlib
+import json
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import datasets
+import numpy as np
+import pyarrow as pa
+from datasets import Audio, Features, List, SplitGenerator, Value
+from datasets.exceptions import DatasetGenerationError
+
+from ..recordings.sound import read_recording
+
+INTERVALS = List({"start": Value("float64"), "end": Value("float64"), "label": Value("string")})
+ROWS_AT_ONCE = 100
+
+
+class Clip(NamedTuple):
+    """A recording of a speech collection, and what the collection says of it.
+
+    Parameters
+    ----------
+    file : str
+        Path within the collection, with forward slashes.
+    speaker : str
+    columns : dict
+        Values of the further columns, as JSON holds them; classes by name.
+    """
+
+    file: str
+    speaker: str
+    columns: dict
+
+
+@dataclass
+class SpeechTaskConfig(datasets.BuilderConfig):
+    """What is prepared from a speech collection, and how.
+
+    Parameters
+    ----------
+    data_dir : path-like
+        The collection.
+    max_unreadable : float
+        Share of a split's recordings that may be left out because they cannot be read.
+    sources : str, optional
+        Fingerprint of the source files and of the splits; the builder sets it.
+    """
+
+    max_unreadable: float = 0.01
+    sources: str | None = None
+
+
+class SpeechTask(datasets.ArrowBasedBuilder):
+    """Build a data set from a collection of short recordings.
+
+    A row holds `file`, `speaker`, `audio` (the sound file as it is) and the collection's columns. A
+    task is a column of classes, a `ClassLabel` or, where several apply to a recording, a list of
+    them; the order of the classes is that of the feature's names.
+
+    Recordings that cannot be read are left out, with a warning that names them, as long as they are
+    few. `info.description` is JSON: the `speakers` of every split, and the files left out of it as
+    `unreadable`.
+
+    Parameters
+    ----------
+    data_dir : path-like
+    columns : dict of str to feature
+        The further columns.
+    splits : dict of str to list of Clip
+    max_unreadable : float
+        See `SpeechTaskConfig`.
+    **kwargs
+        Arguments of `datasets.DatasetBuilder`, such as `cache_dir`.
+
+    Raises
+    ------
+    FileNotFoundError
+        A recording is missing.
+    ValueError
+        A split is empty, or two of them share a recording or, where `SPEAKERS_APART`, a speaker;
+        `max_unreadable` is no share.
+    """
+
+    VERSION = datasets.Version("1.0.0")
+    BUILDER_CONFIG_CLASS = SpeechTaskConfig
+    SPEAKERS_APART = True
+
+    def __init__(self, data_dir, columns, splits, max_unreadable=0.01, **kwargs):
+        if not 0 <= max_unreadable < 1:
+            raise ValueError(
+                f"max_unreadable must be a share from 0 to below 1, got {max_unreadable}"
+            )
+        self._root, self._columns, self._splits = Path(data_dir).resolve(), columns, splits
+        self._unreadable = {}
+        self._check_splits()
+        super().__init__(
+            data_dir=str(self._root),
+            max_unreadable=max_unreadable,
+            sources=self._fingerprint(),
+            **kwargs,
+        )
+
+    def download_and_prepare(self, *args, **kwargs):
+        """Prepare the data set as `datasets.DatasetBuilder`, unless that is done.
+
+        Raises
+        ------
+        ValueError
+            More than `max_unreadable` of a split's recordings cannot be read.
+        """
+        try:
+            super().download_and_prepare(*args, **kwargs)
+        except DatasetGenerationError as error:
+            # The reader's own error says which file is at fault and what would do.
+            raise error.__cause__ or error from None
+
+    def _info(self):
+        features = {"file": Value("string"), "speaker": Value("string")}
+        features |= {"audio": Audio(decode=False)} | self._columns
+        return datasets.DatasetInfo(features=Features(features))
+
+    def _split_generators(self, dl_manager):
+        # A tuple, since lists are dealt out to processes, which would each count their own share.
+        return [
+            SplitGenerator(split, {"split": split, "clips": tuple(clips)})
+            for split, clips in self._splits.items()
+        ]
+
+    def _generate_tables(self, split, clips):
+        schema, unreadable = self.info.features.arrow_schema, []
+        for first in range(0, len(clips), ROWS_AT_ONCE):
+            rows = []
+            for clip in clips[first : first + ROWS_AT_ONCE]:
+                try:
+                    read_recording(self._root / clip.file)
+                except ValueError as error:
+                    unreadable.append(clip.file)
+                    if len(unreadable) > self.config.max_unreadable * len(clips):
+                        raise ValueError(
+                            f"{self._left_out(split, unreadable)}, more than max_unreadable="
+                            f"{self.config.max_unreadable:g} of them; {error}"
+                        ) from error
+                else:
+                    rows.append(self._row(clip))
+            yield datasets.builder.Key(first, 0), pa.Table.from_pylist(rows, schema=schema)
+        if unreadable:
+            warnings.warn(f"{self._left_out(split, unreadable)}, and left out", stacklevel=2)
+        self._unreadable[split] = unreadable
+        self.info.description = json.dumps(
+            {"speakers": self._speakers(), "unreadable": self._unreadable}
+        )
+
+    def _row(self, clip):
+        path = self._root / clip.file
+        audio = {"bytes": path.read_bytes(), "path": path.name}
+        columns = Features(self._columns).encode_example(clip.columns)
+        return {"file": clip.file, "speaker": clip.speaker, "audio": audio} | columns
+
+    def _left_out(self, split, unreadable):
+        return (
+            f"{self._root}: {len(unreadable)} of the {len(self._splits[split])} recordings of "
+            f"{split} are unreadable ({', '.join(unreadable)})"
+        )
+
+    def _speakers(self):
+        return {
+            split: sorted({clip.speaker for clip in clips}) for split, clips in self._splits.items()
+        }
+
+    def _check_splits(self):
+        for split, clips in self._splits.items():
+            if not clips:
+                raise ValueError(f"{self._root}: no recording for the split {split}")
+        files = {split: [clip.file for clip in clips] for split, clips in self._splits.items()}
+        listed = [file for names in files.values() for file in names]
+        missing = [file for file in listed if not (self._root / file).is_file()]
+        if missing:
+            raise FileNotFoundError(
+                f"{self._root} lacks {len(missing)} of {len(listed)} recordings, such as "
+                f"{', '.join(missing[:3])}"
+            )
+        _check_apart(self._root, "recording", files)
+        if self.SPEAKERS_APART:
+            _check_apart(self._root, "speaker", self._speakers())
+
+    def _fingerprint(self):
+        """Changes whenever a recording is replaced, an annotation or a split is another."""
+        state = [
+            (split, *clip, (stat := (self._root / clip.file).stat()).st_size, stat.st_mtime_ns)
+            for split, clips in self._splits.items()
+            for clip in clips
+        ]
+        return hashlib.sha256(json.dumps(state).encode()).hexdigest()[:16]
+
+
+def require(collection, root, names):
+    """Refuse a folder that lacks what a collection is published with.
+
+    Parameters
+    ----------
+    collection : str
+        As the message calls it ("SLURP").
+    root : path-like
+    names : iterable of str
+        Files and folders that must be in it.
+
+    Raises
+    ------
+    FileNotFoundError
+        Some are not; the message lists them.
+    """
+    missing = [name for name in names if not (Path(root) / name).exists()]
+    if missing:
+        raise FileNotFoundError(
+            f"{root} is no complete folder of {collection}: it lacks {', '.join(missing)}"
+        )
+
+
+def set_aside(speakers, n, seed):
+    """Draw the speakers that a split is made of, whatever order they come in.
+
+    Parameters
+    ----------
+    speakers : iterable of str
+    n : int
+    seed : int
+
+    Returns
+    -------
+    set of str
+        `n` of the speakers.
+    """
+    return set(np.random.default_rng(seed).permutation(sorted(speakers))[:n].tolist())
+
+
+def read_json_lines(path):
+    """Read a file with a JSON object on each line.
+
+    Parameters
+    ----------
+    path : path-like
+
+    Yields
+    ------
+    where : str
+        The file and the line, for messages.
+    record : dict
+
+    Raises
+    ------
+    ValueError
+        A line is not JSON.
+    """
+    for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), 1):
+        where = f"{path}, line {number}"
+        try:
+            yield where, json.loads(line)
+        except json.JSONDecodeError as error:
+            raise ValueError(f"{where}: not a JSON object ({error})") from error
+
+
+def _check_apart(root, what, splits):
+    """Refuse splits that share a value, {split: values}."""
+    found = {}
+    for split, values in splits.items():
+        for value in values:
+            if found.setdefault(value, split) != split:
+                raise ValueError(
+                    f"{root}: {what} {value} is in the splits {found[value]} and {split}; what is "
+                    "tested on must not be trained on"
+                )

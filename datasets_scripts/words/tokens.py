@@ -1,0 +1,134 @@
+"""Single words, cut from stories of which it is known what is said when."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ..features.phones import is_silence
+from ..story import Story
+
+STEP = 160  # samples, 10 ms: lengths are multiples of it, so that cuts of like length share batches
+
+
+class WordToken(NamedTuple):
+    """Where a word is spoken.
+
+    Parameters
+    ----------
+    word : str
+        In lower case.
+    story : str
+    start, end : int
+        First sample and the one after the last, at 16 kHz.
+    """
+
+    word: str
+    story: str
+    start: int
+    end: int
+
+    def __str__(self):
+        return f"{self.word!r} at {self.start / Story.sampling_rate:.2f} s of {self.story}"
+
+
+def word_tokens(stories, min_seconds=0.1):
+    """Find the words of stories.
+
+    Parameters
+    ----------
+    stories : iterable of Story
+        Of whose `words` silence labels, as in `phone_inventory`, are no words.
+    min_seconds : float
+
+    Returns
+    -------
+    tokens : list of WordToken
+        In the order of the stories and of time; lengths are rounded to 10 ms.
+    n_left_out : int
+        Words that are shorter, or reach beyond the end of the sound.
+
+    Raises
+    ------
+    ValueError
+        The stories hold no word that is long enough.
+    """
+    rate, tokens, n_left_out = Story.sampling_rate, [], 0
+    for story in stories:
+        for word in story.words:
+            label = word.label.strip().lower()
+            if is_silence(label):
+                continue
+            start = round(word.start * rate)
+            end = start + round((word.end - word.start) * rate / STEP) * STEP
+            if word.end - word.start >= min_seconds and 0 <= start and end <= len(story.audio):
+                tokens.append(WordToken(label, story.name, start, end))
+            else:
+                n_left_out += 1
+    if not tokens:
+        raise ValueError(
+            f"stories must hold words of at least {min_seconds:g} s, got none and {n_left_out} "
+            "that are shorter or reach beyond the sound; have they a tier of words?"
+        )
+    return tokens, n_left_out
+
+
+def draw_tokens(tokens, words, max_tokens=10, seed=0):
+    """Draw tokens of some words at random.
+
+    Parameters
+    ----------
+    tokens : list of WordToken
+    words : collection of str
+    max_tokens : int
+        Of each word; all are taken where there are fewer.
+    seed : int
+
+    Returns
+    -------
+    list of WordToken
+        Those of a word stand together, the words in alphabetical order.
+
+    Raises
+    ------
+    ValueError
+        `max_tokens` is below 1.
+    """
+    if max_tokens < 1:
+        raise ValueError(f"max_tokens must be at least 1, got {max_tokens}")
+    of_word = {word: [] for word in sorted(words)}
+    for token in tokens:
+        if token.word in of_word:
+            of_word[token.word].append(token)
+    rng = np.random.default_rng(seed)
+    return [
+        found[i]
+        for found in of_word.values()
+        for i in sorted(rng.permutation(len(found))[:max_tokens])
+    ]
+
+
+def cut_tokens(stories, tokens):
+    """Cut words from the sound of their stories.
+
+    Parameters
+    ----------
+    stories : iterable of Story
+        All that the tokens are of.
+    tokens : list of WordToken
+
+    Returns
+    -------
+    list of float32 arrays of shape (n_samples,)
+        Mono at 16 kHz, in the order of the tokens.
+
+    Raises
+    ------
+    KeyError
+        A token's story is not among the stories.
+    """
+    clips = {}
+    for story in stories:
+        own = [token for token in tokens if token.story == story.name]
+        # A copy lets the rest of the sound go.
+        clips |= {token: story.audio[token.start : token.end].copy() for token in own}
+    return [clips[token] for token in tokens]

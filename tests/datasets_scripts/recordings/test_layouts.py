@@ -1,0 +1,45 @@
+"""Which layout a folder is in, and what both layouts answer alike."""
+
+import pytest
+
+from datasets_scripts import read_ds003020, read_regions
+from datasets_scripts.recordings.layouts import BIDS, DS003020, find_layout
+
+
+def test_a_folder_of_ds003020_is_found(recordings):
+    layout = find_layout(recordings, {"tr": 2.0045})
+    assert isinstance(layout, DS003020)
+    assert layout.participants() == ["P01", "P02"]
+    assert layout.stories("P01") == ["repeated", "story01", "story02"]
+    assert layout.repeated_stories("P01") == ["repeated"]
+    assert layout.regions("P01").keys() == read_regions(recordings, "P01").keys()
+    (story,) = layout.read("P01", ["story01"])
+    (expected,) = read_ds003020(recordings, "P01", ["story01"], tr=2.0045)
+    assert story.tr == 2.0045 and (story.tr_times == expected.tr_times).all()
+    assert layout.n_voxels("P01") == story.responses.shape[1]
+    recording, textgrid = layout.sound_files()["story01"]
+    assert {recording, textgrid} <= set(layout.files("P01"))
+    assert layout.read_phones_and_words(textgrid) == (story.phones, story.words)
+
+
+def test_a_folder_of_participants_is_bids(tmp_path):
+    (tmp_path / "sub-001").mkdir()
+    (tmp_path / "derivatives" / "fmriprep" / "sub-002").mkdir(parents=True)
+    layout = find_layout(tmp_path, {"space": "T1w"})
+    assert isinstance(layout, BIDS)
+    assert layout.participants() == ["001", "002"]
+
+
+def test_an_option_of_the_other_layout_is_refused(recordings, tmp_path):
+    with pytest.raises(ValueError, match="in the layout ds003020: .*'space'"):
+        find_layout(recordings, {"space": "T1w"})
+    (tmp_path / "sub-001").mkdir()
+    with pytest.raises(ValueError, match="in the layout bids: .*'tr_times'"):
+        find_layout(tmp_path, {"tr_times": "reports"})
+
+
+def test_other_folders_are_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match="is not a ds003020 folder.*no BIDS derivatives"):
+        find_layout(tmp_path)
+    with pytest.raises(FileNotFoundError, match="there is no folder .*nowhere"):
+        find_layout(tmp_path / "nowhere")
