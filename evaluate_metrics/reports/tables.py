@@ -1,0 +1,121 @@
+"""Tables of reports, as plain text or as Markdown, and their cells."""
+
+from collections.abc import Iterable, Sequence
+
+from tabulate import tabulate
+
+LEVEL = 0.05  # of a test; a star says that p is below it
+
+
+def cell(
+    value: float | None,
+    interval: Sequence[float] | None = None,
+    *,
+    digits: int = 2,
+    sign: bool = False,
+    p: float | None = None,
+    star: str = "",
+    missing: str = "empty",
+) -> str:
+    """Write a number as tables have it: "0.25 [0.18, 0.31] p=0.012*".
+
+    Parameters
+    ----------
+    value : float or None
+    interval : (low, high), optional
+    digits : int
+        Decimal places of the value and its interval; p always has three.
+    sign : bool
+        Also write the sign of what is positive, as of a difference.
+    p : float, optional
+    star : str
+        Follows the rest, as from `star`.
+    missing : str
+        The cell where there is no value.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> cell(0.254, (0.176, 0.31))
+    '0.25 [0.18, 0.31]'
+    >>> cell(0.1, (-0.02, 0.22), sign=True, p=0.04, star="*")
+    '+0.10 [-0.02, +0.22] p=0.040*'
+    >>> cell(None)
+    'empty'
+    """
+    if value is None:
+        return missing
+    number = f"{{:{'+' * sign}.{digits}f}}".format
+    text = number(value)
+    if interval is not None:
+        low, high = interval
+        text += f" [{number(low)}, {number(high)}]"
+    if p is not None:
+        text += f" p={p:.3f}"
+    return text + star
+
+
+def star(p: float | None) -> str:
+    """A star where p is below the level, 0.05; nothing where it is not, or there is no test."""
+    return "*" if p is not None and p < LEVEL else ""
+
+
+def text_table(header: Iterable[object], rows: Iterable[Iterable[object]]) -> str:
+    """Set rows as columns of plain text.
+
+    Parameters
+    ----------
+    header : iterable of str
+    rows : iterable of iterables
+        Cells of any type, as many in each as in the header; None is left blank.
+
+    Returns
+    -------
+    str
+        Without a line break at its end.
+
+    Examples
+    --------
+    >>> print(text_table(["", "layer 1"], [["pretrained", "0.21"], ["brain-tuned", "0.25"]]))
+                 layer 1
+    pretrained   0.21
+    brain-tuned  0.25
+    """
+    lines = _table(header, rows, "plain").split("\n")
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def markdown_table(header: Iterable[object], rows: Iterable[Iterable[object]]) -> str:
+    """Set rows as a table of Markdown.
+
+    Parameters
+    ----------
+    header, rows
+        As in `text_table`.
+
+    Returns
+    -------
+    str
+        Without a line break at its end.
+
+    Examples
+    --------
+    >>> print(markdown_table(["region", "gain"], [["primary_auditory", "+0.031"]]))
+    | region           | gain   |
+    |:-----------------|:-------|
+    | primary_auditory | +0.031 |
+    """
+    return _table(header, rows, "pipe")
+
+
+def _table(header, rows, form):
+    # cells are text as they are: tabulate would turn "0.20" into the number 0.2
+    return tabulate(
+        [list(row) for row in rows],
+        headers=list(map(str, header)),
+        tablefmt=form,
+        disable_numparse=True,
+    )
