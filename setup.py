@@ -14,14 +14,33 @@ setup(
     long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="MIT",
+    license_files=["LICENSE"],
+    url="https://github.com/braintune/braintune",
+    project_urls={
+        "Documentation": "https://github.com/braintune/braintune#readme",
+        "Changelog": "https://github.com/braintune/braintune/blob/main/.github/CHANGELOG.md",
+        "Issues": "https://github.com/braintune/braintune/issues",
+        "Paper": "https://arxiv.org/abs/2410.09230",
+    },
+    keywords=["fMRI", "speech", "brain-tuning", "encoding models", "transformers"],
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Intended Audience :: Science/Research",
+        "Operating System :: POSIX",
+        "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: Multimedia :: Sound/Audio :: Speech",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Topic :: Scientific/Engineering :: Medical Science Apps.",
+        "Typing :: Typed",
+    ],
     packages=find_packages(
         include=["modeling_braintune*", "datasets_scripts*", "evaluate_metrics*", "recipes*"]
     ),
-    package_data={
-        "evaluate_metrics.brain_alignment": ["*.md", "*.txt"],
-        "evaluate_metrics.low_level_impact": ["*.md", "*.txt"],
-        "recipes": ["configs/*"],
-    },
+    # Cards and requirements of the metrics, templates, type markers, configurations
+    package_data={"": ["*.md", "*.txt", "py.typed"], "recipes": ["configs/*"]},
     python_requires=">=3.11",
     install_requires=[
         "torch>=2.11",
@@ -43,6 +62,7 @@ setup(
         "praatio>=6.2",
         "jiwer>=4",
         "pyyaml>=6",
+        "tabulate>=0.9",
         "tqdm>=4.66",
     ],
     extras_require={
@@ -54,7 +74,10 @@ setup(
             "pytest>=9",
             "pytest-xdist>=3.6",
             "hypothesis>=6.100",
+            "import-linter>=2.5",
+            "mypy>=1.18",
             "ruff>=0.14",
+            "setuptools>=77",
         ],
     },
 )
