@@ -19,7 +19,8 @@ from sklearn.linear_model import Ridge
 from transformers import HfArgumentParser
 
 from evaluate_metrics import EncodingModel
-from evaluate_metrics.encoding_model import PENALTIES, delay, story_folds, zscore
+from evaluate_metrics.encoding_model import PENALTIES, delay, story_folds
+from evaluate_metrics.zscore import zscore
 
 DELAYS = (1, 2, 3, 4)
 

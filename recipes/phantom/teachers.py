@@ -6,7 +6,8 @@ language sees to it that they say nothing of meaning. One that has learned to pr
 knows what words mean, since topics last for some ten seconds.
 """
 
-import shutil
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -28,9 +29,9 @@ from transformers import (
     set_seed,
 )
 
-from datasets_scripts.phantom.lexicon import CONTENT_WORDS, FUNCTION_WORDS
-from datasets_scripts.phantom.recordings import tell
-from recipes.phantom import CACHE
+from datasets_scripts import made_whole
+from datasets_scripts.phantom import CONTENT_WORDS, FUNCTION_WORDS, tell
+from recipes.command.cache import cache_folder
 
 VERSION = 3  # of the teachers: a change of them, or of the language, takes new folders
 
@@ -48,7 +49,7 @@ _SIZE = dict(
 )
 
 
-def phantom_tokenizer():
+def phantom_tokenizer() -> PreTrainedTokenizerFast:
     """Return a tokenizer of one token a word, with <s> in front of a text."""
     vocabulary = {token: number for number, token in enumerate(VOCABULARY)}
     tokenizer = Tokenizer(WordLevel(vocabulary, unk_token="<unk>"))
@@ -112,7 +113,7 @@ def _whisper():
     return WhisperForConditionalGeneration(config), processor
 
 
-TEACHERS = {
+TEACHERS: dict[str, Callable] = {
     "phantom-gpt2": _gpt2,
     "phantom-llama": _llama,
     "phantom-gpt2-untaught": _gpt2,
@@ -120,7 +121,9 @@ TEACHERS = {
 }
 
 
-def phantom_teacher(name, steps=200, n_stories=60, progress=True):
+def phantom_teacher(
+    name: str, steps: int = 200, n_stories: int = 60, progress: bool = True
+) -> tuple[Path, bool]:
     """A small teacher; text teachers were taught by other phantom stories.
 
     Parameters
@@ -137,26 +140,31 @@ def phantom_teacher(name, steps=200, n_stories=60, progress=True):
         An ordinary checkpoint, with its tokenizer or processor.
     made : bool
     """
-    folder = CACHE / f"{name}-{VERSION}"
+    folder = cache_folder(f"{name}-{VERSION}")
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{folder}.lock"):  # processes of one run ask for it at the same time
         if folder.exists():
             return folder, False
-        partial = folder.with_name(folder.name + ".partial")
-        shutil.rmtree(partial, ignore_errors=True)
         set_seed(0)
         model, processor = TEACHERS[name]()
         if not name.endswith("-untaught"):
             teach_words(model, processor, steps, n_stories, progress=progress)
-        model.save_pretrained(partial)
-        processor.save_pretrained(partial)
-        partial.rename(folder)
+        with made_whole(folder) as partial:
+            model.save_pretrained(partial)
+            processor.save_pretrained(partial)
         return folder, True
 
 
 def teach_words(
-    model, tokenizer, steps=200, n_stories=60, n_words=32, batch_size=16, seed=0, progress=True
-):
+    model,
+    tokenizer,
+    steps: int = 200,
+    n_stories: int = 60,
+    n_words: int = 32,
+    batch_size: int = 16,
+    seed: int = 0,
+    progress: bool = True,
+) -> None:
     """Teach a causal language model which word comes next.
 
     Parameters

@@ -1,6 +1,7 @@
-"""The process that a recipe runs in."""
+"""The process that a command runs in, and how it ends."""
 
 import sys
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
@@ -9,10 +10,10 @@ from safetensors import SafetensorError
 from transformers.utils import logging
 
 NO_MEMORY = (
-    "out of memory: lower --per_device_train_batch_size, and raise --gradient_accumulation_steps "
-    "by as much; --activation_checkpointing true takes less as well"
+    "out of memory: lower --per_device_train_batch_size and raise --gradient_accumulation_steps by "
+    "the same factor; --activation_checkpointing true saves memory too"
 )
-NO_SPACE = "the disk is full: make room, and start the same command again, which goes on"
+NO_SPACE = "the disk is full: free some space and start the same command again, which goes on"
 # What libraries say of the machine in errors of no particular class.
 REMEDIES = {
     "out of memory": NO_MEMORY,
@@ -24,7 +25,7 @@ REMEDIES = {
 
 
 @contextmanager
-def one_line_errors():
+def one_line_errors() -> Iterator[None]:
     """End the process with one line where the input or the machine is at fault."""
     try:
         yield
@@ -39,7 +40,7 @@ def one_line_errors():
         sys.exit(f"{type(error).__name__}: {error}")
 
 
-def prepare_process(device, n_processes):
+def prepare_process(device: torch.device, n_processes: int) -> None:
     """Keep libraries quiet, and compute with every core that the process may use.
 
     Parameters
@@ -56,7 +57,7 @@ def prepare_process(device, n_processes):
 
 
 @contextmanager
-def progress_bars():
+def progress_bars() -> Iterator[None]:
     """Show those of the models' library, which are hidden while checkpoints are loaded."""
     shown = logging.is_progress_bar_enabled()
     logging.enable_progress_bar()

@@ -1,14 +1,10 @@
-"""The phantom on this machine: its data, and small speech models that know phones but no meaning.
+"""Small speech models that know the phones of the phantom's language, but no meaning."""
 
-Both are made on first use and kept in the Hugging Face cache folder.
-"""
-
-import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
-from huggingface_hub.constants import HF_HOME
 from tqdm import trange
 from transformers import (
     AutoModel,
@@ -20,14 +16,12 @@ from transformers import (
     set_seed,
 )
 
-from datasets_scripts.phantom.recordings import make_phantom, tell
-from datasets_scripts.phantom.speech import PHONES, SAMPLING_RATE
+from datasets_scripts import made_whole
+from datasets_scripts.phantom import PHONES, SAMPLING_RATE, tell
 from modeling_braintune import model_inputs
+from recipes.command.cache import cache_folder
+from recipes.phantom.data import VERSION
 
-CACHE = Path(HF_HOME) / "braintune"
-DATA = "phantom"
-PARTICIPANTS = ("P01", "P02", "P03")
-VERSION = 2  # of the phantom's data and models: a change of either takes new folders
 CLIP_SECONDS = 4.0  # to learn phones from; all of its chunk where a family pads to that
 
 _SIZE = dict(hidden_size=64, num_hidden_layers=4, num_attention_heads=2, intermediate_size=128)
@@ -86,27 +80,14 @@ def _whisper():
     return config, feature_extractor
 
 
-MODELS = {
+MODELS: dict[str, Callable] = {
     "phantom-wav2vec2": lambda: _waveform_family(Wav2Vec2Config, **_QUANTIZER),
     "phantom-hubert": lambda: _waveform_family(HubertConfig),
     "phantom-whisper": _whisper,
 }
 
 
-def phantom_data():
-    """The default phantom's folder; made unless it is there.
-
-    Returns
-    -------
-    root : Path
-    made : bool
-    """
-    root = CACHE / f"{DATA}-{VERSION}"
-    root.parent.mkdir(parents=True, exist_ok=True)
-    return root, make_phantom(root, participants=PARTICIPANTS)
-
-
-def phantom_model(name, steps=500, progress=True):
+def phantom_model(name: str, steps: int = 500, progress: bool = True) -> tuple[Path, bool]:
     """A small model that was taught to recognise the phones of other phantom stories.
 
     Parameters
@@ -123,25 +104,30 @@ def phantom_model(name, steps=500, progress=True):
         An ordinary checkpoint of the backbone, with its feature extractor.
     made : bool
     """
-    folder = CACHE / f"{name}-{VERSION}"
+    folder = cache_folder(f"{name}-{VERSION}")
     if folder.exists():
         return folder, False
-    partial = folder.with_name(folder.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
     config, feature_extractor = MODELS[name]()
     set_seed(0)
     model = AutoModel.from_config(config)
     teach_phones(model, feature_extractor, steps, progress=progress)
-    model.save_pretrained(partial)
-    feature_extractor.save_pretrained(partial)
-    partial.rename(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with made_whole(folder) as partial:
+        model.save_pretrained(partial)
+        feature_extractor.save_pretrained(partial)
     return folder, True
 
 
 def teach_phones(
-    model, feature_extractor, steps=500, n_stories=12, batch_size=16, seed=0, progress=True
-):
-    """Teach a backbone to tell which phone is spoken in each of its frames.
+    model,
+    feature_extractor,
+    steps: int = 500,
+    n_stories: int = 12,
+    batch_size: int = 16,
+    seed: int = 0,
+    progress: bool = True,
+) -> float:
+    """Teach a backbone to recognise which phone is spoken in each of its frames.
 
     Clips of stories that are in no phantom data set; cross-entropy of a linear readout of the last
     layer, which is thrown away.

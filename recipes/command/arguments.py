@@ -1,0 +1,125 @@
+"""Arguments of a command: dataclasses, filled from a YAML file and the command line."""
+
+import argparse
+import json
+from collections.abc import Collection, Sequence
+from dataclasses import fields
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import yaml
+from transformers import HfArgumentParser
+
+from datasets_scripts import nearest
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+
+
+def parse_arguments(
+    classes: tuple[type, ...],
+    default_config: str | PathLike | None = None,
+    arguments: Sequence[str] | None = None,
+    *,
+    renamed: dict[str, str] | None = None,
+    passed_over: Collection[str] = (),
+) -> tuple[Any, ...]:
+    """Fill dataclasses from a configuration file, then from the command line, which wins.
+
+    Parameters
+    ----------
+    classes : tuple of dataclass types
+        Their fields, with their help texts, are the arguments.
+    default_config : path-like, optional
+        YAML file that is read unless `--config` names another; none by default.
+    arguments : list of str, optional
+        The command line; that of the process by default.
+    renamed : dict of {str: str}, optional
+        Keys of the file that set an argument of another name.
+    passed_over : collection of str
+        Keys of the file that mean something to another command only.
+
+    Returns
+    -------
+    tuple of instances, one of each class
+
+    Raises
+    ------
+    FileNotFoundError
+        The configuration file does not exist.
+    ValueError
+        The file is no YAML mapping, or it or the command line has an unknown key; the message
+        suggests the nearest known one.
+    """
+    default = None if default_config is None else Path(default_config)
+    chooser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    chooser.add_argument("--config", type=Path, default=default)
+    chosen, command_line = chooser.parse_known_args(arguments)
+
+    parser = HfArgumentParser(classes, allow_abbrev=False)
+    name = "none" if default is None else f"{CONFIGS.name}/{default.name} of this package"
+    parser.add_argument(
+        "--config",
+        help=f"YAML file that sets any of these options, which the command line changes; {name} "
+        "by default.",
+    )
+    known = {field.name for cls in classes for field in fields(cls) if field.init}
+    from_file = []
+    if chosen.config is not None:
+        content = {
+            (renamed or {}).get(key, key): value
+            for key, value in _read(chosen.config).items()
+            if key in known or key not in passed_over
+        }
+        from_file = _as_command_line(content, known, chosen.config)
+    _check_known(command_line, parser)
+    return tuple(
+        parser.parse_args_into_dataclasses([*from_file, *command_line], look_for_args_file=False)
+    )
+
+
+def keys_of(*classes: type) -> set[str]:
+    """Return the names that dataclasses take as arguments."""
+    return {field.name for cls in classes for field in fields(cls) if field.init}
+
+
+def _check_known(command_line, parser):
+    """Refuse an unknown option before any that is missing is asked for."""
+    known = [option for action in parser._actions for option in action.option_strings]
+    for word in command_line:
+        option = word.partition("=")[0]
+        if option.startswith("--") and option not in known:
+            raise ValueError(f"unknown option: got {option}.{_suggestion(option, known)}")
+
+
+def _read(path):
+    if not path.is_file():
+        raise FileNotFoundError(f"--config {path}: no such file")
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path}: not a YAML file ({error})") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{path}: expected lines of 'key: value', got {type(content).__name__}")
+    return content
+
+
+def _as_command_line(content, known, path):
+    """A file's keys as command line arguments, so that both are read and checked alike."""
+    words = []
+    for key, value in content.items():
+        if key not in known:
+            raise ValueError(f"{path}: unknown key {key!r}.{_suggestion(str(key), known)}")
+        if value is None:
+            continue
+        values = value if isinstance(value, list) else [value]
+        if not values or any(v is None or isinstance(v, list) for v in values):
+            raise ValueError(f"{path}: {key} must be a value or a list of values, got {value}")
+        words.append(f"--{key}")
+        words += [json.dumps(v) if isinstance(v, bool | dict) else str(v) for v in values]
+    return words
+
+
+def _suggestion(name, known):
+    found = nearest(name, known)
+    return f" Did you mean {found!r}?" if found else " --help lists those that exist."

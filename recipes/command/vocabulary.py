@@ -1,0 +1,341 @@
+"""The words of the command line, each with one meaning, one help text and one default.
+
+A command's arguments are a dataclass that inherits the words it takes, and adds those that no other
+command has.
+"""
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+PRECISIONS = ("float32", "bfloat16")
+
+
+class Words:
+    """Words whose values are checked when all of them are known."""
+
+    def __post_init__(self):
+        further = getattr(super(), "__post_init__", None)
+        if further is not None:
+            further()
+
+
+@dataclass(kw_only=True)
+class Recordings(Words):
+    """Whose recordings, and how they are read."""
+
+    data: str = field(
+        metadata={
+            "help": "Recordings: a folder in the layout of ds003020 or of BIDS derivatives, the "
+            "name of a prepared data set on the Hub, or phantom."
+        }
+    )
+    participants: list[str] = field(
+        metadata={"help": "Participants by name, such as UTS01 UTS02; the phantom's are P01 to P03."}
+    )
+    dtype: str = field(
+        default="float32",
+        metadata={
+            "help": "Type that prepared responses are stored in: float32 (the default) or float16, "
+            "which takes half the disk."
+        },
+    )
+    tr: float | None = field(
+        default=None,
+        metadata={"help": "Seconds per TR of the time axis of ds003020; 2.0 by default."},
+    )
+    tr_times: str | None = field(
+        default=None,
+        metadata={
+            "help": "Folder with exact TR times of ds003020, one <story>.report for each story; "
+            "the published time axis by default."
+        },
+    )
+    space: str | None = field(
+        default=None,
+        metadata={
+            "help": "Space of BIDS images, such as MNI152NLin2009cAsym; needed only where there "
+            "are images in several spaces."
+        },
+    )
+
+
+@dataclass(kw_only=True)
+class TrainStories(Words):
+    """Stories that are learned from."""
+
+    train_stories: list[str] = field(
+        metadata={"help": "Training stories by name; encoding models are fitted on them too."}
+    )
+
+
+@dataclass(kw_only=True)
+class ValidationStories(Words):
+    """Stories that decide when training stops."""
+
+    validation_stories: list[str] = field(
+        metadata={"help": "Validation stories by name, whose loss decides when training stops."}
+    )
+
+
+@dataclass(kw_only=True)
+class TestStory(Words):
+    """The story that models are compared on."""
+
+    test_story: str = field(
+        metadata={"help": "Test story by name, heard repeatedly, on which models are compared."}
+    )
+
+
+@dataclass(kw_only=True)
+class Alignment(Words):
+    """How brain alignment is measured."""
+
+    ceiling_threshold: float = field(
+        default=0.4,
+        metadata={
+            "help": "Noise ceiling above which a voxel is tuned on and measured, from 0 to 1; 0.4 "
+            "by default."
+        },
+    )
+    ceiling_story: str | None = field(
+        default=None,
+        metadata={
+            "help": "Repeated story that noise ceilings are computed from; the test story by "
+            "default."
+        },
+    )
+    ceiling_repeats: int | None = field(
+        default=None,
+        metadata={
+            "help": "Number of the test story's repeats that noise ceilings are computed from, "
+            "while models are scored on the mean of the others; by default both use all repeats."
+        },
+    )
+    test_skip_trs: int = field(
+        default=0,
+        metadata={"help": "Number of TRs left out at the start of the test story; 0 by default."},
+    )
+    evaluation_length: float = field(
+        default=16.0,
+        metadata={"help": "Seconds of sound behind each representation; 16 by default."},
+    )
+    evaluation_stride: float = field(
+        default=0.1,
+        metadata={"help": "Seconds between two representations; 0.1 by default."},
+    )
+
+
+@dataclass(kw_only=True)
+class LowLevel(Words):
+    """Whether low-level impact is measured."""
+
+    low_level: bool = field(
+        default=True,
+        metadata={"help": "Whether the impact of low-level features is measured; true by default."},
+    )
+
+
+@dataclass(kw_only=True)
+class Layers(Words):
+    """Which layers are measured."""
+
+    layers: list[int] | None = field(
+        default=None,
+        metadata={
+            "help": "Layers to measure by number, 0 being the transformer's input; all by default, "
+            "for brain alignment all but the input."
+        },
+    )
+
+
+@dataclass(kw_only=True)
+class Pretrained(Words):
+    """What is tuned."""
+
+    pretrained: str = field(
+        metadata={
+            "help": "Model that is tuned: a checkpoint folder, a name on the Hub, or "
+            "phantom-wav2vec2, phantom-hubert or phantom-whisper."
+        }
+    )
+
+
+@dataclass(kw_only=True)
+class Checkpoints(Words):
+    """What is measured or used."""
+
+    checkpoints: list[str] = field(
+        default_factory=list,
+        metadata={
+            "help": "Models that are measured or used: checkpoint folders, names on the Hub, or "
+            "phantom-wav2vec2, phantom-hubert and phantom-whisper."
+        },
+    )
+
+
+@dataclass(kw_only=True)
+class Baseline(Words):
+    """What models are compared with."""
+
+    baseline: str | None = field(
+        default=None,
+        metadata={
+            "help": "Model that the others are compared with, named as they are; by default the "
+            "configuration's pretrained model where it names one, else none."
+        },
+    )
+
+
+@dataclass(kw_only=True)
+class Representations(Words):
+    """How representations are computed and kept."""
+
+    precision: str = field(
+        default="float32",
+        metadata={
+            "help": "Precision in which representations are computed: float32 (the default) or "
+            "bfloat16, which is about twice as fast at 1 % relative error."
+        },
+    )
+    cache_dir: str | None = field(
+        default=None,
+        metadata={
+            "help": "Folder that keeps representations for later runs; by default "
+            "braintune/representations in the Hugging Face cache."
+        },
+    )
+
+    def __post_init__(self):
+        if self.precision not in PRECISIONS:
+            raise ValueError(
+                f"precision must be one of {', '.join(PRECISIONS)}, got {self.precision!r}"
+            )
+        super().__post_init__()
+
+
+@dataclass(kw_only=True)
+class BatchSize(Words):
+    """How many clips a model hears at once."""
+
+    batch_size: int = field(
+        default=8, metadata={"help": "Number of clips that a model hears at once; 8 by default."}
+    )
+
+
+@dataclass(kw_only=True)
+class MaxUnusable(Words):
+    """How many clips a collection may lose."""
+
+    max_unusable: float = field(
+        default=0.01,
+        metadata={
+            "help": "Share of a split's clips that may be left out since they are unreadable or "
+            "unusable, from 0 to 1; 0.01 by default."
+        },
+    )
+
+
+@dataclass(kw_only=True)
+class TrainingWindow(Words):
+    """How much sound a model is trained on at once."""
+
+    n_trs_per_window: int = field(
+        default=5, metadata={"help": "Number of TRs of sound per training window; 5 by default."}
+    )
+
+
+@dataclass(kw_only=True)
+class EarlyStopping(Words):
+    """When training ends."""
+
+    early_stopping_patience: int = field(
+        default=3,
+        metadata={
+            "help": "Number of evaluations without a better validation loss after which training "
+            "ends; 3 by default."
+        },
+    )
+
+
+@dataclass(kw_only=True)
+class Attention(Words):
+    """How attention is computed in training."""
+
+    attn_implementation: str | None = field(
+        default=None,
+        metadata={
+            "help": "Attention kernel: sdpa, flash_attention_2 or eager; by default the fastest "
+            "that torch itself has."
+        },
+    )
+
+
+@dataclass(kw_only=True)
+class Seed(Words):
+    """What random numbers follow from."""
+
+    seed: int = field(
+        default=0, metadata={"help": "Seed of all that is random, a whole number; 0 by default."}
+    )
+
+
+@dataclass(kw_only=True)
+class Seeds(Words):
+    """Seeds that a run is repeated with."""
+
+    seeds: list[int] | None = field(
+        default=None,
+        metadata={
+            "help": "Seeds that the whole run is repeated with, each in a folder seed-<n> of the "
+            "output folder; by default one run with --seed."
+        },
+    )
+
+
+@dataclass(kw_only=True)
+class Output(Words):
+    """Where a command writes to."""
+
+    command: ClassVar[str] = ""
+
+    output_dir: str | None = field(
+        default=None,
+        metadata={"help": "Folder to write to; outputs/<command> by default."},
+    )
+
+    def __post_init__(self):
+        if self.output_dir is None:
+            self.output_dir = f"outputs/{self.command}"
+        super().__post_init__()
+
+
+@dataclass(kw_only=True)
+class Overwrite(Words):
+    """Whether an earlier run is replaced."""
+
+    overwrite_output_dir: bool = field(
+        default=False,
+        metadata={
+            "help": "Whether what an earlier run left in the output folder is replaced; false by "
+            "default, and an interrupted run goes on."
+        },
+    )
+
+
+@dataclass(kw_only=True)
+class Hub(Words):
+    """Whether and where results are published."""
+
+    push_to_hub: str | None = field(
+        default=None,
+        metadata={
+            "help": "Repository on the Hub to publish to, such as your-name/its-name; by default "
+            "nothing is published."
+        },
+    )
+    private: bool = field(
+        default=False,
+        metadata={
+            "help": "Whether a repository that is created on the Hub is private; false by default."
+        },
+    )

@@ -1,0 +1,1 @@
+"""The steps that several commands take, where the rooms meet."""
