@@ -1,12 +1,14 @@
 """The class that picks the model class from a checkpoint."""
 
-from collections import OrderedDict
+import os
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
-from transformers.models.auto.auto_factory import _BaseAutoModelClass, _LazyAutoMapping
-from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
+from transformers import PreTrainedConfig
 
 from .configuration_braintune import checkpoint_model_type
 from .modeling_braintune import (
+    BrainTuningMixin,
     Data2VecAudioForBrainTuning,
     HubertForBrainTuning,
     UniSpeechSatForBrainTuning,
@@ -18,7 +20,7 @@ from .modeling_braintune import (
 )
 
 
-class AutoModelForBrainTuning(_BaseAutoModelClass):
+class AutoModelForBrainTuning:
     """Model for brain-tuning of whichever family a checkpoint belongs to.
 
     Examples
@@ -29,51 +31,72 @@ class AutoModelForBrainTuning(_BaseAutoModelClass):
     'Wav2Vec2ForBrainTuning'
     """
 
-    _model_mapping = _LazyAutoMapping(CONFIG_MAPPING_NAMES, OrderedDict())
+    # Not one of the library's mappings: some of its versions silently drop what is registered
+    # there for a configuration class of their own.
+    _class_of: ClassVar[dict[str, type[BrainTuningMixin]]] = {}
 
     @classmethod
-    def from_pretrained(cls, name_or_path, num_voxels=None, **kwargs):
+    def from_pretrained(
+        cls,
+        pretrained_model_name_or_path: str | os.PathLike,
+        num_voxels: int | Mapping[str, int] | None = None,
+        **kwargs: Any,
+    ) -> Any:
         """Load a plain, CTC, pretraining or brain-tuned checkpoint of a known family.
 
         Parameters
         ----------
-        name_or_path : a folder, or a name on the Hub
-        num_voxels : int, or None
+        pretrained_model_name_or_path : a folder, or a name on the Hub
+        num_voxels : int, {participant: int}, or None
             Number of voxels to predict; required unless the checkpoint has a head.
         **kwargs : as in the stock auto classes
+
+        Returns
+        -------
+        a model for brain-tuning, or (model, loading information) with `output_loading_info=True`
 
         Raises
         ------
         ValueError
             If the family is unknown, or `num_voxels` is missing or disagrees with the head.
         FileNotFoundError
-            If `name_or_path` is a path that does not exist.
+            If `pretrained_model_name_or_path` is a path that does not exist.
         """
-        kwargs.pop("code_revision", None)  # of code in the repository, which is not run here
-        model_class = cls._class_for(checkpoint_model_type(name_or_path, **kwargs))
-        return model_class.from_pretrained(name_or_path, num_voxels, **kwargs)
+        model_class = cls._class_for(checkpoint_model_type(pretrained_model_name_or_path, **kwargs))
+        return model_class.from_pretrained(pretrained_model_name_or_path, num_voxels, **kwargs)
 
     @classmethod
-    def from_config(cls, config, **kwargs):
+    def from_config(cls, config: PreTrainedConfig, **kwargs: Any) -> Any:
         """Make a model with random weights; `config.num_voxels` says how wide its head is."""
         return cls._class_for(config.model_type)._from_config(config, **kwargs)
 
     @classmethod
-    def register(cls, config_class, model_class, exist_ok=True):
-        """Add a family: its stock configuration class and a class made with `BrainTuningMixin`."""
-        # The library silently ignores its own configuration classes unless exist_ok is set.
-        super().register(config_class, model_class, exist_ok=exist_ok)
+    def register(
+        cls, config_class: type[PreTrainedConfig], model_class: type[BrainTuningMixin]
+    ) -> None:
+        """Add a family: its stock configuration class and a class made with `BrainTuningMixin`.
+
+        Raises
+        ------
+        ValueError
+            If the model class is of another family than the configuration class.
+        """
+        if model_class.config_class is not config_class:
+            raise ValueError(
+                f"{model_class.__name__} takes a {model_class.config_class.__name__}, got "
+                f"{config_class.__name__}: register it with its own configuration class"
+            )
+        cls._class_of[config_class.model_type] = model_class
 
     @classmethod
     def _class_for(cls, model_type):
-        known = {config.model_type: model for config, model in cls._model_mapping.items()}
-        if model_type not in known:
+        if model_type not in cls._class_of:
             raise ValueError(
                 f"no class for brain-tuning models of model_type '{model_type}', only for "
-                f"{', '.join(sorted(known))}: load one of these, or add the family with "
+                f"{', '.join(sorted(cls._class_of))}: load one of these, or add the family with "
                 "AutoModelForBrainTuning.register"
             )
-        return known[model_type]
+        return cls._class_of[model_type]
 
 
 for _model_class in (

@@ -12,7 +12,6 @@ from transformers import (
 
 from modeling_braintune import AutoModelForBrainTuning, BrainTuningMixin
 
-
 class UniSpeechForBrainTuning(BrainTuningMixin, UniSpeechPreTrainedModel):
     backbone_class = UniSpeechModel
 
@@ -21,7 +20,11 @@ class UniSpeechForBrainTuning(BrainTuningMixin, UniSpeechPreTrainedModel):
 def registered_unispeech():
     AutoModelForBrainTuning.register(UniSpeechConfig, UniSpeechForBrainTuning)
     yield
-    AutoModelForBrainTuning._model_mapping._extra_content.pop(UniSpeechConfig)
+    del AutoModelForBrainTuning._class_of["unispeech"]
+
+
+def test_every_family_is_registered(family, model_class):
+    assert AutoModelForBrainTuning._class_of[family] is model_class
 
 
 def test_the_family_picks_the_class(family, model_class, make_config, tmp_path):
@@ -88,5 +91,5 @@ def test_a_registered_family_works_like_the_others(registered_unispeech, make_co
 
 
 def test_a_class_of_another_family_is_not_registered():
-    with pytest.raises(ValueError, match="not consistent with the config class"):
+    with pytest.raises(ValueError, match="UniSpeechForBrainTuning takes a UniSpeechConfig, got BertConfig"):
         AutoModelForBrainTuning.register(BertConfig, UniSpeechForBrainTuning)
