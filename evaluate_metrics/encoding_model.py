@@ -8,6 +8,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from .ridge import ridge_cv
+from .zscore import zscore
 
 PENALTIES = tuple(np.logspace(2, 8, 15).tolist())  # an array has no plain comparison to print by
 
@@ -193,24 +194,6 @@ def delay(features, delays):
     for block, lag in enumerate(delays):
         delayed[lag:, block] = features[: max(n_trs - lag, 0)]
     return delayed.reshape(n_trs, len(delays) * n_features)
-
-
-def zscore(features):
-    """Standardise the columns of one story over its TRs, in float64.
-
-    Parameters
-    ----------
-    features : array of shape (n_trs, n_features)
-
-    Returns
-    -------
-    array of shape (n_trs, n_features)
-        Columns of mean 0 and standard deviation 1 (ddof 0); a constant column gives 0.
-    """
-    features = np.asarray(features, dtype=np.float64)
-    constant = np.ptp(features, axis=0) == 0  # exact, where a standard deviation is rounded
-    deviation = np.where(constant, 1, features.std(axis=0))
-    return np.where(constant, 0, (features - features.mean(axis=0)) / deviation)
 
 
 def story_folds(lengths, n_folds):

@@ -13,7 +13,8 @@ from torch.autograd.functional import hessian
 from torch.nn.functional import softplus
 
 from .encoding_model import checked_penalties
-from .statistics import ROUNDING, percentile_interval
+from .statistics import percentile_interval
+from .zscore import ROUNDING
 
 PENALTIES = (1.0, 1e1, 1e2, 1e3, 1e4, 1e5)
 TOLERANCE = 1e-6  # about twice the loss per clip that is left to gain

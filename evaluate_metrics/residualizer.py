@@ -5,8 +5,9 @@ import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from .encoding_model import checked_penalties, checked_stories, story_folds, zscore
+from .encoding_model import checked_penalties, checked_stories, story_folds
 from .ridge import ridge_cv
+from .zscore import zscore
 
 PENALTIES = tuple(np.logspace(-6, 9, 16).tolist())  # an array has no plain comparison to print by
 ROUNDING = 1e-6  # some ten roundings of float32, relative to the largest value

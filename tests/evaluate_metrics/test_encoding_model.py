@@ -11,7 +11,8 @@ from sklearn.linear_model import Ridge
 from sklearn.metrics import r2_score
 
 from evaluate_metrics import EncodingModel, delay
-from evaluate_metrics.encoding_model import story_folds, zscore
+from evaluate_metrics.encoding_model import story_folds
+from evaluate_metrics.zscore import zscore
 
 NARROW, WIDE = 6, 150  # features, against the 4 x 60 TRs of `simulate`: with delays, 24 and 600
 

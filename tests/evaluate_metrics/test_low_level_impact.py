@@ -10,10 +10,11 @@ import torch
 
 import evaluate_metrics
 from evaluate_metrics.brain_alignment.alignment import alignment_scores
-from evaluate_metrics.encoding_model import EncodingModel, delay, zscore
+from evaluate_metrics.encoding_model import EncodingModel, delay
 from evaluate_metrics.low_level_impact.impact import impact
 from evaluate_metrics.low_level_impact.low_level_impact import LowLevelImpact
 from evaluate_metrics.residualizer import Residualizer
+from evaluate_metrics.zscore import zscore
 
 FOLDER = Path(evaluate_metrics.__file__).with_name("low_level_impact")
 CEILING = np.array([0.5, 0.6, 0.7, 0.3])

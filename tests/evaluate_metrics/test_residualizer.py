@@ -11,8 +11,8 @@ from sklearn.linear_model import Ridge
 from sklearn.metrics import r2_score
 from sklearn.model_selection import KFold
 
-from evaluate_metrics.encoding_model import zscore
 from evaluate_metrics.residualizer import Residualizer
+from evaluate_metrics.zscore import zscore
 
 N_DIMENSIONS = 4
 

@@ -1,0 +1,22 @@
+"""How far scores can be trusted: intervals, tests between models, corrections for many tests."""
+
+from .block_exchange import block_exchange_test
+from .block_permutation import block_permutation_p
+from .bootstrap import bootstrap_interval, bootstrap_p, percentile_interval
+from .multiple_comparisons import fdr, holm, true_discoveries
+from .paired import paired_test
+from .resampled_alignment import alignment_interval, impact_resamples
+
+__all__ = [
+    "alignment_interval",
+    "block_exchange_test",
+    "block_permutation_p",
+    "bootstrap_interval",
+    "bootstrap_p",
+    "fdr",
+    "holm",
+    "impact_resamples",
+    "paired_test",
+    "percentile_interval",
+    "true_discoveries",
+]

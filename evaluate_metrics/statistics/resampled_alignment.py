@@ -1,0 +1,135 @@
+"""Alignment and low-level impact under resampling, of all voxels at once."""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from ..zscore import zscore
+from .bootstrap import percentile_interval, resampled_rows
+from .scored_voxels import check_scored_voxels, correlations_of
+
+
+def alignment_interval(
+    predictions: Iterable[np.ndarray],
+    references: np.ndarray,
+    noise_ceiling: np.ndarray,
+    baseline: Iterable[np.ndarray] | None = None,
+    block: int = 10,
+    n_resamples: int = 1000,
+    confidence: float = 0.95,
+    seed: int = 0,
+    voxel_batch: int = 1024,
+) -> tuple[float, float]:
+    """Percentile interval of normalised alignment, averaged over voxels and layers.
+
+    The same resamples as `bootstrap_interval` draws, for all voxels at once: a correlation under
+    resampling depends on how often each TR was drawn alone, so matrix products give all resamples.
+
+    Parameters
+    ----------
+    predictions : list of arrays of shape (n_trs, n_voxels)
+        One array per layer.
+    references : array of shape (n_trs, n_voxels)
+        The measured responses in the voxels to average, each of which must vary over time.
+    noise_ceiling : array of shape (n_voxels,)
+        Above 0: only voxels that passed the threshold belong here.
+    baseline : list of arrays of shape (n_trs, n_voxels), optional
+        Predictions of another model. The interval is then that of the difference, predictions
+        minus baseline, both scored on the same resamples.
+    block, n_resamples, confidence, seed
+        As in `bootstrap_interval`.
+    voxel_batch : int
+        Voxels per pass, which bounds memory.
+
+    Returns
+    -------
+    low, high : float
+
+    Raises
+    ------
+    ValueError
+        If shapes do not match, values are not finite, a voxel's reference is constant or its
+        noise ceiling is not above 0, or a number is out of its range.
+
+    Notes
+    -----
+    A prediction that does not vary within a resample scores 0 there.
+    """
+    mine = _resampled_alignment(
+        predictions, references, noise_ceiling, block, n_resamples, seed, voxel_batch
+    )
+    if baseline is not None:
+        mine -= _resampled_alignment(
+            baseline, references, noise_ceiling, block, n_resamples, seed, voxel_batch
+        )
+    return percentile_interval(mine, confidence)
+
+
+def impact_resamples(
+    predictions: Iterable[np.ndarray],
+    residual_predictions: Iterable[np.ndarray],
+    references: np.ndarray,
+    noise_ceiling: np.ndarray,
+    block: int = 10,
+    n_resamples: int = 1000,
+    seed: int = 0,
+    voxel_batch: int = 1024,
+) -> np.ndarray | None:
+    """Low-level impact, 100 (B_o - B_r) / B_o, in resamples of blocks of TRs.
+
+    Both alignments, each averaged over voxels and layers, are scored on the same resamples.
+
+    Parameters
+    ----------
+    predictions, residual_predictions : list of arrays of shape (n_trs, n_voxels)
+        From the representations of each layer, and from what is left of them without a low-level
+        feature.
+    references, noise_ceiling, block, n_resamples, seed, voxel_batch
+        As in `alignment_interval`.
+
+    Returns
+    -------
+    array of shape (n_resamples,), per cent; or None if B_o is not positive in every resample, so
+        that the ratio means nothing in some.
+
+    Raises
+    ------
+    ValueError
+        As `alignment_interval`.
+    """
+    whole, rest = (
+        _resampled_alignment(p, references, noise_ceiling, block, n_resamples, seed, voxel_batch)
+        for p in (predictions, residual_predictions)
+    )
+    return 100 * (whole - rest) / whole if (whole > 0).all() else None
+
+
+def _resampled_alignment(
+    predictions, references, noise_ceiling, block, n_resamples, seed, voxel_batch
+):
+    """Alignment averaged over voxels and layers in every resample, (n_resamples,)."""
+    references, noise_ceiling = np.asarray(references), np.asarray(noise_ceiling)
+    predictions = [np.asarray(layer) for layer in predictions]
+    check_scored_voxels(predictions, references, noise_ceiling)
+    n_trs, n_voxels = references.shape
+    resamples = resampled_rows(n_trs, block, n_resamples, seed)
+    shares = np.stack([np.bincount(rows, minlength=n_trs) for rows in resamples]) / n_trs
+
+    totals = np.zeros(n_resamples)
+    for start in range(0, n_voxels, voxel_batch):
+        voxels = slice(start, start + voxel_batch)
+        y = zscore(references[:, voxels])
+        y_mean, y_variance = _resampled_moments(shares, y)
+        for layer in predictions:
+            x = zscore(layer[:, voxels])
+            x_mean, x_variance = _resampled_moments(shares, x)
+            covariance = shares @ (x * y) - x_mean * y_mean
+            correlations = correlations_of(covariance, np.sqrt(x_variance * y_variance))
+            totals += correlations @ (1 / noise_ceiling[voxels])
+    return totals / (n_voxels * len(predictions))
+
+
+def _resampled_moments(shares, columns):
+    """Mean and variance of z-scored columns in every resample, (n_resamples, n_voxels) each."""
+    mean = shares @ columns
+    return mean, (shares @ columns**2 - mean**2).clip(min=0)
