@@ -1,8 +1,14 @@
 """From arrays to scores and pictures: encoding model, alignment, statistics, figures."""
 
-from .brain_maps import surface_map, volume_map
 from .encoding_model import EncodingModel, delay
-from .figures import change_figure, layer_figure, report_figure, tuning_figure
+from .figures import (
+    change_figure,
+    layer_figure,
+    report_figure,
+    surface_map,
+    tuning_figure,
+    volume_map,
+)
 from .probes import ClassProbe, LabelProbe, RidgeProbe
 from .residualizer import Residualizer
 from .scores import MEAN_IMPACT, Scores

@@ -166,10 +166,10 @@ class Scores:
             drawn = resamples(members, predictions)
             return {
                 "mean": 100 * (whole - rest) / whole if whole > 0 else None,
-                "interval": percentile_interval(drawn),
+                "interval": _interval(drawn),
                 "layers": {k: by_layer[k][region]["low_level_impact"] for k in by_layer},
                 "layer_intervals": {
-                    k: percentile_interval(resamples(members, [k])) for k in predictions
+                    k: _interval(resamples(members, [k])) for k in predictions
                 },
                 "residual_alignment": rest,
                 "resamples": drawn,
@@ -202,7 +202,7 @@ class Scores:
         return {
             region: {
                 "mean": None if None in values else float(np.mean(values)),
-                "interval": percentile_interval(drawn[region]),
+                "interval": _interval(drawn[region]),
                 "n_voxels": single[0][region]["n_voxels"],
                 "resamples": drawn[region],
             }
@@ -222,7 +222,7 @@ class Scores:
             drawn = np.subtract(mine["resamples"], other["resamples"])
             return {
                 "mean": mine["mean"] - other["mean"],
-                "interval": percentile_interval(drawn),
+                "interval": _interval(drawn),
                 "p": bootstrap_p(drawn),
                 "n_voxels": mine["n_voxels"],
             }
@@ -237,3 +237,8 @@ class Scores:
         for test, p in zip(tests, holm([test["p"] for test in tests]), strict=True):
             test["p_holm"] = float(p)
         return found
+
+
+def _interval(drawn):
+    """The interval of a resampled score; None where it means nothing in some resample."""
+    return None if drawn is None else percentile_interval(drawn)

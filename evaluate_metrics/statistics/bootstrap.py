@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable
-from typing import overload
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -51,34 +50,29 @@ def bootstrap_interval(
     True
     """
     resamples = resampled_rows(n_trs, block, n_resamples, seed)
-    return percentile_interval(np.array([statistic(rows) for rows in resamples]), confidence)
+    return percentile_interval([statistic(rows) for rows in resamples], confidence)
 
 
-@overload
-def percentile_interval(values: ArrayLike, confidence: float = 0.95) -> tuple[float, float]: ...
-@overload
-def percentile_interval(values: None, confidence: float = 0.95) -> None: ...
-def percentile_interval(values, confidence=0.95):
+def percentile_interval(values: ArrayLike, confidence: float = 0.95) -> tuple[float, float]:
     """Interval between percentiles of a resampled statistic.
 
     Parameters
     ----------
-    values : array of shape (n_resamples,) or None
+    values : array of shape (n_resamples,)
     confidence : float
         Between 0 and 1.
 
     Returns
     -------
-    low, high : float; or None if `values` is.
+    low, high : float
 
     Raises
     ------
     ValueError
         If the statistic is NaN in a resample, or the confidence is out of its range.
     """
-    if values is None:
-        return None
     check_confidence(confidence)
+    values = np.asarray(values)
     n_bad = np.isnan(values).sum()
     if n_bad:
         raise ValueError(f"the statistic is NaN in {n_bad} of {len(values)} resamples")

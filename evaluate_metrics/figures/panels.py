@@ -2,15 +2,20 @@
 
 import textwrap
 from contextlib import contextmanager
+from pathlib import Path
 
-from .figures import FAINT, INK, _colours, _draw_bars, _start_at_zero, slide
+from .bars import draw_bars
+from .colours import FAINT, INK, colours_of
+from .slide import slide, start_at_zero, words
 
 QUIET = "#555555"
 WIDEST = 17  # inches of a row of bars
 OF_BAR, OF_LABEL, OF_TITLE, OF_ROW = 0.46, 1.1, 1.3, 3.9  # inches
 
 
-def bar_figure(panels, path, title=None, caption=""):
+def bar_figure(
+    panels: list[dict], path: str | Path, title: str | None = None, caption: str = ""
+) -> None:
     """Draw bars of models side by side, in panels that wrap into rows, as one PNG.
 
     Parameters
@@ -23,7 +28,7 @@ def bar_figure(panels, path, title=None, caption=""):
         - "number": format of the numbers on the bars, such as "{:.2f}";
         - "reference", optional: {group: value} to mark by a dashed line.
 
-        Models may have any name; "pretrained", "random" and "brain-tuned" come first and always
+        Models may have any name; "pretrained", "permuted" and "brain-tuned" come first and always
         have the same colours.
     path : str or path
         The PNG to write.
@@ -36,7 +41,7 @@ def bar_figure(panels, path, title=None, caption=""):
     ImportError
         Without matplotlib.
     """
-    colours = _colours([model for panel in panels for model in panel["scores"]])
+    colours = colours_of([model for panel in panels for model in panel["scores"]])
     groups = [list(dict.fromkeys(g for s in p["scores"].values() for g in s)) for p in panels]
     of_group = max(1.0, OF_BAR * len(colours))
     rows = _rows([len(names) for names in groups], round(WIDEST / of_group))
@@ -56,10 +61,16 @@ def bar_figure(panels, path, title=None, caption=""):
             else:
                 axes.set_ylabel(panel["label"])
         for axes in first.values():
-            _start_at_zero(axes)
+            start_at_zero(axes)
 
 
-def line_figure(panels, path, title=None, caption="", columns=4):
+def line_figure(
+    panels: list[dict],
+    path: str | Path,
+    title: str | None = None,
+    caption: str = "",
+    columns: int = 4,
+) -> None:
     """Draw a line per model in small panels, as one PNG.
 
     Parameters
@@ -85,7 +96,7 @@ def line_figure(panels, path, title=None, caption="", columns=4):
     ImportError
         Without matplotlib.
     """
-    colours = _colours([model for panel in panels for model in panel["lines"]])
+    colours = colours_of([model for panel in panels for model in panel["lines"]])
     columns = min(columns, len(panels))
     n_rows = -(-len(panels) // columns)
     size = max(11, 4 * columns), OF_TITLE + OF_ROW * n_rows
@@ -132,7 +143,7 @@ def _share(axes, first, key):
 
 
 def _wrapped(name):
-    return textwrap.fill(name.replace("_", " "), 12)
+    return textwrap.fill(words(name), 12)
 
 
 def _draw_panel_of_bars(axes, panel, groups, colours):
@@ -142,7 +153,7 @@ def _draw_panel_of_bars(axes, panel, groups, colours):
         for model, by_group in scores.items()
         for group, of_group in by_group.items()
     }
-    _draw_bars(axes, scores, groups, colours, panel["number"], stars)
+    draw_bars(axes, scores, groups, colours, panel["number"], stars)
     for place, group in enumerate(groups):
         level = panel.get("reference", {}).get(group)
         if level is not None:

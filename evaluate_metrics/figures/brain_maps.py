@@ -1,8 +1,14 @@
 """Scores on the cortex: the surface of fsaverage5, or slices through a participant's brain."""
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from .figures import slide
+from .slide import slide
+
+if TYPE_CHECKING:
+    from nibabel.spatialimages import SpatialImage
 
 ALIGNMENT, CHANGE = "viridis", "RdBu_r"  # both can be read by colour-blind readers
 GYRUS, SULCUS = 0.82, 0.68  # greys where there is no value
@@ -11,15 +17,15 @@ N_SLICES = 12
 
 
 def surface_map(
-    values_left,
-    values_right,
-    path,
-    title=None,
-    label="normalised brain alignment",
-    change=False,
-    limit=None,
-    caption="fsaverage5, inflated. Grey: no value.",
-):
+    values_left: np.ndarray,
+    values_right: np.ndarray,
+    path: str | Path,
+    title: str | None = None,
+    label: str = "normalised brain alignment",
+    change: bool = False,
+    limit: float | None = None,
+    caption: str = "fsaverage5, inflated. Grey: no value.",
+) -> None:
     """Draw values on both hemispheres of fsaverage5, lateral and medial, as one PNG.
 
     The surface comes with nilearn; nothing is downloaded. How voxels become vertices is for the
@@ -74,15 +80,15 @@ def surface_map(
 
 
 def volume_map(
-    values,
-    mask_image,
-    path,
-    title=None,
-    label="normalised brain alignment",
-    change=False,
-    limit=None,
-    caption="Axial slices; the left is on the left. Grey: no value.",
-):
+    values: np.ndarray,
+    mask_image: "str | Path | SpatialImage",
+    path: str | Path,
+    title: str | None = None,
+    label: str = "normalised brain alignment",
+    change: bool = False,
+    limit: float | None = None,
+    caption: str = "Axial slices; the left is on the left. Grey: no value.",
+) -> None:
     """Draw voxels on axial slices through a participant's brain, as one PNG.
 
     Parameters

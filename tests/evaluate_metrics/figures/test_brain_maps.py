@@ -9,7 +9,7 @@ import pytest
 from matplotlib import colormaps, pyplot
 from matplotlib.image import imread
 
-from evaluate_metrics.brain_maps import surface_map, volume_map
+from evaluate_metrics.figures import surface_map, volume_map
 
 N_VERTICES = 10242
 AFFINE = np.diag([-3.0, 3, 3, 1])  # the first voxel is the rightmost

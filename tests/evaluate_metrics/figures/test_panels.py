@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from evaluate_metrics.summary_figures import bar_figure, line_figure
+from evaluate_metrics.figures import bar_figure, line_figure
 
 COLOURS = {
     "pretrained": (0x56, 0xB4, 0xE9),

@@ -1,0 +1,103 @@
+"""Bars of models side by side, and those of alignment by region."""
+
+from typing import TYPE_CHECKING
+
+from .colours import FAINT, INK
+from .slide import legend_above, minus, start_at_zero, words
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+ALIGNMENT = "normalised brain alignment\n(correlation / noise ceiling)"
+
+
+def draw_alignment(
+    axes: "Axes", alignment: dict, colours: dict[str, str], tests: dict | None = None
+) -> None:
+    """Draw {model: {region: scores}}, with stars where {model: {region: test}} has them."""
+    regions = groups_of(alignment, "regions")
+    draw_bars(axes, alignment, regions, colours, "{:.2f}", stars_of(tests or {}))
+    start_at_zero(axes)
+    n_voxels = [next(iter(alignment.values()))[region]["n_voxels"] for region in regions]
+    axes.set_xticks(
+        range(len(regions)),
+        [f"{words(region)}\n{n} voxels" for region, n in zip(regions, n_voxels, strict=True)],
+    )
+    axes.set_ylabel(ALIGNMENT)
+    axes.set_title("Held-out story")
+    legend_above(axes, len(alignment))
+
+
+def stars_of(tests: dict) -> dict[tuple[str, str], str]:
+    """Stars by (model, group), of {model: {group: test}}."""
+    return {
+        (model, group): "*"
+        for model, by_group in tests.items()
+        for group, test in by_group.items()
+        if test["p_holm"] is not None and test["p_holm"] < 0.05
+    }
+
+
+def draw_bars(
+    axes: "Axes",
+    table: dict,
+    groups: list[str],
+    colours: dict[str, str],
+    number: str,
+    stars: dict[tuple[str, str], str] | None = None,
+) -> None:
+    """Bars of {model: {group: scores}}, those of a group side by side; some may be missing."""
+    models = [model for model in colours if model in table]
+    width = 0.8 / len(models)
+    longest = max(
+        len(number.format(scores["mean"] or 0))
+        for model in models
+        for scores in table[model].values()
+    )
+    # keeps numbers of neighbouring bars apart
+    inches = axes.figure.get_figwidth() * axes.get_position().width * width / len(groups)
+    font_size = min(13, 140 * inches / (1 + longest))
+    for index, model in enumerate(models):
+        for place, group in enumerate(groups):
+            if group not in table[model]:
+                continue
+            x = place + (index - (len(models) - 1) / 2) * width
+            star = (stars or {}).get((model, group))
+            scores = table[model][group]
+            _draw_bar(axes, x, width, scores, colours[model], font_size, number, star)
+        axes.bar(0, 0, color=colours[model], label=model)  # the legend's swatch
+    axes.axhline(0, color=INK, linewidth=1)
+    axes.margins(y=0.2)  # room for what stands on the bars
+    axes.set_xlim(-0.55, len(groups) - 0.45)
+    axes.tick_params(axis="x", length=0)
+    axes.grid(axis="y", color=FAINT)
+
+
+def _draw_bar(axes, x, width, scores, colour, font_size, number, star):
+    text = {"textcoords": "offset points", "ha": "center", "fontsize": font_size}
+    if scores["mean"] is None:
+        axes.annotate("empty", (x, 0), (0, 6), rotation=90, style="italic", **text)
+        return
+    axes.bar(x, scores["mean"], width * 0.92, color=colour)
+    top = max(scores["mean"], 0)
+    if scores["interval"] is not None:
+        low, high = scores["interval"]
+        axes.plot([x, x], [low, high], color=INK, marker="_", markersize=9, linewidth=1.5)
+        top = max(top, high)
+    axes.annotate(minus(number.format(scores["mean"])), (x, top), (0, 5), **text)
+    if star:
+        text["fontsize"] = 13  # to be seen where the numbers are small
+        axes.annotate(star, (x, top), (0, 5 + 0.9 * font_size), **text)
+
+
+def groups_of(table: dict, name: str) -> list[str]:
+    """The regions (or features) of a table {model: {group: scores}}, the same for all models."""
+    first, *others = table
+    groups = list(table[first])
+    for model in others:
+        if set(table[model]) != set(groups):
+            raise ValueError(
+                f"all models need the same {name}, got {groups} for {first!r} and "
+                f"{list(table[model])} for {model!r}"
+            )
+    return groups

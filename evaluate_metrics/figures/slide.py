@@ -1,0 +1,113 @@
+"""A picture of the house's style, drawn without matplotlib's global state: any thread may ask."""
+
+from collections.abc import Iterable, Iterator, Sized
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .colours import INK
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+STYLE: dict[str, Any] = {
+    "font.size": 13,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": INK,
+    "axes.titlesize": 14,
+    "axes.titlelocation": "left",
+    "axes.titleweight": "bold",
+    "axes.titlepad": 40,  # the legend stands between title and axes
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "legend.frameon": False,
+    "legend.fontsize": 12,
+}
+
+
+@contextmanager
+def slide(
+    path: str | Path, title: str | None, caption: str | None, figsize: tuple[float, float]
+) -> Iterator["Figure"]:
+    """A figure of the house's style, written as a PNG when the block is left.
+
+    Parameters
+    ----------
+    path : str or path
+    title, caption : str or None
+        Above and below what is drawn.
+    figsize : (float, float)
+        Inches.
+
+    Raises
+    ------
+    ImportError
+        Without matplotlib.
+    """
+    try:
+        from matplotlib import rc_context
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ImportError('figures need matplotlib: pip install "braintune[figures]"') from error
+
+    with rc_context(STYLE):
+        figure = Figure(figsize=figsize, layout="constrained")
+        figure.get_layout_engine().set(w_pad=0.15, h_pad=0.1, wspace=0.06)
+        yield figure
+        figure.suptitle(title, x=0.012, ha="left", fontsize=18, weight="bold")
+        figure.supxlabel(caption, x=0.012, ha="left", fontsize=11, color="#555555")
+        figure.savefig(path, dpi=160, format="png", facecolor="white")
+
+
+def row_size(panels: Sized) -> tuple[float, float]:
+    """Inches of a slide with that many panels in one row."""
+    return max(13, 4.3 * len(panels)), 6
+
+
+def start_at_zero(axes: "Axes") -> None:
+    """Begin the axis at zero, unless there is something to see below it."""
+    if axes.get_ylim()[0] > -0.02:
+        axes.set_ylim(bottom=0)
+
+
+def legend_above(axes: "Axes", n_columns: int, beside: Iterable["Axes"] = ()) -> None:
+    """A legend between the axes and their title, in more rows where it would be too wide."""
+    labels = np.array(axes.get_legend_handles_labels()[1])
+
+    def inches(n_columns):  # a column is as wide as its longest label
+        columns = np.array_split(labels, n_columns)
+        return sum(0.65 + 0.095 * max(map(len, column)) for column in columns)
+
+    while n_columns > 1 and inches(n_columns) > 0.9 * axes.figure.get_figwidth():
+        n_columns -= 1
+    n_more_rows = -(-len(labels) // n_columns) - 1
+    for panel in (axes, *beside) if n_more_rows else ():
+        pad = STYLE["axes.titlepad"] + 18 * n_more_rows
+        panel.set_title(panel.get_title(loc="left"), pad=pad)
+    legend = axes.legend(
+        loc="lower left",
+        bbox_to_anchor=(0, 1),
+        ncols=n_columns,
+        borderaxespad=0.2,
+        handlelength=2.2,
+        columnspacing=1.4,
+        borderpad=0,
+    )
+    legend.set_in_layout(False)  # it may be wider than its panel
+
+
+def words(name: str, space: str = " ") -> str:
+    """A name as it is read, without underscores."""
+    return name.replace("_", space)
+
+
+def minus(text: str) -> str:
+    """A number with the sign that is as wide as a plus."""
+    return text.replace("-", "\N{MINUS SIGN}")

@@ -1,0 +1,68 @@
+"""The picture of a tuning run: alignment of each model, and the loss curves."""
+
+from pathlib import Path
+
+from .bars import draw_alignment
+from .colours import FAINT, INK, colours_of
+from .slide import legend_above, slide
+
+
+def tuning_figure(
+    alignment: dict,
+    curves: dict,
+    path: str | Path,
+    title: str | None = None,
+    caption: str = "Error bars: 95 % bootstrap intervals over blocks of TRs of the held-out story.",
+) -> None:
+    """Draw the alignment of each model by region beside the loss curves, as one PNG.
+
+    Parameters
+    ----------
+    alignment : dict of {model: {region: scores}}
+        As in `report_figure`.
+    curves : dict of {model: curve}
+        A curve is a dict of "train" and "validation", lists of (step, loss), and optionally
+        "chosen_step".
+    path : str or path
+        The PNG to write.
+    title : str, optional
+    caption : str
+        What the error bars are.
+
+    Raises
+    ------
+    ImportError
+        Without matplotlib.
+    ValueError
+        If the models do not have the same regions.
+    """
+    colours = colours_of([*alignment, *curves])
+    with slide(path, title, caption, figsize=(13, 6)) as figure:
+        bars, losses = figure.subplots(1, 2, width_ratios=[1.1, 1])
+        draw_alignment(bars, alignment, colours)
+        _draw_curves(losses, curves, colours, bars)
+
+
+def _draw_curves(axes, curves, colours, beside):
+    for model in [model for model in colours if model in curves]:
+        curve, colour = curves[model], colours[model]
+        axes.plot(*zip(*curve["train"], strict=True), color=colour, label=f"{model}, training")
+        axes.plot(
+            *zip(*curve["validation"], strict=True),
+            color=colour,
+            linestyle="--",
+            marker="o",
+            markersize=4,
+            label=f"{model}, validation",
+        )
+    chosen = {curve["chosen_step"] for curve in curves.values() if "chosen_step" in curve}
+    for step in chosen:
+        axes.axvline(step, color=INK, linewidth=1.2, linestyle=":")
+    steps = ", ".join(str(step) for step in sorted(chosen))
+    axes.grid(axis="y", color=FAINT)
+    axes.set_xlabel(
+        f"training step (dotted line: the chosen step, {steps})" if steps else "training step"
+    )
+    axes.set_ylabel("loss\n(mean squared error, z-scored responses)")
+    axes.set_title("Tuning")
+    legend_above(axes, len(curves), [beside])
