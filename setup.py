@@ -5,7 +5,7 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 FIGURES = ["matplotlib>=3.9", "nilearn>=0.14"]
-WORDS = ["nltk>=3.9", "rapidfuzz>=3.9"]
+WORDS = ["nltk>=3.9", "rapidfuzz>=3.9.7"]
 
 setup(
     name="braintune",
@@ -57,13 +57,13 @@ setup(
         "peft>=0.21",
         "nibabel>=5.3",
         "h5py>=3.12",
-        "safetensors>=0.5",
+        "safetensors>=0.8.0",
         "soundfile>=0.13",
         "praatio>=6.2",
         "jiwer>=4",
         "pyyaml>=6",
         "tabulate>=0.9",
-        "tqdm>=4.66",
+        "tqdm>=4.66.3",
     ],
     extras_require={
         "figures": FIGURES,
@@ -75,9 +75,9 @@ setup(
             "pytest-xdist>=3.6",
             "hypothesis>=6.100",
             "import-linter>=2.5",
-            "mypy>=1.18",
+            "mypy>=2",
             "ruff>=0.14",
-            "setuptools>=77",
+            "setuptools>=77.0.3",
         ],
     },
 )
