@@ -18,6 +18,7 @@ from accelerate import PartialState
 
 from datasets_scripts import low_level_features, noise_ceiling, open_participant, voxels_at
 from evaluate_metrics import Scores
+from evaluate_metrics.reports.alignment import notes, report, table
 from modeling_braintune import BrainTuningArguments
 from modeling_braintune.model_card import CARD, add_results, read_card, save_card
 from recipes.arguments import parse_arguments
@@ -25,7 +26,7 @@ from recipes.encoding import encode, layer_features
 from recipes.phantom import CACHE, DATA, MODELS, phantom_data, phantom_model
 from recipes.process import one_line_errors, prepare_process
 from recipes.publish import check_access, commit_files, plain_errors
-from recipes.report import labelled_models, notes, report, table
+from recipes.report import labelled_models
 
 DEFAULT_CONFIG = Path(__file__).parent / "configs" / "phantom.yaml"
 SHORTEST = 20  # TRs: two blocks of the bootstrap

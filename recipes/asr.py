@@ -49,6 +49,7 @@ from transformers.trainer import TRAINING_ARGS_NAME
 from datasets_scripts import Timit
 from datasets_scripts.features.phones import is_silence
 from datasets_scripts.names import check_name
+from evaluate_metrics.reports.alignment import BASELINE
 from evaluate_metrics.statistics import bootstrap_interval
 from modeling_braintune.configuration_braintune import checkpoint_model_type
 from modeling_braintune.layer_representations import receptive_field
@@ -65,7 +66,7 @@ from recipes.probe import (
     write_report,
 )
 from recipes.process import one_line_errors, prepare_process
-from recipes.report import BASELINE, labelled_models, tuned_on
+from recipes.report import labelled_models, tuned_on
 from recipes.train import LossBar, last_checkpoint, write_json
 from recipes.tune import RESULTS, SETTINGS, check_output
 

@@ -11,17 +11,15 @@ output folder already, of an interrupted run or of `recipes/tune.py`, is not don
 """
 
 import copy
-import csv
 import dataclasses
 import shutil
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
 from datasets_scripts import low_level_features
-from evaluate_metrics import layer_figure, report_figure
+from evaluate_metrics.reports.alignment import BASELINE, comparison_report, notes, table
+from evaluate_metrics.reports.seeds import gains_by_seed
 from modeling_braintune import BrainTuningArguments
 from modeling_braintune.configuration_braintune import checkpoint_model_type
 from modeling_braintune.model_card import CARD
@@ -32,7 +30,6 @@ from recipes.encoding import layer_features
 from recipes.estimate import estimate
 from recipes.phantom import CACHE, DATA
 from recipes.process import one_line_errors, prepare_process
-from recipes.report import BASELINE, COLUMNS, notes, rows, table
 from recipes.stimulus_tune import NAME as STIMULUS
 from recipes.stimulus_tune import StimulusArguments, stimulus_tune
 from recipes.targets import MODEL_OF, listener, tuned_on, windows
@@ -205,7 +202,7 @@ def compare(arguments, training):
         "curves": curves,
     }
     say(table(results))
-    paths = write_report(results, output)
+    paths = comparison_report(results, output, REPORT)
     for model in curves:
         if not (output / model / CARD).exists():
             describe(
@@ -334,110 +331,6 @@ def plan(output, models, ahead, low_level):
     )
 
 
-def write_report(results, output):
-    """Write the results as JSON and CSV, and draw the paper's bars and the layers.
-
-    Parameters
-    ----------
-    results : dict
-        Of `compare`.
-    output : Path
-
-    Returns
-    -------
-    list of Path
-    """
-    title = f"{results['participant']}, story {results['test_story']!r}, {results['n_trs']} TRs"
-    endings = (".json", ".csv", ".png", "-layers.png")
-    paths = [output / f"{REPORT}{ending}" for ending in endings]
-    write_json(paths[0], results)
-    with open(paths[1], "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS)
-        writer.writeheader()
-        writer.writerows(rows(results))
-    report_figure(
-        over_layers(results),
-        paths[2],
-        title,
-        "Bars: mean over layers; error bars: its standard error over layers.\n"
-        "*: differs from pretrained, p < .05 (block exchange, Holm over regions; of impact: "
-        "bootstrap over blocks of TRs, Holm over regions and features).",
-    )
-    layer_figure(results, paths[3], title=title)
-    return paths
-
-
-def over_layers(results):
-    """Results whose intervals are a standard error over layers to either side of the mean.
-
-    Parameters
-    ----------
-    results : dict
-        Of `align`.
-
-    Returns
-    -------
-    dict
-        Its "alignment", "impact", "tests" and "impact_tests".
-    """
-
-    def spread(scores):
-        layers = [value for value in scores.get("layers", {}).values() if value is not None]
-        if scores["mean"] is None or len(layers) < 2:
-            return scores
-        error = np.std(layers, ddof=1) / len(layers) ** 0.5
-        return scores | {"interval": (scores["mean"] - error, scores["mean"] + error)}
-
-    def by_region(table):
-        return {region: spread(scores) for region, scores in table.items()}
-
-    return {
-        "alignment": {model: by_region(t) for model, t in results["alignment"].items()},
-        "impact": {
-            model: {feature: by_region(t) for feature, t in by_feature.items()}
-            for model, by_feature in results["impact"].items()
-        },
-        "tests": results["tests"],
-        "impact_tests": results["impact_tests"],
-    }
-
-
-def seeds_table(results):
-    """A Markdown table: gains by region and seed, over pretrained and of the pairs.
-
-    With 95 % intervals, and p of the block-exchange test (Holm over regions).
-
-    Parameters
-    ----------
-    results : dict of {seed: results of `compare`}
-
-    Returns
-    -------
-    str
-    """
-    lines = [f"| region | what | {' | '.join(f'seed {seed}' for seed in results)} |"]
-    lines.append("|" + "---|" * (len(results) + 2))
-
-    def compared(run):
-        for model, gain in run["gain"].items():
-            yield f"{model} - {BASELINE}", gain, run["tests"][model]
-        for pair in run["pairs"]:
-            yield f"{pair['model']} - {pair['other']}", pair["gain"], pair["tests"]
-
-    for region in next(iter(results.values()))["alignment"][BASELINE]:
-        for runs in zip(*map(compared, results.values()), strict=True):
-            cells = [_cell(gain[region], tests.get(region)) for _, gain, tests in runs]
-            lines.append(f"| {region} | {runs[0][0]} | {' | '.join(cells)} |")
-    return "\n".join(lines)
-
-
-def _cell(gain, test):
-    if gain["mean"] is None:
-        return "empty"
-    low, high = gain["interval"]
-    return f"{gain['mean']:+.3f} [{low:+.3f}, {high:+.3f}] p={test['p_holm']:.3f}"
-
-
 def main():
     with one_line_errors():
         arguments, training = parse_arguments(
@@ -457,7 +350,7 @@ def main():
             results[seed] = compare(arguments, this)
     if training.process_index == 0:
         path = Path(training.output_dir) / f"{REPORT}.md"
-        path.write_text(seeds_table(results) + "\n")
+        path.write_text(gains_by_seed(results) + "\n")
         print(path.read_text())
 
 

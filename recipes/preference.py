@@ -37,10 +37,11 @@ from datasets_scripts.words.neighbours import (
 )
 from datasets_scripts.words.tokens import cut_tokens, draw_tokens, word_tokens
 from evaluate_metrics.preference import preference, word_distances, word_means
+from evaluate_metrics.reports.alignment import BASELINE
 from modeling_braintune.clip_representations import clip_representations
 from recipes.phantom import CACHE, DATA, MODELS, phantom_data, phantom_model
 from recipes.process import one_line_errors, prepare_process, progress_bars
-from recipes.report import BASELINE, labelled_models
+from recipes.report import labelled_models
 
 COLUMNS = (
     *("model", "participant", "task", "layer", "feature", "measure", "value"),

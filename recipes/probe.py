@@ -44,11 +44,12 @@ from datasets_scripts.names import check_name
 from datasets_scripts.recordings.participant import HUB_NAME
 from datasets_scripts.whole_files import written_whole
 from evaluate_metrics.probes import ClassProbe, LabelProbe, RidgeProbe
+from evaluate_metrics.reports.alignment import BASELINE
 from modeling_braintune.clip_representations import clip_representations
 from modeling_braintune.representation_cache import model_facts
 from recipes.phantom import CACHE, DATA, MODELS, VERSION, phantom_model
 from recipes.process import one_line_errors, prepare_process, progress_bars
-from recipes.report import BASELINE, labelled_models, tuned_on
+from recipes.report import labelled_models, tuned_on
 
 LOW_LEVEL = {"mfcc": mfcc, "fbank": fbank}
 SENTENCES, WORDS = (partial(PhantomTasks, kind=kind) for kind in ("sentences", "words"))

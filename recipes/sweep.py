@@ -19,10 +19,10 @@ import numpy as np
 import torch
 from transformers import AutoConfig, AutoModel
 
+from evaluate_metrics.reports.alignment import rows
 from modeling_braintune import BrainTuningArguments
 from recipes.arguments import parse_arguments
 from recipes.process import one_line_errors, prepare_process
-from recipes.report import rows
 from recipes.targets import tuned_on
 from recipes.train import write_json
 from recipes.tune import DEFAULT_CONFIG, TuneArguments, materials, tune
@@ -62,8 +62,8 @@ def sweep(sweeping, arguments, training):
     Returns
     -------
     dict
-        As written to `sweep.json` after every run: "rows", those of `recipes.report.rows` with
-        "pretrained", the model that was started from, "fraction", "n_trs", the participant's TRs
+        As written to `sweep.json` after every run: "rows", those of
+        `evaluate_metrics.reports.alignment.rows` with "pretrained", the model that was started from, "fraction", "n_trs", the participant's TRs
         that were tuned on, and "n_parameters" of the starting model; and "settings".
 
     Raises

@@ -22,6 +22,7 @@ from transformers import AutoConfig, AutoFeatureExtractor
 from datasets_scripts import training_windows
 from datasets_scripts.names import check_name
 from evaluate_metrics import Scores, tuning_figure
+from evaluate_metrics.reports.alignment import notes, table
 from modeling_braintune import (
     OBJECTIVES,
     AutoModelForBrainTuning,
@@ -37,7 +38,6 @@ from recipes.estimate import estimate
 from recipes.phantom import DATA, MODELS, phantom_data, phantom_model
 from recipes.process import one_line_errors, prepare_process
 from recipes.publish import check_access, publish_checkpoint
-from recipes.report import notes, table
 from recipes.targets import MODEL_OF, PERMUTED, brains, listener, windows
 from recipes.teacher_targets import DTYPES
 from recipes.train import CURVE, FEATURES, train, write_json

@@ -11,8 +11,7 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
+from evaluate_metrics.reports.seeds import scores_by_seed
 from modeling_braintune import BrainTuningArguments
 from recipes.arguments import parse_arguments
 from recipes.process import one_line_errors, prepare_process
@@ -77,39 +76,6 @@ def finished(arguments, training):
     return json.loads((folder / RESULTS).read_text())
 
 
-def table(results):
-    """A Markdown table: alignment and gain of every model, region and seed, and their means.
-
-    Of several participants the first one's.
-
-    Parameters
-    ----------
-    results : dict of {seed: results of `tune`}
-
-    Returns
-    -------
-    str
-    """
-    results = {seed: next(iter(run["participants"].values())) for seed, run in results.items()}
-    first = next(iter(results.values()))
-    lines = [
-        f"| region | model | {' | '.join(f'seed {seed}' for seed in results)} | mean | gain |",
-        "|" + "---|" * (len(results) + 4),
-    ]
-    for region in first["alignment"]["pretrained"]:
-        for model in first["alignment"]:
-            scores = [run["alignment"][model][region]["mean"] for run in results.values()]
-            gains = [
-                run["gain"][model][region]["mean"] if model in run["gain"] else 0.0
-                for run in results.values()
-            ]
-            gain = f"{np.mean(gains):+.3f} ({min(gains):+.3f} to {max(gains):+.3f})"
-            cells = [region, model, *(f"{score:.3f}" for score in scores)]
-            cells += [f"{np.mean(scores):.3f}", gain if model in first["gain"] else ""]
-            lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
-
-
 def main():
     with one_line_errors():
         seeds, arguments, training = parse_arguments(
@@ -120,7 +86,7 @@ def main():
         prepare_process(training.device, training.world_size)
         results = tune_seeds(seeds.seeds, arguments, training)
     if training.process_index == 0:
-        print(table(results))
+        print(scores_by_seed(results))
 
 
 if __name__ == "__main__":

@@ -4,14 +4,13 @@ import json
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 import yaml
 from transformers import HubertConfig, HubertModel, Wav2Vec2FeatureExtractor
 
 from modeling_braintune import AutoModelForBrainTuning, BrainTuningArguments
 from recipes.arguments import parse_arguments
-from recipes.compare import CompareArguments, compare, over_layers, seeds_table
+from recipes.compare import CompareArguments, compare
 from recipes.phantom_teachers import phantom_teacher
 from recipes.tune import DEFAULT_CONFIG, TuneArguments, tune
 
@@ -151,40 +150,3 @@ def test_a_family_without_self_supervised_losses_is_named(controls, tmp_path):
     Wav2Vec2FeatureExtractor().save_pretrained(tmp_path / "hubert")
     with pytest.raises(ValueError, match="hubert is of hubert; give --stimulus false"):
         compare(*parsed(controls, tmp_path / "out", model=str(tmp_path / "hubert")))
-
-
-def test_error_bars_are_a_standard_error_over_layers():
-    scores = {"mean": 0.5, "interval": (0, 1), "layers": {1: 0.4, 2: 0.5, 3: 0.6}, "n_voxels": 3}
-    empty = {"mean": None, "interval": None, "n_voxels": 0}
-    impact = {"mean": 10.0, "interval": None, "layers": {1: None, 2: 5.0, 3: 15.0}, "n_voxels": 3}
-    drawn = over_layers(
-        {
-            "alignment": {"tuned": {"language": scores, "other": empty}},
-            "impact": {"tuned": {"all": {"language": impact}}},
-            "tests": {},
-            "impact_tests": {},
-        }
-    )
-    error = 0.1 / np.sqrt(3)
-    assert drawn["alignment"]["tuned"]["language"]["interval"] == pytest.approx(
-        (0.5 - error, 0.5 + error)
-    )
-    assert drawn["alignment"]["tuned"]["other"] == empty
-    assert drawn["impact"]["tuned"]["all"]["language"]["interval"] == pytest.approx((5.0, 15.0))
-
-
-def test_the_table_of_seeds_has_a_line_for_every_comparison(finished):
-    _, _, results = finished
-    lines = seeds_table({0: results, 4: results}).splitlines()
-    assert lines[0] == "| region | what | seed 0 | seed 4 |"
-    gain, p = (results[key]["random"]["language"] for key in ("gain", "tests"))
-    cell = f"{gain['mean']:+.3f} [{gain['interval'][0]:+.3f}, {gain['interval'][1]:+.3f}]"
-    assert f"| language | random - pretrained | {cell} p={p['p_holm']:.3f} |" in "\n".join(lines)
-    empty = json.loads(json.dumps(results))
-    for compared in (*empty["gain"].values(), *(pair["gain"] for pair in empty["pairs"])):
-        compared["auditory"] = {"mean": None, "interval": None, "n_voxels": 0}
-    for tested in (*empty["tests"].values(), *(pair["tests"] for pair in empty["pairs"])):
-        del tested["auditory"]
-    assert "| auditory | random - pretrained | empty |" in seeds_table({0: empty})
-    n_regions = len(results["alignment"]["pretrained"])
-    assert len(lines) == 2 + n_regions * (len(MODELS) + len(results["pairs"]))

@@ -1,0 +1,346 @@
+"""What a measurement of alignment found: as rows, as text, as files with figures."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..figures import change_figure, layer_figure, report_figure, surface_map, volume_map
+from .files import write_csv, write_json
+from .tables import cell, star, text_table
+
+if TYPE_CHECKING:
+    from nibabel.spatialimages import SpatialImage
+
+BASELINE = "pretrained"  # what reports call the model that the others are compared with
+COLUMNS = (
+    *("model", "participant", "region", "layer", "feature", "measure", "value"),
+    *("n", "unit", "interval_low", "interval_high", "p", "p_holm"),
+)
+
+
+def rows(results: dict) -> Iterator[dict[str, Any]]:
+    """The numbers of a report, one a row.
+
+    Rows of tasks, as probes have them, hold "task" where these hold "region"; the rest is alike.
+
+    Parameters
+    ----------
+    results : dict
+        Of a measurement, with "participant"; or what became of them in JSON.
+
+    Yields
+    ------
+    dict of {column: value}
+        With the columns of `COLUMNS`, in their order; a layer is a number, "mean" or "last".
+    """
+    participant = results["participant"]
+
+    def row(model, region, layer, feature, measure, value, scores, interval=None, test=None):
+        low, high = interval or (None, None)
+        p = (test["p"], test["p_holm"]) if test else (None, None)
+        n = scores["n_voxels"]
+        what = (model, participant, region, layer, feature, measure)
+        return dict(zip(COLUMNS, (*what, value, n, "voxels", low, high, *p), strict=True))
+
+    for model, by_region in results["alignment"].items():
+        for region, scores in by_region.items():
+            mean = scores["mean"]
+            yield row(model, region, "mean", None, "alignment", mean, scores, scores["interval"])
+            for layer, value in scores.get("layers", {}).items():
+                interval = scores["layer_intervals"][layer]
+                yield row(model, region, int(layer), None, "alignment", value, scores, interval)
+    compared = [
+        (model, "gain", gain, results["tests"][model]) for model, gain in results["gain"].items()
+    ]
+    for pair in results.get("pairs", ()):
+        compared.append((pair["model"], f"gain over {pair['other']}", pair["gain"], pair["tests"]))
+    for model, measure, by_region, tests in compared:
+        for region, scores in by_region.items():
+            mean, interval = scores["mean"], scores["interval"]
+            test = tests.get(region)
+            yield row(model, region, "mean", None, measure, mean, scores, interval, test)
+    for model, by_feature in results["impact"].items():
+        for feature, by_region in by_feature.items():
+            for region, scores in by_region.items():
+                mean, interval = scores["mean"], scores["interval"]
+                yield row(model, region, "mean", feature, "impact", mean, scores, interval)
+                for layer, value in scores.get("layers", {}).items():
+                    interval = scores["layer_intervals"][layer]
+                    yield row(model, region, int(layer), feature, "impact", value, scores, interval)
+    for model, by_feature in results["impact_tests"].items():
+        for feature, by_region in by_feature.items():
+            for region, test in by_region.items():
+                what = (model, region, "mean", feature, "impact change")
+                yield row(*what, test["mean"], test, test["interval"], test)
+    for model, by_region in results["predicted_voxels"].items():
+        for region, scores in by_region.items():
+            what = (model, region, "last", None, "predicted_voxels")
+            yield row(*what, scores["mean"], scores, scores["interval"])
+
+
+def table(results: dict) -> str:
+    """The report as text.
+
+    Parameters
+    ----------
+    results : dict
+        Of a measurement, with "test_story" and "notes".
+
+    Returns
+    -------
+    str
+    """
+    alignment = results["alignment"]
+    regions = next(iter(alignment.values()))
+    parts = [
+        f"Normalised brain alignment on {results['test_story']!r}, which no model heard: "
+        f"{results['n_trs']} TRs, mean over layers [95 % interval]\n" + _means(results, regions)
+    ]
+    layers = list(next((s["layers"] for s in regions.values() if "layers" in s), {}))
+    for region, scores in regions.items():
+        if "layers" in scores:
+            header = [f"{region}, by layer", *(f"layer {layer}" for layer in layers)]
+            values = {model: alignment[model][region]["layers"].values() for model in alignment}
+            parts.append(text_table(header, [[m, *map(cell, v)] for m, v in values.items()]))
+    if results["impact"]:
+        parts += [_impact(results, region) for region in regions]
+        parts.append(f"*: differs from {BASELINE}, p < .05 (bootstrap over blocks of TRs, Holm)")
+    return "\n" + "\n\n".join([*parts, "\n".join([*results["notes"], ""])])
+
+
+def _means(results, regions):
+    """Alignment averaged over layers, and what models have over one another."""
+    lines = [
+        [model, *(cell(s["mean"], s["interval"]) for s in by_region.values())]
+        for model, by_region in results["alignment"].items()
+    ]
+    compared = [
+        (f"gain, {model}", gain, results["tests"][model]) for model, gain in results["gain"].items()
+    ]
+    compared += [
+        (f"{pair['model']} over {pair['other']}", pair["gain"], pair["tests"])
+        for pair in results.get("pairs", ())
+    ]
+    for name, gain, tests in compared:
+        p = {region: test["p_holm"] for region, test in tests.items()}
+        cells = [
+            cell(s["mean"], s["interval"], sign=True, p=p.get(region)) for region, s in gain.items()
+        ]
+        lines.append([name, *cells])
+    for model, by_region in results.get("heads", {}).items():
+        cells = [cell(s["mean"], s["interval"]) for s in by_region.values()]
+        lines.append([f"head, {model}", *cells])
+    header = [f"{region} ({s['n_voxels']} voxels)" for region, s in regions.items()]
+    return text_table(["", *header], lines)
+
+
+def _impact(results, region):
+    """Low-level impact in a region, by model and feature."""
+    features = list(next(iter(results["impact"].values())))
+    lines = []
+    for model, by_feature in results["impact"].items():
+        tests = results["impact_tests"].get(model, {})
+        cells = []
+        for feature in features:
+            scores, test = by_feature[feature][region], tests.get(feature, {}).get(region)
+            cells.append(
+                cell(
+                    scores["mean"],
+                    scores["interval"],
+                    digits=0,
+                    star=star(test["p_holm"]) if test and scores["interval"] else "",
+                    missing="none" if scores["n_voxels"] else "empty",
+                )
+            )
+        lines.append([model, *cells])
+    return text_table([f"impact, {region}, %", *features], lines)
+
+
+def notes(results: dict, regions: dict) -> list[str]:
+    """What a reader of the results must know.
+
+    Parameters
+    ----------
+    results : dict
+        Of a measurement, with "n_trs" and "n_excluded".
+    regions : dict
+        Of the participant; empty if there are none.
+
+    Returns
+    -------
+    list of str
+    """
+    said = []
+    if not regions:
+        said.append("No regions are given: all voxels above the noise ceiling count.")
+    if results["n_excluded"]:
+        said.append(
+            f"{results['n_excluded']} voxels are left out: their scored responses are dead."
+        )
+    if results["n_trs"] < 100:
+        said.append(
+            f"{results['n_trs']} TRs are few: differences within the intervals say nothing."
+        )
+    return said
+
+
+def report(
+    results: dict,
+    folder: str | Path,
+    title: str,
+    mask: "SpatialImage | None" = None,
+    vertices: np.ndarray | None = None,
+) -> list[Path]:
+    """Write results as JSON, CSV and (voxels) npz, and draw them.
+
+    Parameters
+    ----------
+    results : dict
+        Of a measurement, with "participant", "test_story" and "notes".
+    folder : path-like
+        Is made if need be.
+    title : str
+    mask : nibabel image, optional
+        Of the participant's voxels: also draw maps of the brain.
+    vertices : int array of shape (20484,), optional
+        The voxel of each vertex of fsaverage5, -1 for none: draw the maps on it.
+
+    Returns
+    -------
+    list of Path
+        The files, the JSON first.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    names = ("alignment.json", "alignment.csv", "alignment.png", "layers.png")
+    paths = [folder / name for name in names]
+    voxels = results["per_voxel"]
+    write_json(paths[0], {key: value for key, value in results.items() if key != "per_voxel"})
+    write_csv(paths[1], COLUMNS, rows(results))
+    report_figure(results, paths[2], title=title)
+    layer_figure(results, paths[3], title=title)
+    for model, change in results["change"].items():
+        paths.append(folder / f"change-{model}.png")
+        label = "change of normalised brain alignment"
+        change_figure(change, paths[-1], label, f"{title}: {model} minus {BASELINE}")
+    paths.append(folder / "voxels.npz")
+    np.savez(paths[-1], **_flat(voxels))
+    if mask is not None:
+        paths += _maps(voxels, folder, title, mask, vertices)
+    return paths
+
+
+def _flat(voxels):
+    """{name/model: array} of nested arrays."""
+    flat = {}
+    for name, value in voxels.items():
+        if isinstance(value, dict):
+            flat |= {f"{name}/{model}": array for model, array in value.items()}
+        else:
+            flat[name] = value
+    return flat
+
+
+def _maps(voxels, folder, title, mask, vertices):
+    """Maps of the ceiling, of alignment, and of what changes from the baseline."""
+    alignment, left = voxels["alignment"], voxels["residual_alignment"]
+    drawn = {"noise-ceiling": ("", "noise ceiling", voxels["noise_ceiling"], False)}
+    for model, values in alignment.items():
+        drawn[f"alignment-{model}"] = (f": {model}", "normalised brain alignment", values, False)
+        if model == BASELINE:
+            continue
+        compared = f": {model} minus {BASELINE}"
+        difference = values - alignment[BASELINE]
+        drawn[f"alignment-change-{model}"] = (compared, "change of alignment", difference, True)
+        if left:
+            # R of a voxel would divide by next to nothing in many: what is lost is shown as it is.
+            lost = (values - left[model]) - (alignment[BASELINE] - left[BASELINE])
+            drawn[f"impact-change-{model}"] = (
+                compared,
+                "change of low-level alignment",
+                lost,
+                True,
+            )
+    paths = []
+    n_voxels = np.count_nonzero(np.asarray(mask.dataobj))
+    for name, (what, label, values, change) in drawn.items():
+        whole = np.full(n_voxels + 1, np.nan)  # one more, for vertices without a voxel
+        whole[voxels["voxels"]] = values
+        paths.append(folder / f"map-{name}.png")
+        options = {"title": title + what, "label": label, "change": change}
+        if vertices is None:
+            volume_map(whole[:-1], mask, paths[-1], **options)
+        else:
+            surface_map(*np.split(whole[vertices], 2), paths[-1], **options)
+    return paths
+
+
+def comparison_report(results: dict, folder: str | Path, name: str = "compare") -> list[Path]:
+    """Write the results of a comparison with controls, and draw the paper's bars and the layers.
+
+    Parameters
+    ----------
+    results : dict
+        Of a measurement without arrays, with "participant" and "test_story".
+    folder : path-like
+        Must exist.
+    name : str
+        What the files are called, but for their endings.
+
+    Returns
+    -------
+    list of Path
+        <name>.json, .csv, .png and -layers.png.
+    """
+    title = f"{results['participant']}, story {results['test_story']!r}, {results['n_trs']} TRs"
+    endings = (".json", ".csv", ".png", "-layers.png")
+    paths = [Path(folder) / f"{name}{ending}" for ending in endings]
+    write_json(paths[0], results)
+    write_csv(paths[1], COLUMNS, rows(results))
+    report_figure(
+        over_layers(results),
+        paths[2],
+        title,
+        "Bars: mean over layers; error bars: its standard error over layers.\n"
+        f"*: differs from {BASELINE}, p < .05 (block exchange, Holm over regions; of impact: "
+        "bootstrap over blocks of TRs, Holm over regions and features).",
+    )
+    layer_figure(results, paths[3], title=title)
+    return paths
+
+
+def over_layers(results: dict) -> dict:
+    """Results whose intervals are a standard error over layers to either side of the mean.
+
+    Parameters
+    ----------
+    results : dict
+        Of a measurement.
+
+    Returns
+    -------
+    dict
+        Its "alignment", "impact", "tests" and "impact_tests".
+    """
+
+    def spread(scores):
+        layers = [value for value in scores.get("layers", {}).values() if value is not None]
+        if scores["mean"] is None or len(layers) < 2:
+            return scores
+        error = np.std(layers, ddof=1) / len(layers) ** 0.5
+        return scores | {"interval": (scores["mean"] - error, scores["mean"] + error)}
+
+    def by_region(table):
+        return {region: spread(scores) for region, scores in table.items()}
+
+    return {
+        "alignment": {model: by_region(t) for model, t in results["alignment"].items()},
+        "impact": {
+            model: {feature: by_region(t) for feature, t in by_feature.items()}
+            for model, by_feature in results["impact"].items()
+        },
+        "tests": results["tests"],
+        "impact_tests": results["impact_tests"],
+    }

@@ -1,0 +1,408 @@
+"""The table, the files and the figures of a comparison of models."""
+
+import copy
+import csv
+import json
+import re
+
+import numpy as np
+import pytest
+from matplotlib.image import imread
+
+from evaluate_metrics import MEAN_IMPACT, Scores
+from evaluate_metrics.reports.alignment import (
+    COLUMNS,
+    comparison_report,
+    notes,
+    over_layers,
+    report,
+    rows,
+    table,
+)
+
+N_TRS, N_VOXELS = 40, 7
+VOXELS = np.array([1, 2, 3, 5, 6, 8, 9])  # of the participant's, those above the threshold
+MEMBERS = {"late_language": [0, 1, 2], "auditory": [2, 3, 4, 5, 6], "silent": []}
+LIVE = ("late_language", "auditory")
+MODELS = ("pretrained", "permuted", "brain-tuned")
+LAYERS = (2, 12)
+FEATURES = ("power_spectrum", "articulation", "all", MEAN_IMPACT)
+COMPARED = MODELS[1:]
+
+
+def compare(low_level):
+    """What is found about three models, of which the brain-tuned one sees most of the signal."""
+    rng = np.random.default_rng(0)
+    signal = rng.standard_normal((N_TRS, N_VOXELS))
+    regions = {name: np.isin(np.arange(N_VOXELS), voxels) for name, voxels in MEMBERS.items()}
+
+    def seen(noise):
+        return {layer: signal + noise * rng.standard_normal(signal.shape) for layer in LAYERS}
+
+    scored = Scores(seen(0.5)[2], rng.uniform(0.7, 0.9, N_VOXELS), regions)
+    predictions = dict(zip(MODELS, map(seen, (1.0, 1.1, 0.3)), strict=True))
+    compared = {model: predictions[model] for model in COMPARED}
+    baseline = predictions["pretrained"]
+    impact, left_over = {}, {}
+    for model in MODELS if low_level else ():
+        left = {feature: seen(2.0) for feature in FEATURES[:-1]}
+        impact[model] = {
+            feature: scored.impact(predictions[model], rest) for feature, rest in left.items()
+        }
+        impact[model][MEAN_IMPACT] = scored.mean_impact(impact[model])
+        left_over[model] = scored.per_voxel(left["all"])
+    impact_tests = {
+        model: scored.impact_tests(impact[model], impact["pretrained"])
+        for model in COMPARED
+        if low_level
+    }
+    for by_region in (r for by_feature in impact.values() for r in by_feature.values()):
+        for scores in by_region.values():
+            scores.pop("resamples", None)
+    return {
+        "alignment": {model: scored.alignment(p) for model, p in predictions.items()},
+        "gain": {model: scored.gain(p, baseline) for model, p in compared.items()},
+        "tests": {model: scored.tests(p, baseline) for model, p in compared.items()},
+        "predicted_voxels": {model: scored.predicted(p) for model, p in predictions.items()},
+        "impact": impact,
+        "impact_tests": impact_tests,
+        "change": {model: scored.change(p, baseline) for model, p in compared.items()},
+        "per_voxel": {
+            "voxels": VOXELS,
+            "noise_ceiling": scored.ceiling,
+            "alignment": {model: scored.per_voxel(p) for model, p in predictions.items()},
+            "residual_alignment": left_over,
+        },
+        "n_trs": N_TRS,
+        "n_excluded": 0,
+        "participant": "UTS03",
+        "test_story": "wheretheressmoke",
+        "notes": ["Few TRs.", "No regions."],
+    }
+
+
+@pytest.fixture(scope="module")
+def results():
+    return compare(low_level=True)
+
+
+@pytest.fixture(scope="module")
+def written(results, tmp_path_factory):
+    """The files of a report, by name."""
+    paths = report(results, tmp_path_factory.mktemp("runs") / "new" / "report", "UTS03")
+    return {path.name: path for path in paths}
+
+
+@pytest.fixture(scope="module")
+def read(written):
+    """The rows of the CSV, as dicts of text."""
+    with open(written["alignment.csv"], newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def as_json(content):
+    """As JSON has it: keys are text, arrays and tuples are lists."""
+    if isinstance(content, dict):
+        return {str(key): as_json(value) for key, value in content.items()}
+    return list(content) if isinstance(content, np.ndarray | tuple) else content
+
+
+def test_report_is_json_csv_a_change_figure_for_each_compared_model_and_voxels(written):
+    figures = ["alignment.png", "layers.png", "change-permuted.png", "change-brain-tuned.png"]
+    assert list(written) == ["alignment.json", "alignment.csv", *figures, "voxels.npz"]
+    assert set(written["alignment.json"].parent.iterdir()) == set(written.values())
+
+
+def test_figures_are_pictures(written):
+    for name, path in written.items():
+        if name.endswith(".png"):
+            assert imread(path)[..., :3].std() > 0.01
+
+
+def test_json_holds_all_that_was_found_but_voxel_by_voxel(results, written):
+    def refuse(constant):
+        raise ValueError(f"{constant} is no JSON")
+
+    found = json.loads(written["alignment.json"].read_text(), parse_constant=refuse)
+    assert found == as_json({key: results[key] for key in results if key != "per_voxel"})
+
+
+def test_voxels_are_kept_as_arrays(results, written):
+    voxels = results["per_voxel"]
+    expected = {name: voxels[name] for name in ("voxels", "noise_ceiling")}
+    for model in MODELS:
+        for name in ("alignment", "residual_alignment"):
+            expected[f"{name}/{model}"] = voxels[name][model]
+    with np.load(written["voxels.npz"]) as kept:
+        assert set(kept) == set(expected)
+        for name in expected:
+            np.testing.assert_array_equal(kept[name], expected[name])
+
+
+def test_csv_has_the_columns_and_rows_of_the_results(results, written):
+    with open(written["alignment.csv"], newline="", encoding="utf-8") as file:
+        header, *lines = csv.reader(file)
+    assert tuple(header) == COLUMNS
+    found = list(rows(results))
+    assert {tuple(row) for row in found} == {COLUMNS}
+    assert lines == [["" if cell is None else str(cell) for cell in row.values()] for row in found]
+
+
+def test_rows_of_what_json_holds_are_the_same(results, written):
+    read = json.loads(written["alignment.json"].read_text())
+    assert list(rows(read)) == [as_json(row) for row in rows(results)]
+
+
+def test_csv_has_a_row_for_every_number(read):
+    def selected(measure):
+        keys = ("model", "region", "layer", "feature")
+        return [tuple(row[key] for key in keys) for row in read if row["measure"] == measure]
+
+    layers = ("mean", *map(str, LAYERS))
+    by_region = [*((region, layer) for region in LIVE for layer in layers), ("silent", "mean")]
+    means = {(region, "mean") for region in MEMBERS}
+    assert sorted(selected("alignment")) == sorted(
+        (m, *key, "") for m in MODELS for key in by_region
+    )
+    assert set(selected("gain")) == {(model, *key, "") for model in COMPARED for key in means}
+    assert sorted(selected("impact")) == sorted(
+        (model, *key, feature)
+        for model in MODELS
+        for feature in FEATURES
+        for key in (means if feature == MEAN_IMPACT else by_region)
+    )
+    assert set(selected("impact change")) == {
+        (model, region, "mean", feature)
+        for model in COMPARED
+        for feature in FEATURES
+        for region in LIVE
+    }
+    assert {row["participant"] for row in read} == {"UTS03"}
+
+
+def test_rows_hold_the_numbers(results):
+    by_key = {tuple(row.values())[:6]: row for row in rows(results)}
+    key = ("brain-tuned", "UTS03", "auditory")
+
+    row, scores = by_key[*key, "mean", None, "gain"], results["gain"]["brain-tuned"]["auditory"]
+    test = results["tests"]["brain-tuned"]["auditory"]
+    assert row["value"] == scores["mean"]
+    assert (row["interval_low"], row["interval_high"]) == scores["interval"]
+    assert (row["p"], row["p_holm"]) == (test["p"], test["p_holm"])
+
+    scores = results["alignment"]["brain-tuned"]["auditory"]
+    for layer in LAYERS:
+        row = by_key[*key, layer, None, "alignment"]
+        assert row["value"] == scores["layers"][layer]
+        assert (row["interval_low"], row["interval_high"]) == scores["layer_intervals"][layer]
+        assert row["p"] is None
+
+    scores = results["impact"]["brain-tuned"]["articulation"]["auditory"]
+    row = by_key[*key, "mean", "articulation", "impact"]
+    assert row["value"] == scores["mean"]
+    assert (row["interval_low"], row["interval_high"]) == scores["interval"]
+    assert by_key[*key, 12, "articulation", "impact"]["value"] == scores["layers"][12]
+
+
+def test_every_value_has_its_n(read):
+    for row in read:
+        assert int(row["n"]) == len(MEMBERS[row["region"]]) and row["unit"] == "voxels"
+        assert (row["value"] == "") is (row["region"] == "silent")
+
+
+def test_every_value_lies_in_its_interval(read):
+    for row in read:
+        if row["value"] == "":
+            assert row["interval_low"] == row["interval_high"] == ""
+        else:
+            low, value, high = (
+                float(row[name]) for name in ("interval_low", "value", "interval_high")
+            )
+            assert low <= value <= high
+            assert low < high or row["measure"] == "predicted_voxels"
+
+
+def test_every_change_has_its_p_and_nothing_else_has(read):
+    for row in read:
+        tested = row["measure"] in ("gain", "impact change") and row["region"] in LIVE
+        assert (row["p"] != "") is (row["p_holm"] != "") is tested
+
+
+def line_of(text, name):
+    """The line of the table that begins so, without its name."""
+    (line,) = [line for line in text.splitlines() if line.startswith(f"{name} ")]
+    return line.removeprefix(name)
+
+
+def part_of(text, title):
+    """What the heading of a part of the table says after its title, and the lines below it."""
+    (part,) = [part for part in text.split("\n\n") if part.strip().startswith(f"{title} ")]
+    heading, lines = part.strip().split("\n", 1)
+    return heading.removeprefix(title), lines
+
+
+def cell(scores, number="{:.2f}"):
+    return f"{number} [{number}, {number}]".format(scores["mean"], *scores["interval"])
+
+
+def test_table_says_what_was_scored_and_what_a_reader_must_know(results):
+    text = table(results)
+    assert "on 'wheretheressmoke'" in text and "40 TRs" in text
+    for region, voxels in MEMBERS.items():
+        assert f" {region} ({len(voxels)} voxels)" in text
+    assert text.endswith("\n\nFew TRs.\nNo regions.\n")
+
+
+def test_table_prints_the_alignment_of_every_model_and_region(results):
+    _, lines = part_of(table(results), "Normalised brain alignment")
+    for model in MODELS:
+        line = line_of(lines, model)
+        for region in LIVE:
+            assert f" {cell(results['alignment'][model][region])} " in line
+        assert line.endswith(" empty")
+
+
+def test_table_prints_every_gain_with_its_adjusted_p(results):
+    for model in COMPARED:
+        line = line_of(table(results), f"gain, {model}")
+        for region in LIVE:
+            p = results["tests"][model][region]["p_holm"]
+            assert f" {cell(results['gain'][model][region], '{:+.2f}')} p={p:.3f} " in line
+        assert line.count("p=") == len(LIVE) and line.endswith(" empty")
+
+
+def test_pairs_of_models_have_lines_and_rows_of_their_own(results):
+    gain, tests = (results[name]["permuted"] for name in ("gain", "tests"))
+    pair = {"model": "brain-tuned", "other": "permuted", "gain": gain, "tests": tests}
+    paired = results | {"pairs": [pair]}
+    line = line_of(table(paired), "brain-tuned over permuted")
+    assert line.split() == line_of(table(paired), "gain, permuted").split()
+    added = [row for row in rows(paired) if row not in list(rows(results))]
+    assert [row["measure"] for row in added] == ["gain over permuted"] * len(MEMBERS)
+    assert [row["value"] for row in added] == [gain[region]["mean"] for region in MEMBERS]
+
+
+def test_table_prints_every_layer_of_every_region_that_has_voxels(results):
+    text = table(results)
+    for region in LIVE:
+        heading, lines = part_of(text, f"{region}, by layer")
+        assert re.split(" {2,}", heading.strip()) == ["layer 2", "layer 12"]
+        for model in MODELS:
+            values = results["alignment"][model][region]["layers"].values()
+            assert line_of(lines, model).split() == [f"{value:.2f}" for value in values]
+    assert "silent, by layer" not in text
+
+
+def test_table_prints_the_impact_of_every_feature_on_every_model_and_region(results):
+    text = table(results)
+    for region in LIVE:
+        heading, lines = part_of(text, f"impact, {region}, %")
+        for model in MODELS:
+            line = line_of(lines, model)
+            for feature in FEATURES[:-1]:
+                assert f" {feature} " in heading
+                scores = results["impact"][model][feature][region]
+                assert f" {cell(scores, '{:.0f}')} " in line.replace("*", " ")
+            headline = cell(results["impact"][model][MEAN_IMPACT][region], "{:.0f}")
+            assert heading.endswith(f" {MEAN_IMPACT}") and line.rstrip("*").endswith(f" {headline}")
+            tests = results["impact_tests"].get(model, {})
+            starred = tests and tests[MEAN_IMPACT][region]["p_holm"] < 0.05
+            assert line.endswith("*") == bool(starred)
+    _, lines = part_of(text, "impact, silent, %")
+    for model in MODELS:
+        assert line_of(lines, model).split() == ["empty"] * len(FEATURES)
+
+
+def test_impact_that_means_nothing_is_none_in_the_table_and_a_row_without_value(results):
+    meaningless = copy.deepcopy(results)
+    scores = meaningless["impact"]["permuted"]["articulation"]["auditory"]
+    scores |= {"mean": None, "interval": None}
+    _, lines = part_of(table(meaningless), "impact, auditory, %")
+    assert " none " in line_of(lines, "permuted")
+    (row,) = [
+        cells
+        for cells in (tuple(row.values()) for row in rows(meaningless))
+        if cells[:6] == ("permuted", "UTS03", "auditory", "mean", "articulation", "impact")
+    ]
+    assert row[6:] == (None, 5, "voxels", None, None, None, None)
+
+
+def test_impact_without_an_interval_is_printed_alone(results):
+    uncertain = copy.deepcopy(results)
+    scores = uncertain["impact"]["permuted"]["articulation"]["auditory"]
+    scores |= {"mean": 61.7, "interval": None}
+    _, lines = part_of(table(uncertain), "impact, auditory, %")
+    assert " 62  " in line_of(lines, "permuted")
+
+
+@pytest.mark.parametrize("model", ["m", "a-model-of-a-very-long-name-from-somewhere-on-the-hub"])
+def test_columns_stand_below_their_headings_whatever_the_models_are_called(results, model):
+    renamed = copy.deepcopy(results)
+    for key in ("alignment", "gain", "tests", "impact", "impact_tests"):
+        renamed[key][model] = renamed[key].pop("brain-tuned")
+    heading, lines = part_of(table(renamed), "impact, late_language, %")
+    start = len("impact, late_language, %") + heading.index("power_spectrum")
+    for name in ("pretrained", "permuted", model):
+        (line,) = [line for line in lines.splitlines() if line.startswith(f"{name} ")]
+        assert line[start - 1] == " " != line[start]
+        assert line[len(name) : start].strip() == ""
+
+
+def test_report_without_impact_leaves_it_out(tmp_path):
+    without_impact = compare(low_level=False)
+    assert "impact" not in table(without_impact)
+    assert {row["measure"] for row in rows(without_impact)} == {
+        "alignment",
+        "gain",
+        "predicted_voxels",
+    }
+    paths = report(without_impact, tmp_path, "UTS03")
+    assert json.loads(paths[0].read_text())["impact"] == {}
+    assert all(path.stat().st_size for path in paths)
+
+
+def test_notes_say_that_regions_are_missing_voxels_dead_or_trs_few():
+    def said(n_trs=100, n_excluded=0, regions=MEMBERS):
+        return notes({"n_trs": n_trs, "n_excluded": n_excluded}, regions)
+
+    assert said() == []
+    (regions,) = said(regions={})
+    assert regions.startswith("No regions are given: all voxels above the noise ceiling")
+    (few,) = said(n_trs=99)
+    assert few.startswith("99 TRs are few")
+    (dead,) = said(n_excluded=3)
+    assert dead.startswith("3 voxels are left out")
+    assert said(99, 3, {}) == [regions, dead, few]
+
+
+def test_error_bars_are_a_standard_error_over_layers():
+    scores = {"mean": 0.5, "interval": (0, 1), "layers": {1: 0.4, 2: 0.5, 3: 0.6}, "n_voxels": 3}
+    empty = {"mean": None, "interval": None, "n_voxels": 0}
+    impact = {"mean": 10.0, "interval": None, "layers": {1: None, 2: 5.0, 3: 15.0}, "n_voxels": 3}
+    drawn = over_layers(
+        {
+            "alignment": {"tuned": {"language": scores, "other": empty}},
+            "impact": {"tuned": {"all": {"language": impact}}},
+            "tests": {},
+            "impact_tests": {},
+        }
+    )
+    error = 0.1 / np.sqrt(3)
+    assert drawn["alignment"]["tuned"]["language"]["interval"] == pytest.approx(
+        (0.5 - error, 0.5 + error)
+    )
+    assert drawn["alignment"]["tuned"]["other"] == empty
+    assert drawn["impact"]["tuned"]["all"]["language"]["interval"] == pytest.approx((5.0, 15.0))
+
+
+def test_a_comparison_is_json_csv_and_two_figures(results, tmp_path):
+    compared = {key: results[key] for key in results if key not in ("per_voxel", "change")}
+    paths = comparison_report(compared, tmp_path)
+    names = ["compare.json", "compare.csv", "compare.png", "compare-layers.png"]
+    assert [path.name for path in paths] == names
+    assert set(tmp_path.iterdir()) == set(paths)
+    assert json.loads(paths[0].read_text()) == as_json(compared)
+    with open(paths[1], newline="", encoding="utf-8") as file:
+        header, *lines = csv.reader(file)
+    assert tuple(header) == COLUMNS and len(lines) == len(list(rows(compared)))
+    assert all(imread(path)[..., :3].std() > 0.01 for path in paths[2:])
