@@ -1,51 +1,57 @@
 """From recordings on disk to arrays on the TR axis."""
 
-from .cortex.atlas import (
+from .cortex import (
     LATE_LANGUAGE,
     REGIONS,
     project_regions,
+    read_mask,
     regions_from_annot,
     regions_from_labels,
     voxels_at,
     write_regions,
+    write_surface,
+    write_volume,
 )
-from .cortex.volumes import read_mask, write_surface, write_volume
-from .features.low_level import low_level_features
-from .features.mel import fbank, frame_times, mfcc
-from .features.phones import (
+from .features import (
     ARTICULATORS,
     PHONES,
     articulation,
     diphones,
+    fbank,
+    frame_times,
+    low_level_features,
+    mfcc,
     phone_inventory,
+    power_bands,
+    power_spectrum,
     triphones,
 )
-from .features.power_spectrum import power_bands, power_spectrum
 from .lanczos import lanczos
+from .names import check_name, nearest
 from .noise_ceiling import noise_ceiling, select_voxels
 from .permutation import permute_blocks
-from .phantom.recordings import make_phantom
-from .phantom.tasks import PHANTOM_TASKS, PhantomTasks, make_phantom_tasks
-from .recordings.bids import bids_brain_mask, bids_stories, read_bids
-from .recordings.ds003020 import participant_stories, read_ds003020, read_regions
-from .recordings.listening import Listening
-from .recordings.participant import Participant, open_participant
-from .recordings.sound import read_recording, resample
-from .recordings.textgrid import read_textgrid, write_textgrid
-from .recordings.tr_times import read_tr_times
-from .speech_tasks.crema_d import CremaD
-from .speech_tasks.slurp import Slurp
-from .speech_tasks.speech_commands import SpeechCommands
-from .speech_tasks.timit import TIMIT_PHONES, Timit
-from .story import Interval, Story, tr_midpoints
-from .windows import (
-    EvaluationWindows,
-    JointWindows,
-    TrainingWindows,
-    cut,
-    evaluation_windows,
-    training_windows,
+from .phantom import PHANTOM_TASKS, PhantomTasks, make_phantom, make_phantom_tasks
+from .recordings import (
+    Listening,
+    Participant,
+    bids_brain_mask,
+    bids_stories,
+    open_participant,
+    participant_stories,
+    read_bids,
+    read_ds003020,
+    read_recording,
+    read_regions,
+    read_textgrid,
+    read_tr_times,
+    resample,
+    write_textgrid,
 )
+from .speech_tasks import TIMIT_PHONES, CremaD, Slurp, SpeechCommands, Timit
+from .story import Interval, Story, StoryResponses, tr_midpoints
+from .whole_files import made_whole, written_whole
+from .windows import JointWindows, TrainingWindows, cut, evaluation_windows, training_windows
+from .zscore import zscore_responses
 
 __all__ = [
     "ARTICULATORS",
@@ -55,7 +61,6 @@ __all__ = [
     "REGIONS",
     "TIMIT_PHONES",
     "CremaD",
-    "EvaluationWindows",
     "Interval",
     "JointWindows",
     "Listening",
@@ -64,11 +69,13 @@ __all__ = [
     "Slurp",
     "SpeechCommands",
     "Story",
+    "StoryResponses",
     "Timit",
     "TrainingWindows",
     "articulation",
     "bids_brain_mask",
     "bids_stories",
+    "check_name",
     "cut",
     "diphones",
     "evaluation_windows",
@@ -76,9 +83,11 @@ __all__ = [
     "frame_times",
     "lanczos",
     "low_level_features",
+    "made_whole",
     "make_phantom",
     "make_phantom_tasks",
     "mfcc",
+    "nearest",
     "noise_ceiling",
     "open_participant",
     "participant_stories",
@@ -106,4 +115,6 @@ __all__ = [
     "write_surface",
     "write_textgrid",
     "write_volume",
+    "written_whole",
+    "zscore_responses",
 ]

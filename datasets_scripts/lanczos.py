@@ -4,7 +4,9 @@ import numpy as np
 from scipy.sparse import csr_array
 
 
-def lanczos(values, times, tr_times, lobes=3):
+def lanczos(
+    values: np.ndarray, times: np.ndarray, tr_times: np.ndarray, lobes: int = 3
+) -> np.ndarray:
     """Downsample features to TRs with a Lanczos filter (Moussa et al. 2025, section 3.2).
 
     The weight of a sample is sinc(t) sinc(t / lobes), which is

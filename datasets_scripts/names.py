@@ -1,9 +1,30 @@
 """Names that people type (participants, stories, regions), checked against those that exist."""
 
+from collections.abc import Iterable
 from difflib import get_close_matches
 
 
-def check_name(kind, name, known):
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that is most like the one that was typed.
+
+    Parameters
+    ----------
+    name : str
+    known : iterable of str
+
+    Returns
+    -------
+    str, or None where none is like it
+
+    Examples
+    --------
+    >>> nearest("langauge", ["auditory", "language"])
+    'language'
+    """
+    return next(iter(get_close_matches(str(name), list(known), n=1)), None)
+
+
+def check_name(kind: str, name: str, known: Iterable[str]) -> None:
     """Refuse a name that is not known, suggesting the nearest one.
 
     Parameters
@@ -20,13 +41,15 @@ def check_name(kind, name, known):
     """
     known = sorted(known)
     if name not in known:
-        nearest = get_close_matches(str(name), known, n=1)
-        suggestion = f" Did you mean {nearest[0]!r}?" if nearest else ""
+        near = nearest(name, known)
+        suggestion = f" Did you mean {near!r}?" if near else ""
         available = ", ".join(known) or "none"
         raise ValueError(f"unknown {kind}: got {name!r}.{suggestion} Available: {available}")
 
 
-def checked_stories(whose, stories, available):
+def checked_stories(
+    whose: str, stories: Iterable[str] | None, available: Iterable[str]
+) -> list[str]:
     """The stories that are asked for, each of which must be there.
 
     Parameters
@@ -50,11 +73,11 @@ def checked_stories(whose, stories, available):
     """
     if isinstance(stories, str):
         raise TypeError(f"stories must be a list of names, got {stories!r}; use [{stories!r}]")
-    stories = sorted(available) if stories is None else list(stories)
-    for story in stories:
-        if "/" in story or "\\" in story or ".." in story:
-            raise ValueError(f"a story name holds no path separators and no '..', got {story!r}")
-        check_name(f"story of {whose}", story, available)
-    if len(set(stories)) < len(stories):
-        raise ValueError(f"each story can be read once, got {stories}")
-    return stories
+    names = sorted(available) if stories is None else list(stories)
+    for name in names:
+        if "/" in name or "\\" in name or ".." in name:
+            raise ValueError(f"a story name holds no path separators and no '..', got {name!r}")
+        check_name(f"story of {whose}", name, available)
+    if len(set(names)) < len(names):
+        raise ValueError(f"each story can be read once, got {names}")
+    return names

@@ -1,5 +1,7 @@
 """How well a voxel's response can be predicted at all, and the voxels worth predicting."""
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 
 from .names import check_name
@@ -7,7 +9,7 @@ from .names import check_name
 VOXELS_AT_ONCE = 2048
 
 
-def noise_ceiling(repeats, n_scored=None):
+def noise_ceiling(repeats: np.ndarray, n_scored: int | None = None) -> np.ndarray:
     """Highest correlation that a prediction can reach with the mean of repeats.
 
     The normalised correlation coefficient of Schoppe et al. 2016: with every repeat z-scored over
@@ -60,7 +62,12 @@ def _ceiling_of_live(repeats, n_scored):
         return 1 / np.sqrt(1 + (1 / signal_power - 1) / n_scored)
 
 
-def select_voxels(ceiling, threshold=0.4, regions=None, names=None):
+def select_voxels(
+    ceiling: np.ndarray,
+    threshold: float = 0.4,
+    regions: Mapping[str, np.ndarray] | None = None,
+    names: Sequence[str] | None = None,
+) -> np.ndarray:
     """Voxels that can be predicted, within regions where these are given.
 
     Moussa et al. 2025, section 3.2, tune on voxels with a noise ceiling above 0.4 in language and
@@ -92,11 +99,12 @@ def select_voxels(ceiling, threshold=0.4, regions=None, names=None):
     ceiling = np.asarray(ceiling)
     if isinstance(names, str):
         raise TypeError(f"names must be a list of regions, got {names!r}; use [{names!r}]")
+    regions = regions or {}
     if names is None and regions:
         names = list(regions)
     inside = np.full(len(ceiling), names is None)
     for name in names or []:
-        check_name("region", name, regions or {})
+        check_name("region", name, regions)
         voxels = np.asarray(regions[name])
         wrong = voxels[(voxels < 0) | (voxels >= len(ceiling))]
         if len(wrong):

@@ -1,15 +1,18 @@
-"""Responses that belong to other moments of the story: the target of the random control."""
+"""Responses that belong to other moments of the story: the target of the permuted control."""
+
+from collections.abc import Sequence
 
 import numpy as np
 
 
-def permute_blocks(n_trs, block=15, seed=0):
+def permute_blocks(n_trs: int, block: int = 15, seed: int | Sequence[int] = 0) -> np.ndarray:
     """Order of a story's TRs in which responses no longer belong to what was heard.
 
     Contiguous blocks of TRs change places. No block stays in its own, and TRs keep their order
-    within a block, so that the responses change over time as they did (the random control of
-    Moussa et al. 2025, section 3.3.1). Blocks are as equal as the story's length allows: a short
-    one would move its neighbours by a few TRs only, to where they still fit what was heard.
+    within a block, so that the responses change over time as they did. A model tuned on them is the
+    permuted control, which Moussa et al. 2025, section 3.3.1, call random. Blocks are as equal as
+    the story's length allows: a short one would move its neighbours by a few TRs only, to where
+    they still fit what was heard.
 
     Parameters
     ----------

@@ -1,10 +1,12 @@
 """One participant listening to one story, on the TR axis."""
 
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import ClassVar, NamedTuple
+from os import PathLike
+from typing import BinaryIO, ClassVar, NamedTuple, NoReturn, TypeAlias
 
 import numpy as np
+
+SoundFile: TypeAlias = str | PathLike[str] | BinaryIO
 
 # The time axis of LeBel et al. 2023 (Scientific Data 10:555) and the code published with it. The
 # scanner's TR count exceeds the simulated axis by UNSIMULATED_TRS; the sound starts SOUND_START
@@ -15,7 +17,7 @@ TAIL_TRS = 5
 SOUND_START = 10.0
 
 
-def stored_trs(raw_trs):
+def stored_trs(raw_trs: int) -> slice:
     """Which of the TRs that the scanner took have stored responses.
 
     Parameters
@@ -39,7 +41,7 @@ def stored_trs(raw_trs):
     return slice(LEAD_TRS, raw_trs - UNSIMULATED_TRS - TAIL_TRS)
 
 
-def tr_midpoints(raw_trs, tr=2.0):
+def tr_midpoints(raw_trs: int, tr: float = 2.0) -> np.ndarray:
     """Midpoints of the TRs whose responses are stored.
 
     Parameters
@@ -82,19 +84,15 @@ class Interval(NamedTuple):
     label: str
 
 
-@dataclass(frozen=True, eq=False)
-class Story:
-    """A story, how it sounded, and what one participant's brain did.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class StoryResponses:
+    """What one participant's brain did while a story was heard.
 
     Times are in seconds from the start of the sound.
 
     Parameters
     ----------
     name, participant : str
-    audio : float32 array of shape (n_samples,)
-        Mono, at `Story.sampling_rate` (16000 samples per second).
-    audio_file : path-like or binary file
-        The original recording, at its own rate.
     tr : float
         Seconds per TR.
     tr_times : array of shape (n_trs,)
@@ -103,30 +101,21 @@ class Story:
         Z-scored; dead voxels are NaN. Float16 where it was prepared so.
     repeats : float32 array of shape (n_repeats, n_trs, n_voxels), or None
         The single presentations of a repeated story.
-    words, phones : list of Interval
 
     Raises
     ------
     ValueError
-        Shapes that do not fit one another, an empty sound, a TR that is not positive.
+        Shapes that do not fit one another, a TR that is not positive.
     """
-
-    sampling_rate: ClassVar[int] = 16000
 
     name: str
     participant: str
-    audio: np.ndarray = field(repr=False)
-    audio_file: Path
     tr: float
     tr_times: np.ndarray = field(repr=False)
     responses: np.ndarray = field(repr=False)
     repeats: np.ndarray | None = field(default=None, repr=False)
-    words: list[Interval] = field(default_factory=list, repr=False)
-    phones: list[Interval] = field(default_factory=list, repr=False)
 
-    def __post_init__(self):
-        if self.audio.ndim != 1 or not len(self.audio):
-            self._refuse("audio", "(n_samples,) with at least one sample", self.audio.shape)
+    def __post_init__(self) -> None:
         if not self.tr > 0:
             self._refuse("tr", "positive seconds", self.tr)
         if self.responses.ndim != 2 or not self.responses.size:
@@ -139,7 +128,40 @@ class Story:
         ):
             self._refuse("repeats", f"(n_repeats, {n_trs}, {n_voxels})", self.repeats.shape)
 
-    def _refuse(self, what, expected, got):
+    def _refuse(self, what: str, expected: str, got: object) -> NoReturn:
         raise ValueError(
             f"story {self.name} of {self.participant}: {what} must be {expected}, got {got}"
         )
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Story(StoryResponses):
+    """A story, how it sounded, and what one participant's brain did.
+
+    Parameters
+    ----------
+    name, participant, tr, tr_times, responses, repeats
+        As `StoryResponses`.
+    audio : float32 array of shape (n_samples,)
+        Mono, at `Story.sampling_rate` (16000 samples per second).
+    audio_file : path-like or binary file
+        The original recording, at its own rate.
+    words, phones : list of Interval
+
+    Raises
+    ------
+    ValueError
+        An empty sound; as `StoryResponses`.
+    """
+
+    sampling_rate: ClassVar[int] = 16000
+
+    audio: np.ndarray = field(repr=False)
+    audio_file: SoundFile
+    words: list[Interval] = field(default_factory=list, repr=False)
+    phones: list[Interval] = field(default_factory=list, repr=False)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.audio.ndim != 1 or not len(self.audio):
+            self._refuse("audio", "(n_samples,) with at least one sample", self.audio.shape)

@@ -1,11 +1,16 @@
 """Windows of a story's sound: those that tune a model and those that measure it."""
 
+from collections.abc import Iterable, Mapping, Sequence
 from operator import index
 
 import numpy as np
 
+from .story import Story
 
-def training_windows(tr_times, tr, n_trs_per_window=5, sampling_rate=16000):
+
+def training_windows(
+    tr_times: np.ndarray, tr: float, n_trs_per_window: int = 5, sampling_rate: int = 16000
+) -> np.ndarray:
     """Bounds of the sound of the TRs up to and including each TR.
 
     Five TRs of 2 s are the 10 s that the haemodynamic response spans (Moussa et al. 2025,
@@ -44,7 +49,9 @@ def training_windows(tr_times, tr, n_trs_per_window=5, sampling_rate=16000):
     return np.stack([ends - length, ends], axis=1)
 
 
-def evaluation_windows(n_samples, sampling_rate=16000, length=16.0, stride=0.1):
+def evaluation_windows(
+    n_samples: int, sampling_rate: int = 16000, length: float = 16.0, stride: float = 0.1
+) -> np.ndarray:
     """Bounds of causal windows over a whole sound (Moussa et al. 2025, section 3.2).
 
     A window ends at every multiple of the stride up to the end of the sound. Windows at its start
@@ -82,7 +89,7 @@ def evaluation_windows(n_samples, sampling_rate=16000, length=16.0, stride=0.1):
     return np.stack([np.maximum(ends - round(length * sampling_rate), 0), ends], axis=1)
 
 
-def cut(audio, start, stop):
+def cut(audio: np.ndarray, start: int, stop: int) -> np.ndarray:
     """Samples `start` to `stop` of a sound, zeros where they lie outside it.
 
     Parameters
@@ -121,6 +128,8 @@ class TrainingWindows:
     Attributes
     ----------
     voxels : int64 array of shape (n_selected,)
+    n_samples : int
+        Of each window's sound.
 
     Raises
     ------
@@ -130,7 +139,13 @@ class TrainingWindows:
         window is longer than a story's sound; an order does not fit its story.
     """
 
-    def __init__(self, stories, voxels=None, n_trs_per_window=5, orders=None):
+    def __init__(
+        self,
+        stories: Iterable[Story],
+        voxels: np.ndarray | None = None,
+        n_trs_per_window: int = 5,
+        orders: Sequence[np.ndarray] | None = None,
+    ) -> None:
         self._stories = list(stories)
         if not self._stories:
             raise ValueError("stories must hold at least one Story, got none")
@@ -152,33 +167,41 @@ class TrainingWindows:
             _check_live(story, self.voxels)
             self._windows.append(windows)
         self._ends = np.cumsum([len(windows) for windows in self._windows])
+        start, stop = self._windows[0][0]
+        self.n_samples = int(stop - start)
 
     @property
-    def recordings(self):
+    def recordings(self) -> list[tuple[np.ndarray, np.ndarray]]:
         """Of each story in order: its sound (n_samples,), and bounds of its windows (n_trs, 2)."""
         return [(s.audio, w) for s, w in zip(self._stories, self._windows, strict=True)]
 
-    def __len__(self):
+    def __len__(self) -> int:
         return int(self._ends[-1])
 
-    def __getitem__(self, i):
+    def __getitem__(self, i: int) -> dict[str, np.ndarray]:
         """Sound and response of a TR, counted over the stories in order.
 
         Returns
         -------
         dict
-            "audio": float32 array of shape (n_samples,); "labels": float32 array of shape
-            (n_selected,).
+            "audio": float32 array of shape (n_samples,); "labels": as `labels`.
         """
-        i = range(len(self))[index(i)]
-        k = np.searchsorted(self._ends, i, side="right")
-        row = i - self._ends[k]
-        story, (start, stop) = self._stories[k], self._windows[k][row]
-        responses = story.responses[self._orders[k][row]]
+        k, row = _place(self._ends, i)
         return {
-            "audio": cut(story.audio, start, stop),
-            "labels": responses[self.voxels].astype(np.float32, copy=False),
+            "audio": cut(self._stories[k].audio, *self._windows[k][row]),
+            "labels": self.labels(i),
         }
+
+    def labels(self, i: int) -> np.ndarray:
+        """Response of a TR, without its sound.
+
+        Returns
+        -------
+        float32 array of shape (n_selected,)
+        """
+        k, row = _place(self._ends, i)
+        responses = self._stories[k].responses[self._orders[k][row]]
+        return responses[self.voxels].astype(np.float32, copy=False)
 
 
 class JointWindows:
@@ -192,6 +215,8 @@ class JointWindows:
     ----------
     voxels : dict of {participant: int64 array of shape (n_selected,)}
         In the order of the names, which is that of the labels too.
+    n_samples : int
+        Of each window's sound.
 
     Raises
     ------
@@ -199,73 +224,62 @@ class JointWindows:
         There is no participant, or their windows differ in length.
     """
 
-    def __init__(self, windows):
+    def __init__(self, windows: Mapping[str, TrainingWindows]) -> None:
         windows = dict(sorted(windows.items()))
         self._windows = list(windows.values())
-        lengths = {name: len(pairs[0]["audio"]) for name, pairs in windows.items()}
+        lengths = {name: pairs.n_samples for name, pairs in windows.items()}
         if len(set(lengths.values())) != 1:
             raise ValueError(
                 "participants whose windows are of one length can be mixed, got "
                 f"{lengths or 'none'} (samples): give them one TR"
             )
+        (self.n_samples,) = set(lengths.values())
         self.voxels = {name: pairs.voxels for name, pairs in windows.items()}
         self._ends = np.cumsum([len(pairs) for pairs in self._windows])
         self._columns = np.cumsum([0, *map(len, self.voxels.values())])
 
     @property
-    def recordings(self):
+    def recordings(self) -> list[tuple[np.ndarray, np.ndarray]]:
         """As those of `TrainingWindows`, one participant's after the other's."""
         return [recording for pairs in self._windows for recording in pairs.recordings]
 
-    def __len__(self):
+    def __len__(self) -> int:
         return int(self._ends[-1])
 
-    def __getitem__(self, i):
+    def __getitem__(self, i: int) -> dict[str, np.ndarray]:
         """Sound and response of a TR, counted over the participants in order.
 
         Returns
         -------
         dict
-            "audio": float32 array of shape (n_samples,); "labels": float32 array of shape
-            (n_all_selected,), one participant's voxels after the other's, NaN but for those of
-            the one who heard it.
+            "audio": float32 array of shape (n_samples,); "labels": as `labels`.
         """
-        i = range(len(self))[index(i)]
-        k = np.searchsorted(self._ends, i, side="right")
-        pair = self._windows[k][i - self._ends[k]]
+        k, own = _place(self._ends, i)
+        pair = self._windows[k][own]
+        return pair | {"labels": self._among_all(k, pair["labels"])}
+
+    def labels(self, i: int) -> np.ndarray:
+        """Response of a TR, without its sound.
+
+        Returns
+        -------
+        float32 array of shape (n_all_selected,)
+            One participant's voxels after the other's, NaN but for those of the one who heard it.
+        """
+        k, own = _place(self._ends, i)
+        return self._among_all(k, self._windows[k].labels(own))
+
+    def _among_all(self, k, own):
         labels = np.full(self._columns[-1], np.nan, np.float32)
-        labels[self._columns[k] : self._columns[k + 1]] = pair["labels"]
-        return {"audio": pair["audio"], "labels": labels}
+        labels[self._columns[k] : self._columns[k + 1]] = own
+        return labels
 
 
-class EvaluationWindows:
-    """The sound of each evaluation window of a story: an indexed data set.
-
-    Parameters
-    ----------
-    story : Story
-    length, stride : float
-        Seconds; as `evaluation_windows`.
-
-    Attributes
-    ----------
-    bounds : int64 array of shape (n_windows, 2)
-        From `evaluation_windows`.
-    times : float64 array of shape (n_windows,)
-        Seconds at which the windows end.
-    """
-
-    def __init__(self, story, length=16.0, stride=0.1):
-        self._audio = story.audio
-        self.bounds = evaluation_windows(len(story.audio), story.sampling_rate, length, stride)
-        self.times = self.bounds[:, 1] / story.sampling_rate
-
-    def __len__(self):
-        return len(self.bounds)
-
-    def __getitem__(self, i):
-        """Return {"audio": float32 array of shape (n_samples,)} of a window."""
-        return {"audio": cut(self._audio, *self.bounds[range(len(self))[index(i)]])}
+def _place(ends, i):
+    """Of an index over several parts: which part it is in, and its index there."""
+    i = range(ends[-1])[index(i)]
+    k = int(np.searchsorted(ends, i, side="right"))
+    return k, i - (ends[k - 1] if k else 0)
 
 
 def _checked_voxels(voxels, n_voxels):

@@ -3,16 +3,18 @@
 import json
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
+from os import PathLike
 from pathlib import Path
 
 import nibabel
 import numpy as np
+from nibabel.affines import apply_affine
 from nibabel.freesurfer import read_annot
 
 from ..names import check_name
 from ..whole_files import written_whole
-from .volumes import load_volume, read_mask
+from .volumes import Volume, load_volume, read_mask
 
 LATE_LANGUAGE = {
     "angular gyrus": frozenset("PFm PGs PGi TPOJ2 TPOJ3".split()),
@@ -27,11 +29,15 @@ REGIONS = {
     "primary_auditory": frozenset({"A1"}),
     "early_auditory": frozenset("A1 PBelt MBelt LBelt RI A4".split()),
 }
+Regions = dict[str, np.ndarray]
+Labels = Mapping[str, Collection[str]]
 # What label images hold where there is no label, and what .annot files do.
 UNLABELLED = 0
 
 
-def regions_from_annot(left, right, regions=REGIONS):
+def regions_from_annot(
+    left: str | PathLike[str], right: str | PathLike[str], regions: Labels = REGIONS
+) -> Regions:
     """Vertices of each region, from an atlas on the surface.
 
     Labels are compared without the prefix `L_` or `R_` and without the suffix `_ROI`.
@@ -64,7 +70,13 @@ def regions_from_annot(left, right, regions=REGIONS):
     return _regions(hemispheres, regions, f"{left} and {right}")
 
 
-def regions_from_labels(labels, names, mask=None, regions=REGIONS, n_voxels=None):
+def regions_from_labels(
+    labels: Volume,
+    names: Mapping[int, str] | Sequence[str],
+    mask: Volume | None = None,
+    regions: Labels = REGIONS,
+    n_voxels: int | None = None,
+) -> Regions:
     """Voxels of each region, from an atlas in the functional space.
 
     Labels are compared without the prefix `L_` or `R_` and without the suffix `_ROI`.
@@ -101,7 +113,7 @@ def regions_from_labels(labels, names, mask=None, regions=REGIONS, n_voxels=None
     values, affine, origin = load_volume(labels, "label array")
     if mask is not None:
         inside, mask_affine = read_mask(mask, n_voxels)
-        n_voxels = np.count_nonzero(inside)
+        n_voxels = int(np.count_nonzero(inside))
         if values.ndim > 1:
             _check_same_space(origin, values, affine, inside, mask_affine)
             values = values[inside]
@@ -119,7 +131,9 @@ def regions_from_labels(labels, names, mask=None, regions=REGIONS, n_voxels=None
     return _regions([(numbers, names, origin)], regions, "names")
 
 
-def voxels_at(coordinates, mask, affine=None):
+def voxels_at(
+    coordinates: np.ndarray, mask: Volume, affine: np.ndarray | None = None
+) -> np.ndarray:
     """The voxel that each place in the functional space lies in.
 
     Parameters
@@ -153,7 +167,7 @@ def voxels_at(coordinates, mask, affine=None):
     affine = mask_affine if affine is None else affine
     if affine is None:
         raise ValueError("affine is needed where the mask is an array, which has none")
-    places = nibabel.affines.apply_affine(np.linalg.inv(affine), coordinates)
+    places = apply_affine(np.linalg.inv(affine), coordinates)
     places = np.rint(places).astype(np.int64)
     on_grid = ((places >= 0) & (places < inside.shape)).all(axis=1)
     index = np.full(inside.shape, -1)
@@ -163,7 +177,12 @@ def voxels_at(coordinates, mask, affine=None):
     return voxels
 
 
-def project_regions(vertex_regions, coordinates, mask, affine=None):
+def project_regions(
+    vertex_regions: Mapping[str, np.ndarray],
+    coordinates: np.ndarray,
+    mask: Volume,
+    affine: np.ndarray | None = None,
+) -> Regions:
     """Voxels of each region, from its vertices and where these lie in the functional space.
 
     A vertex belongs to the voxel whose centre is nearest along the axes of the grid. Vertices
@@ -213,7 +232,12 @@ def project_regions(vertex_regions, coordinates, mask, affine=None):
     return projected
 
 
-def write_regions(root, participant, regions, n_voxels):
+def write_regions(
+    root: str | PathLike[str],
+    participant: str,
+    regions: Mapping[str, np.ndarray | Sequence[int]],
+    n_voxels: int,
+) -> Path:
     """Write voxels of each region where `read_regions` finds them.
 
     Parameters

@@ -1,8 +1,9 @@
 """Voxel vectors in brain volumes, vertex vectors on brain surfaces."""
 
-import os
 import zlib
+from os import PathLike
 from pathlib import Path
+from typing import TypeAlias
 
 import nibabel
 import numpy as np
@@ -12,11 +13,13 @@ from nibabel.spatialimages import HeaderDataError, SpatialImage
 
 from ..whole_files import written_whole
 
+# A file, an image, or its values.
+Volume: TypeAlias = str | PathLike[str] | SpatialImage | np.ndarray
 UNREADABLE = (ImageFileError, HeaderDataError, OSError, EOFError, ValueError, zlib.error)
 HEMISPHERES = {"L": "CortexLeft", "R": "CortexRight"}
 
 
-def read_mask(mask, n_voxels=None):
+def read_mask(mask: Volume, n_voxels: int | None = None) -> tuple[np.ndarray, np.ndarray | None]:
     """Read which places of the functional space are a participant's voxels.
 
     A participant's voxels are the true places in C order.
@@ -58,7 +61,12 @@ def read_mask(mask, n_voxels=None):
     return inside, affine
 
 
-def write_volume(path, values, mask, tr=None):
+def write_volume(
+    path: str | PathLike[str],
+    values: np.ndarray,
+    mask: str | PathLike[str] | SpatialImage,
+    tr: float | None = None,
+) -> None:
     """Write voxel vectors as a NIfTI image.
 
     Places outside the mask get 0, as masked images have it, since viewers and filters take 0 for
@@ -104,7 +112,7 @@ def write_volume(path, values, mask, tr=None):
         nibabel.save(image, partial)
 
 
-def write_surface(path, values, n_left):
+def write_surface(path: str | PathLike[str], values: np.ndarray, n_left: int) -> tuple[Path, Path]:
     """Write vertex vectors as two GIFTI files, one per hemisphere.
 
     Parameters
@@ -139,7 +147,7 @@ def write_surface(path, values, n_left):
     return left, right
 
 
-def load_volume(volume, what):
+def load_volume(volume: Volume, what: str) -> tuple[np.ndarray, np.ndarray | None, str]:
     """Load a volume given as a file, an image or an array.
 
     Parameters
@@ -163,7 +171,7 @@ def load_volume(volume, what):
     ValueError
         The file is not a readable volume, or holds no real numbers.
     """
-    if isinstance(volume, str | os.PathLike):
+    if isinstance(volume, str | PathLike):
         return _load_file(Path(volume), what)
     affine, name = None, what
     if isinstance(volume, SpatialImage):

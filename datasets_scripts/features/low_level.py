@@ -1,8 +1,11 @@
 """The low-level features of stories: what of a story's sound needs no understanding."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from ..recordings.sound import read_recording
+from ..recordings import read_recording
+from ..story import Story
 from .phones import articulation, diphones, phone_inventory, triphones
 from .power_spectrum import power_spectrum
 
@@ -10,7 +13,7 @@ FEATURES = ("power_spectrum", "diphones", "triphones", "articulation")
 ALL = "all"
 
 
-def low_level_features(train, test):
+def low_level_features(train: Sequence[Story], test: Story) -> dict[str, list[np.ndarray]]:
     """Low-level features on the TR axis (Moussa et al. 2025, section 3.4; Oota et al. 2024).
 
     Parameters

@@ -13,7 +13,7 @@ FLOOR = 1e-10  # energy of a band in silence
 FRAMES_AT_ONCE = 4096
 
 
-def fbank(audio, sampling_rate=16000, n_bands=80):
+def fbank(audio: np.ndarray, sampling_rate: int = 16000, n_bands: int = 80) -> np.ndarray:
     """Log mel energies of 25 ms frames every 10 ms.
 
     A frame is weighted by a Hann taper, and the squared magnitudes of its spectrum are weighted by
@@ -64,7 +64,9 @@ def fbank(audio, sampling_rate=16000, n_bands=80):
     return energies
 
 
-def mfcc(audio, sampling_rate=16000, n_coefficients=13, n_bands=80):
+def mfcc(
+    audio: np.ndarray, sampling_rate: int = 16000, n_coefficients: int = 13, n_bands: int = 80
+) -> np.ndarray:
     """Mel-frequency cepstral coefficients of 25 ms frames every 10 ms.
 
     The first coefficients of the orthonormal cosine transform (DCT-II) of `fbank`
@@ -97,7 +99,7 @@ def mfcc(audio, sampling_rate=16000, n_coefficients=13, n_bands=80):
     return dct(energies, type=2, norm="ortho", axis=1)[:, :n_coefficients]
 
 
-def frame_times(n_frames, sampling_rate=16000):
+def frame_times(n_frames: int, sampling_rate: int = 16000) -> np.ndarray:
     """Midpoints of the frames of `fbank` and `mfcc`.
 
     Parameters

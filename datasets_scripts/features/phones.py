@@ -1,11 +1,13 @@
 """What is said, phone by phone, on the TR axis: phone sequences and articulation."""
 
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 import numpy as np
 
 from ..lanczos import lanczos
 from ..names import check_name
+from ..story import Interval, Story
 
 ARTICULATORS = tuple(
     "bilabial postalveolar alveolar dental labiodental velar glottal palatal "
@@ -66,7 +68,7 @@ SILENCES = ("BR", "CG", "LG", "LS", "NS", "SIL", "SP", "SPN")
 LONGEST_GAP = 1e-3  # seconds without a label that rounded times may leave between two phones
 
 
-def phone_inventory(stories, n):
+def phone_inventory(stories: Iterable[Story], n: int) -> tuple[tuple[str, ...], ...]:
     """Sequences of n phones that occur in the given stories.
 
     The phones of a sequence follow one another without a silence: no silence label, and no stretch
@@ -107,7 +109,12 @@ def phone_inventory(stories, n):
     return tuple(sorted(inventory))
 
 
-def diphones(phones, tr_times, tr, inventory):
+def diphones(
+    phones: Sequence[Interval],
+    tr_times: np.ndarray,
+    tr: float,
+    inventory: Sequence[tuple[str, ...]],
+) -> np.ndarray:
     """Which pairs of phones begin in each TR (Oota et al. 2024).
 
     Parameters
@@ -137,7 +144,12 @@ def diphones(phones, tr_times, tr, inventory):
     return _presence(phones, tr_times, tr, inventory, n=2)
 
 
-def triphones(phones, tr_times, tr, inventory):
+def triphones(
+    phones: Sequence[Interval],
+    tr_times: np.ndarray,
+    tr: float,
+    inventory: Sequence[tuple[str, ...]],
+) -> np.ndarray:
     """Which triples of phones begin in each TR (Oota et al. 2024).
 
     As `diphones`, with an inventory from `phone_inventory(training_stories, 3)`.
@@ -161,7 +173,7 @@ def triphones(phones, tr_times, tr, inventory):
     return _presence(phones, tr_times, tr, inventory, n=3)
 
 
-def articulation(phones, tr_times):
+def articulation(phones: Sequence[Interval], tr_times: np.ndarray) -> np.ndarray:
     """How speech is articulated around each TR (Oota et al. 2024).
 
     Every phone sets its place, manner and voicing, or a vowel's height, backness and voicing, to 1
@@ -240,7 +252,7 @@ def _runs(phones):
     yield run
 
 
-def is_silence(label):
+def is_silence(label: str) -> bool:
     """Whether a label of a phone or a word stands for silence or noise, such as "sp" or "{LG}".
 
     Parameters

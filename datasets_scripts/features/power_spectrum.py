@@ -16,7 +16,7 @@ BANDWIDTH = 33.5  # Hz
 FLOOR = 1e-10  # power of a band in silence, where a constant sound at full scale has 1
 
 
-def power_bands(sampling_rate):
+def power_bands(sampling_rate: int) -> np.ndarray:
     """Edges of the bands that a recording can hold, the columns of `power_spectrum`.
 
     Band k of the 448 reaches from 25 + 33.5 k Hz to 25 + 33.5 (k + 1) Hz. Bands that reach above
@@ -49,7 +49,9 @@ def power_bands(sampling_rate):
     return bands
 
 
-def power_spectrum(audio, sampling_rate, tr_times, tr):
+def power_spectrum(
+    audio: np.ndarray, sampling_rate: int, tr_times: np.ndarray, tr: float
+) -> np.ndarray:
     """Log power of the sound of each TR in narrow bands (Oota et al. 2024).
 
     The sound of a TR, from tr / 2 before its midpoint to tr / 2 after it, is weighted by a Hann
@@ -117,7 +119,7 @@ def power_spectrum(audio, sampling_rate, tr_times, tr):
     return powers
 
 
-def check_mono(audio):
+def check_mono(audio: np.ndarray) -> np.ndarray:
     """Refuse what is not one channel of finite floating samples.
 
     Parameters

@@ -57,7 +57,7 @@ FUNCTION_WORDS = tuple(
 )
 
 
-def semantic_vectors():
+def semantic_vectors() -> np.ndarray:
     """The meaning of each category, the corners of a regular simplex.
 
     Returns

@@ -1,14 +1,14 @@
 """A simulated listening experiment with planted truth, in the file layout of ds003020.
 
-Stories in an invented language (`phantom_lexicon`) are spoken by a formant synthesiser
-(`phantom_speech`) and heard by simulated participants. What each voxel responds to, and how well it
-can be predicted at best, is known and written beside the data, so that everything measured on it
-has a right answer.
+Stories in an invented language (`lexicon`) are spoken by a formant synthesiser (`speech`) and heard
+by simulated participants. What each voxel responds to, and how well it can be predicted at best, is
+known and written beside the data, so that everything measured on it has a right answer.
 """
 
 import json
-import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 
 import h5py
@@ -19,8 +19,9 @@ from scipy.fft import rfft, rfftfreq
 from scipy.ndimage import gaussian_filter1d
 from scipy.stats import gamma, zscore
 
-from ..recordings.textgrid import write_textgrid
+from ..recordings import write_textgrid
 from ..story import Interval, tr_midpoints
+from ..whole_files import made_whole
 from .lexicon import CATEGORIES, CONTENT_WORDS, FUNCTION_WORDS, semantic_vectors
 from .speech import PHONES, SAMPLING_RATE, SILENCE, VOICES, synthesise
 
@@ -50,7 +51,7 @@ def _contour(rng, n_steps, seconds, n=1):
     return smooth * np.sqrt(2 * np.sqrt(np.pi) * seconds / STEP)
 
 
-def tell(seconds, rng):
+def tell(seconds: float, rng: np.random.Generator) -> Told:
     """Invent and speak a story.
 
     Topics drift: each word's category is drawn from a mixture that changes over some ten seconds;
@@ -95,7 +96,7 @@ def tell(seconds, rng):
         step = int(time / STEP)
         if until_pause == 0:
             say(SILENCE, rng.uniform(0.1, 0.5))
-            until_pause = rng.integers(5, 10)
+            until_pause = int(rng.integers(5, 10))
             if rng.random() < 0.25:
                 voice = rng.integers(len(VOICES))
             continue
@@ -116,13 +117,13 @@ def tell(seconds, rng):
     audio = synthesise(phones, np.array(voices), loudness[onsets], brightness[onsets], rng)
     vectors = semantic_vectors()
     meaning = np.zeros((n_steps, vectors.shape[1]))
-    for word, category in zip(words, meant, strict=True):
-        if category is not None:
-            meaning[round(word.start / STEP) : round(word.end / STEP)] = vectors[category]
+    for said, meant_category in zip(words, meant, strict=True):
+        if meant_category is not None:
+            meaning[round(said.start / STEP) : round(said.end / STEP)] = vectors[meant_category]
     return Told(words, phones, audio, meaning)
 
 
-def log_spectrum(audio, edges):
+def log_spectrum(audio: np.ndarray, edges: Sequence[float] | np.ndarray) -> np.ndarray:
     """Power in dB per step and band, (n_steps, n_bands); silence is `FLOOR_DB`."""
     frames = audio[: len(audio) // (n := round(STEP * SAMPLING_RATE)) * n].reshape(-1, n)
     power = np.abs(rfft(frames, axis=1)) ** 2
@@ -131,7 +132,7 @@ def log_spectrum(audio, edges):
     return 10 * np.log10(power / power.mean() + 10 ** (FLOOR_DB / 10))
 
 
-def hrf():
+def hrf() -> np.ndarray:
     """The canonical double-gamma haemodynamic response per step: peak at 5 s, dip at 15 s."""
     time = np.arange(0, 32, STEP)
     response = gamma.pdf(time, 6) - gamma.pdf(time, 16) / 6
@@ -201,7 +202,7 @@ def _write_mask(path, n_voxels, rng):
     nibabel.save(nibabel.Nifti1Image(mask.astype(np.uint8), affine), path)
 
 
-def phantom_stories(n_stories):
+def phantom_stories(n_stories: int) -> list[str]:
     """Names of the phantom's stories in order; the repeated test story comes last."""
     return [*(f"story{k + 1:02d}" for k in range(n_stories)), TEST_STORY]
 
@@ -228,20 +229,20 @@ def _check(settings):
 
 
 def make_phantom(
-    root,
+    root: str | PathLike[str],
     *,
-    seed=0,
-    participants=("P01", "P02"),
-    n_stories=34,
-    seconds=180.0,
-    test_seconds=480.0,
-    n_repeats=10,
-    n_language=100,
-    n_auditory=100,
-    n_noise=46,
-    n_dead=4,
-    loudness_share=0.2,
-):
+    seed: int = 0,
+    participants: Sequence[str] = ("P01", "P02"),
+    n_stories: int = 34,
+    seconds: float = 180.0,
+    test_seconds: float = 480.0,
+    n_repeats: int = 10,
+    n_language: int = 100,
+    n_auditory: int = 100,
+    n_noise: int = 46,
+    n_dead: int = 4,
+    loudness_share: float = 0.2,
+) -> bool:
     """Write a phantom listening experiment, or find it already written.
 
     Parameters
@@ -294,11 +295,30 @@ def make_phantom(
             "or remove it"
         )
 
-    partial = root.with_name(root.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    derivative = partial / "derivative"
+    with made_whole(root) as partial:
+        _write_experiment(partial, **settings)
+        (partial / "truth.json").write_text(expected)
+    return True
+
+
+def _write_experiment(
+    root,
+    *,
+    seed,
+    participants,
+    n_stories,
+    seconds,
+    test_seconds,
+    n_repeats,
+    n_language,
+    n_auditory,
+    n_noise,
+    n_dead,
+    loudness_share,
+):
+    derivative = root / "derivative"
     for folder in ("stimuli", *(f"derivative/{f}" for f in ("TextGrids", "regions", "masks"))):
-        (partial / folder).mkdir(parents=True)
+        (root / folder).mkdir(parents=True)
     n_semantic = len(CATEGORIES) - 1
     truth = {}
     brains = {}
@@ -323,7 +343,7 @@ def make_phantom(
         told = tell(length, np.random.default_rng([seed, 2, index]))
         raw_trs[story] = int((length + 10) // TR) + 7
         tr_times = tr_midpoints(raw_trs[story], TR)
-        soundfile.write(partial / "stimuli" / f"{story}.wav", told.audio, SAMPLING_RATE, "PCM_16")
+        soundfile.write(root / "stimuli" / f"{story}.wav", told.audio, SAMPLING_RATE, "PCM_16")
         grid = derivative / "TextGrids" / f"{story}.TextGrid"
         write_textgrid(grid, {"phone": told.phones, "word": told.words}, length)
         truth[f"{story}/meaning"] = told.meaning.astype(np.float32)
@@ -334,7 +354,4 @@ def make_phantom(
             planted = _planted(told, tr_times, voxels)
             _write_responses(path, planted, voxels, n_repeats if story == TEST_STORY else 1, rng)
     (derivative / "respdict.json").write_text(json.dumps(raw_trs))
-    np.savez_compressed(partial / "truth.npz", **truth)
-    (partial / "truth.json").write_text(expected)
-    partial.rename(root)
-    return True
+    np.savez_compressed(root / "truth.npz", **truth)

@@ -6,6 +6,7 @@ from phone to phone. The filter is applied in the short-time spectrum, so a minu
 fraction of a second. Vowel formants follow Peterson and Barney (1952).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 from scipy.fft import irfft, rfft, rfftfreq
 from scipy.ndimage import gaussian_filter1d
 from scipy.signal.windows import hann
+
+from ..story import Interval
 
 SAMPLING_RATE = 16000
 HOP = 160  # samples between two settings of the vocal tract: 10 ms
@@ -142,12 +145,18 @@ def _overlap_add(spectra):
     return (frames[:-1, 1] + frames[1:, 0]).ravel()
 
 
-def synthesise(phones, voices, loudness, brightness, rng):
+def synthesise(
+    phones: Sequence[Interval],
+    voices: np.ndarray,
+    loudness: np.ndarray,
+    brightness: np.ndarray,
+    rng: np.random.Generator,
+) -> np.ndarray:
     """Speak a sequence of timed phones.
 
     Parameters
     ----------
-    phones : list of (start, end, label)
+    phones : list of Interval
         Contiguous in time from 0, in seconds; labels are keys of `PHONES`.
     voices : int array of shape (n_phones,)
         Index into `VOICES` of who speaks each phone.

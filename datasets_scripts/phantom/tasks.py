@@ -8,33 +8,39 @@ lies deeper from one task to the next:
 - sentence_type: where function words stand; clips of all types hold the same phones on average, so
   that their order must be known
 - topic: which phones stand together, in any word of a category (semantic); counts of phones say
-  nothing of it, see `phantom_lexicon`. Three of four content words are of the topic, one is not
+  nothing of it, see `lexicon`. Three of four content words are of the topic, one is not
 
 Labels of different tasks are drawn independently, and speakers of different splits are different.
 """
 
 import json
-import shutil
+from collections.abc import Iterator
 from itertools import chain, pairwise
+from os import PathLike
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import soundfile
 from datasets import ClassLabel, List, Value
 
-from ..features.phones import PHONES as SPOKEN
+from ..features import PHONES as SPOKEN
 from ..names import check_name
-from ..recordings.sound import resample
-from ..speech_tasks.speech_task import INTERVALS, Clip, SpeechTask, read_json_lines, require
+from ..recordings import resample
+from ..speech_tasks import INTERVALS, Clip, SpeechTask, read_json_lines, require
 from ..story import Interval
-from .lexicon import CATEGORIES, CONTENT_WORDS, FUNCTION_WORDS
+from ..whole_files import made_whole
+from .lexicon import CATEGORIES, CONTENT_WORDS, FUNCTION_WORDS, Word
 from .speech import PHONES, SAMPLING_RATE, SILENCE, VOICES, synthesise
 
 PHANTOM_TASKS = ("mood", "phones_present", "word", "sentence_type", "topic")
 SENTENCE_TYPES = ("statement", "command", "question")
 N_TOPICAL, N_FUNCTION = 3, 3  # words of a sentence, beside one content word of another topic
 RATE = 1.25  # duration of a phone relative to the synthesiser's, as in the phantom's stories
+
+
+# The words of a clip, its mood, and its classes by task.
+Invented = tuple[list[Word], str, dict[str, Any]]
 
 
 class Mood(NamedTuple):
@@ -100,7 +106,9 @@ class PhantomTasks(SpeechTask):
         An unknown kind; as `SpeechTask`.
     """
 
-    def __init__(self, data_dir, kind="sentences", **kwargs):
+    def __init__(
+        self, data_dir: str | PathLike[str], kind: str = "sentences", **kwargs: Any
+    ) -> None:
         check_name("kind of clips", kind, COLUMNS)
         require("phantom tasks", data_dir, [f"{kind}.jsonl"])
         splits = {split: [] for split in N_SPEAKERS}
@@ -110,7 +118,14 @@ class PhantomTasks(SpeechTask):
         super().__init__(data_dir, COLUMNS[kind], splits, config_name=kind, **kwargs)
 
 
-def make_phantom_tasks(root, *, seed=0, n_train=1000, n_validation=250, n_test=250):
+def make_phantom_tasks(
+    root: str | PathLike[str],
+    *,
+    seed: int = 0,
+    n_train: int = 1000,
+    n_validation: int = 250,
+    n_test: int = 250,
+) -> bool:
     """Write clips for the phantom's tasks, or find them already written.
 
     Parameters
@@ -150,30 +165,32 @@ def make_phantom_tasks(root, *, seed=0, n_train=1000, n_validation=250, n_test=2
             "folder, or remove it"
         )
 
-    partial = root.with_name(root.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
+    with made_whole(root) as partial:
+        _write_tasks(partial, seed, numbers)
+        (partial / "settings.json").write_text(expected)
+    return True
+
+
+def _write_tasks(root, seed, numbers):
     tracts = np.random.default_rng([seed, 4]).permutation(TRACTS)
     speakers = dict(
         zip(N_SPEAKERS, np.split(tracts, np.cumsum([*N_SPEAKERS.values()])[:-1]), strict=True)
     )
     for kind, invent in (("sentences", invent_sentences), ("words", invent_words)):
-        (partial / kind).mkdir(parents=True)
-        with open(partial / f"{kind}.jsonl", "w", encoding="utf-8") as records:
+        (root / kind).mkdir(parents=True)
+        with open(root / f"{kind}.jsonl", "w", encoding="utf-8") as records:
             for index, (split, n) in enumerate(numbers.items()):
                 rng = np.random.default_rng([seed, 5, len(kind), index])
                 for number, (words, mood, labels) in enumerate(invent(n, rng)):
                     tract = int(rng.choice(speakers[split]))
                     audio, spoken = _speak(words, MOODS[mood], tract, rng)
                     file = f"{kind}/{split}-{number:05d}.wav"
-                    soundfile.write(partial / file, audio, SAMPLING_RATE, "PCM_16")
+                    soundfile.write(root / file, audio, SAMPLING_RATE, "PCM_16")
                     record = {"file": file, "split": split, "speaker": f"S{tract:03d}"}
                     records.write(json.dumps(record | spoken | labels) + "\n")
-    (partial / "settings.json").write_text(expected)
-    partial.rename(root)
-    return True
 
 
-def invent_sentences(n, rng):
+def invent_sentences(n: int, rng: np.random.Generator) -> Iterator[Invented]:
     """Invent sentences of four content words, three of them of one topic, and three function words.
 
     A statement begins with its function words, a question ends with them, a command has them
@@ -199,7 +216,7 @@ def invent_sentences(n, rng):
         others = [word for word in shuffled if CATEGORIES[word.category] != topic]
         content = own[:N_TOPICAL]
         content.insert(rng.integers(N_TOPICAL + 1), others[0])
-        within = rng.integers(1, len(content))
+        within = int(rng.integers(1, len(content)))
         place = {"statement": 0, "command": within, "question": len(content)}[sentence_type]
         function = function_words[i * N_FUNCTION : (i + 1) * N_FUNCTION]
         words = [*content[:place], *function, *content[place:]]
@@ -208,7 +225,7 @@ def invent_sentences(n, rng):
         yield words, mood, labels | {"mood": mood}
 
 
-def invent_words(n, rng):
+def invent_words(n: int, rng: np.random.Generator) -> Iterator[Invented]:
     """Draw single content words, as `invent_sentences` draws sentences."""
     moods = _balanced(tuple(MOODS), n, rng)
     for word, mood in zip(_balanced(CONTENT_WORDS, n, rng), moods, strict=True):

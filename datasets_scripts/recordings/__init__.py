@@ -1,1 +1,31 @@
 """Files of recordings, in the layouts that laboratories keep them in, and prepared ones."""
+
+from .bids import bids_brain_mask, bids_stories, read_bids
+from .ds003020 import participant_stories, read_ds003020, read_regions
+from .layouts import find_layout
+from .listening import STORIES, Listening
+from .participant import HUB_NAME, PROVENANCE, Participant, open_participant
+from .sound import read_recording, resample
+from .textgrid import read_textgrid, write_textgrid
+from .tr_times import read_tr_times
+
+__all__ = [
+    "HUB_NAME",
+    "PROVENANCE",
+    "STORIES",
+    "Listening",
+    "Participant",
+    "bids_brain_mask",
+    "bids_stories",
+    "find_layout",
+    "open_participant",
+    "participant_stories",
+    "read_bids",
+    "read_ds003020",
+    "read_recording",
+    "read_regions",
+    "read_textgrid",
+    "read_tr_times",
+    "resample",
+    "write_textgrid",
+]

@@ -18,7 +18,9 @@ import json
 import math
 import warnings
 import zlib
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from os import PathLike
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,8 +28,9 @@ import nibabel
 import numpy as np
 
 from ..names import check_name, checked_stories
-from ..story import Story
-from .sound import read_recording, resample
+from ..story import Interval, Story, StoryResponses
+from ..zscore import zscore_responses
+from .sound import recording_seconds, with_sound
 from .textgrid import read_textgrid
 
 BOLD = "_desc-preproc_bold.nii.gz"
@@ -58,15 +61,22 @@ class _Run(NamedTuple):
     sounds: dict[str, _Sound]
 
     @property
-    def mask(self):
+    def mask(self) -> Path:
         return self.bold.with_name(self.bold.name.replace(BOLD, "_desc-brain_mask.nii.gz"))
 
     @property
-    def sidecar(self):
+    def sidecar(self) -> Path:
         return self.bold.with_name(self.bold.name.replace(".nii.gz", ".json"))
 
 
-def read_bids(root, participant, stories=None, *, space=None, lead=10.0):
+def read_bids(
+    root: str | PathLike[str],
+    participant: str,
+    stories: Iterable[str] | None = None,
+    *,
+    space: str | None = None,
+    lead: float = 10.0,
+) -> Iterator[Story]:
     """Read a participant's stories, one at a time.
 
     The arguments, the events and the masks are checked at the call; each story is read when it
@@ -117,6 +127,45 @@ def read_bids(root, participant, stories=None, *, space=None, lead=10.0):
     UserWarning
         A scan that ends before its sound does: the story is as long as the scan.
     """
+    heard, recordings = _read(root, participant, stories, space, lead)
+    return (_with_sound(responses, recordings[responses.name]) for responses in heard)
+
+
+def read_bids_responses(
+    root: str | PathLike[str],
+    participant: str,
+    stories: Iterable[str] | None = None,
+    *,
+    space: str | None = None,
+    lead: float = 10.0,
+) -> Iterator[StoryResponses]:
+    """Read a participant's responses, a story at a time, and of the sounds only how long they are.
+
+    Parameters
+    ----------
+    root, participant, stories, space, lead
+        As `read_bids`.
+
+    Returns
+    -------
+    iterator of StoryResponses
+
+    Raises
+    ------
+    FileNotFoundError, TypeError, ValueError
+        As `read_bids`.
+
+    Warns
+    -----
+    UserWarning
+        As `read_bids`.
+    """
+    heard, _ = _read(root, participant, stories, space, lead)
+    return heard
+
+
+def _read(root, participant, stories, space, lead):
+    """An iterator of StoryResponses, and the recording of each story."""
     root = Path(root)
     runs = _story_runs(root, participant, space)
     available = _stim_files(runs)
@@ -127,10 +176,11 @@ def read_bids(root, participant, stories=None, *, space=None, lead=10.0):
     recordings = {story: folder / available[story] for story in stories}
     _check_present([*recordings.values(), *(run.bold for run in runs)])
     mask = _common_mask(runs)
-    return (_read_story(participant, s, recordings[s], runs, mask, lead) for s in stories)
+    heard = (_read_responses(participant, s, recordings[s], runs, mask, lead) for s in stories)
+    return heard, recordings
 
 
-def bids_participants(root):
+def bids_participants(root: str | PathLike[str]) -> list[str]:
     """Names of the participants, sorted; none where there is no BIDS layout.
 
     Parameters
@@ -149,7 +199,9 @@ def _participant_folders(root):
     return [path for pipeline in pipelines for path in pipeline.glob("sub-*") if path.is_dir()]
 
 
-def bids_stories(root, participant, space=None):
+def bids_stories(
+    root: str | PathLike[str], participant: str, space: str | None = None
+) -> list[str]:
     """Names of the stories that a participant heard, sorted: their sound files without suffix.
 
     A run's stories are its sounds with `trial_type` "story", or all of its sounds if none has it.
@@ -172,7 +224,9 @@ def bids_stories(root, participant, space=None):
     return sorted(_stim_files(_story_runs(Path(root), participant, space)))
 
 
-def bids_repeated(root, participant, space=None):
+def bids_repeated(
+    root: str | PathLike[str], participant: str, space: str | None = None
+) -> list[str]:
     """Names of the stories that a participant heard in more than one run, sorted.
 
     Parameters
@@ -194,7 +248,9 @@ def bids_repeated(root, participant, space=None):
     return [s for s in sorted(_stim_files(runs)) if sum(s in run.sounds for run in runs) > 1]
 
 
-def bids_brain_mask(root, participant, space=None):
+def bids_brain_mask(
+    root: str | PathLike[str], participant: str, space: str | None = None
+) -> nibabel.Nifti1Image:
     """The voxels that lie in the brain masks of all runs in which the participant heard a story.
 
     Parameters
@@ -217,7 +273,12 @@ def bids_brain_mask(root, participant, space=None):
     return _common_mask(_story_runs(Path(root), participant, space))
 
 
-def bids_source_files(root, participant, stories=None, space=None):
+def bids_source_files(
+    root: str | PathLike[str],
+    participant: str,
+    stories: Iterable[str] | None = None,
+    space: str | None = None,
+) -> list[Path]:
     """Every file that reading the stories touches.
 
     Parameters
@@ -252,7 +313,7 @@ def bids_source_files(root, participant, stories=None, space=None):
     return sorted(files)
 
 
-def bids_sound_files(root):
+def bids_sound_files(root: str | PathLike[str]) -> dict[str, tuple[Path, Path]]:
     """Every recording in `stimuli/`, and where its TextGrid would be.
 
     Parameters
@@ -440,25 +501,24 @@ def _readable(path):
         raise ValueError(f"{path}: truncated, or not a NIfTI image ({error})") from error
 
 
-def _read_story(participant, name, recording, runs, mask, lead):
+def _read_responses(participant, name, recording, runs, mask, lead):
     runs = [run for run in runs if name in run.sounds]
-    samples, sampling_rate = read_recording(recording)
-    tr, tr_times, kept = _kept_trs(name, runs, len(samples) / sampling_rate, lead)
+    tr, tr_times, kept = _kept_trs(name, runs, recording_seconds(recording), lead)
     repeats = np.stack([_responses(r, mask, trs) for r, trs in zip(runs, kept, strict=True)])
     repeated = len(repeats) > 1
-    phones, words = read_phones_and_words(recording.with_suffix(".TextGrid"))
-    return Story(
+    return StoryResponses(
         name=name,
         participant=participant,
-        audio=resample(samples, sampling_rate, target=Story.sampling_rate),
-        audio_file=recording,
         tr=tr,
         tr_times=tr_times,
         responses=_zscored(repeats.mean(axis=0)) if repeated else repeats[0],
         repeats=repeats if repeated else None,
-        words=words,
-        phones=phones,
     )
+
+
+def _with_sound(responses, recording):
+    phones, words = read_phones_and_words(recording.with_suffix(".TextGrid"))
+    return with_sound(responses, recording, words, phones)
 
 
 def _kept_trs(name, runs, seconds, lead):
@@ -548,15 +608,11 @@ def _responses(run, mask, trs):
 
 
 def _zscored(responses):
-    """Mean 0 and variance 1 over TRs; NaN where a voxel is constant or not finite."""
-    with np.errstate(invalid="ignore"):
-        centred = responses - responses.mean(axis=0, dtype=np.float64)
-        spread = centred.std(axis=0)
-        spread[spread == 0] = np.nan
-        return (centred / spread).astype(np.float32, order="C")
+    """Z-scored in double precision: the images' values may be large beside how they vary."""
+    return zscore_responses(responses.astype(np.float64)).astype(np.float32, order="C")
 
 
-def read_phones_and_words(path):
+def read_phones_and_words(path: Path) -> tuple[list[Interval], list[Interval]]:
     """Phones and words of a TextGrid by the names of its tiers; none where there is no file.
 
     Parameters

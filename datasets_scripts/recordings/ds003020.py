@@ -1,7 +1,9 @@
 """The folder layout of OpenNeuro ds003020 (LeBel et al. 2023, Scientific Data 10:555)."""
 
 import json
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from os import PathLike
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,10 +11,10 @@ import h5py
 import nibabel
 import numpy as np
 
-from ..cortex.volumes import read_mask
+from ..cortex import read_mask
 from ..names import check_name, checked_stories
-from ..story import Story, stored_trs, tr_midpoints
-from .sound import read_recording, resample
+from ..story import Interval, Story, StoryResponses, stored_trs, tr_midpoints
+from .sound import with_sound
 from .textgrid import read_textgrid
 from .tr_times import read_tr_times
 
@@ -40,7 +42,14 @@ class TrAxis(NamedTuple):
     file: Path
 
 
-def read_ds003020(root, participant, stories=None, *, tr=2.0, tr_times=None):
+def read_ds003020(
+    root: str | PathLike[str],
+    participant: str,
+    stories: Iterable[str] | None = None,
+    *,
+    tr: float = 2.0,
+    tr_times: str | PathLike[str] | None = None,
+) -> Iterator[Story]:
     """Read a participant's stories, one at a time.
 
     The arguments are checked at the call; each story is read when it is asked for.
@@ -74,18 +83,60 @@ def read_ds003020(root, participant, stories=None, *, tr=2.0, tr_times=None):
         without a usable TR count; while reading, a damaged file or one that disagrees with the
         others. The message names the file.
     """
+    root = Path(root)
+    source_files(root, participant, stories, tr_times=tr_times)  # refuses what is not there
+    heard = read_responses(root, participant, stories, tr=tr, tr_times=tr_times)
+    return (_with_sound(root, responses) for responses in heard)
+
+
+def read_responses(
+    root: str | PathLike[str],
+    participant: str,
+    stories: Iterable[str] | None = None,
+    *,
+    tr: float = 2.0,
+    tr_times: str | PathLike[str] | None = None,
+    repeats: bool = True,
+) -> Iterator[StoryResponses]:
+    """Read a participant's responses, a story at a time, and nothing of what was heard.
+
+    Parameters
+    ----------
+    root, participant, stories, tr, tr_times
+        As `read_ds003020`.
+    repeats : bool
+        Also the single presentations of stories that were repeated.
+
+    Returns
+    -------
+    iterator of StoryResponses
+
+    Raises
+    ------
+    FileNotFoundError, TypeError, ValueError
+        As `read_ds003020`, but for sounds and TextGrids.
+    """
     if not tr > 0:
         raise ValueError(f"tr must be positive seconds, got {tr}")
     root = Path(root)
     stories = checked_stories(
         f"{participant} in {root}", stories, participant_stories(root, participant)
     )
-    source_files(root, participant, stories, tr_times=tr_times)  # refuses what is not there
+    _check_present(participant, [_responses_file(root, participant, s) for s in stories])
     axes = [read_tr_axis(root, story, tr=tr, tr_times=tr_times) for story in stories]
-    return (_read_story(root, participant, *pair) for pair in zip(stories, axes, strict=True))
+    return (
+        _read_responses(root, participant, story, axis, repeats)
+        for story, axis in zip(stories, axes, strict=True)
+    )
 
 
-def source_files(root, participant, stories=None, *, tr_times=None):
+def source_files(
+    root: str | PathLike[str],
+    participant: str,
+    stories: Iterable[str] | None = None,
+    *,
+    tr_times: str | PathLike[str] | None = None,
+) -> list[Path]:
     """Every file that reading a participant's stories and regions touches.
 
     Parameters
@@ -120,14 +171,18 @@ def source_files(root, participant, stories=None, *, tr_times=None):
         )
     ]
     files += [root / RAW_TRS] if tr_times is None else [_report(tr_times, s) for s in stories]
-    missing = [str(file) for file in files if not file.is_file()]
-    if missing:
-        raise FileNotFoundError(f"files of {participant} are missing: {', '.join(missing)}")
+    _check_present(participant, files)
     optional = [_regions_file(root, participant), _mask_file(root, participant)]
     return files + [file for file in optional if file.is_file()]
 
 
-def sound_files(root):
+def _check_present(participant, files):
+    missing = [str(file) for file in files if not file.is_file()]
+    if missing:
+        raise FileNotFoundError(f"files of {participant} are missing: {', '.join(missing)}")
+
+
+def sound_files(root: str | PathLike[str]) -> dict[str, tuple[Path, Path]]:
     """Every recording in `stimuli/` that has a TextGrid.
 
     Parameters
@@ -145,7 +200,7 @@ def sound_files(root):
     return {name: pair for name, pair in files.items() if all(file.is_file() for file in pair)}
 
 
-def participants(root):
+def participants(root: str | PathLike[str]) -> list[str]:
     """Names of the participants, sorted.
 
     Parameters
@@ -169,7 +224,7 @@ def participants(root):
     return sorted(path.name for path in folder.iterdir() if path.is_dir())
 
 
-def participant_stories(root, participant):
+def participant_stories(root: str | PathLike[str], participant: str) -> list[str]:
     """Names of the stories that a participant's responses are stored for, sorted.
 
     Parameters
@@ -196,7 +251,7 @@ def participant_stories(root, participant):
     return stories
 
 
-def read_regions(root, participant):
+def read_regions(root: str | PathLike[str], participant: str) -> dict[str, np.ndarray]:
     """Voxels of each region, from the optional file `derivative/regions/<participant>.json`.
 
     Parameters
@@ -235,7 +290,7 @@ def read_regions(root, participant):
     return {name: np.array(voxels, dtype=np.int64) for name, voxels in regions.items()}
 
 
-def voxel_mask(root, participant):
+def voxel_mask(root: str | PathLike[str], participant: str) -> nibabel.Nifti1Image | None:
     """Where the voxels lie, from the optional file `derivative/masks/<participant>.nii.gz`.
 
     Parameters
@@ -264,7 +319,13 @@ def voxel_mask(root, participant):
     return nibabel.Nifti1Image(inside.astype(np.uint8), affine)
 
 
-def read_tr_axis(root, story, *, tr=2.0, tr_times=None):
+def read_tr_axis(
+    root: str | PathLike[str],
+    story: str,
+    *,
+    tr: float = 2.0,
+    tr_times: str | PathLike[str] | None = None,
+) -> TrAxis:
     """Times of the TRs of a story whose responses are stored.
 
     The published axis is simulated from the TR count of `derivative/respdict.json` (see
@@ -312,7 +373,9 @@ def read_tr_axis(root, story, *, tr=2.0, tr_times=None):
 
 
 @contextmanager
-def open_responses(root, participant, story, axis=None):
+def open_responses(
+    root: str | PathLike[str], participant: str, story: str, axis: TrAxis | None = None
+) -> Iterator[h5py.File]:
     """Open a story's responses, to be read in part.
 
     Parameters
@@ -372,25 +435,22 @@ def _check_responses(path, file, axis):
             )
 
 
-def _read_story(root, participant, name, axis):
+def _read_responses(root, participant, name, axis, with_repeats):
     with open_responses(root, participant, name, axis) as file:
-        responses = _read_values(file["data"])
-        repeats = file.get("individual_repeats")
-        repeats = None if repeats is None else _read_values(repeats)
-    phones, words = read_phones_and_words(_textgrid_file(root, name))
-    audio_file = _recording_file(root, name)
-    return Story(
-        name=name,
-        participant=participant,
-        audio=resample(*read_recording(audio_file), target=Story.sampling_rate),
-        audio_file=audio_file,
-        tr=axis.tr,
-        tr_times=axis.tr_times,
-        responses=responses,
-        repeats=repeats,
-        words=words,
-        phones=phones,
-    )
+        repeats = file.get("individual_repeats") if with_repeats else None
+        return StoryResponses(
+            name=name,
+            participant=participant,
+            tr=axis.tr,
+            tr_times=axis.tr_times,
+            responses=_read_values(file["data"]),
+            repeats=None if repeats is None else _read_values(repeats),
+        )
+
+
+def _with_sound(root, responses):
+    phones, words = read_phones_and_words(_textgrid_file(root, responses.name))
+    return with_sound(responses, _recording_file(root, responses.name), words, phones)
 
 
 def _read_values(dataset):
@@ -400,7 +460,7 @@ def _read_values(dataset):
         raise ValueError(f"{dataset.file.filename}: {dataset.name} is damaged ({error})") from error
 
 
-def read_phones_and_words(path):
+def read_phones_and_words(path: Path) -> tuple[list[Interval], list[Interval]]:
     """Phones and words of a TextGrid, its first and its second tier.
 
     Parameters

@@ -1,16 +1,21 @@
 """The folder layouts that recordings come in: each answers the same questions.
 
 `participants()`; of a participant `stories`, `repeated_stories`, `n_voxels`, `regions`, `mask` (an
-image, or None), `files` (every source file) and `read` (an iterator of Story); `sound_files()`,
-{story: (recording, TextGrid)}, whose TextGrids `read_phones_and_words` reads; `trims`, what is left
-out of a scan.
+image, or None), `files` (every source file) and `read_responses` (an iterator of StoryResponses,
+for which no sound is decoded); `sound_files()`, {story: (recording, TextGrid)}, whose TextGrids
+`read_phones_and_words` reads; `trims`, what is left out of a scan. `holds(root)` says whether a
+folder is in the layout.
 """
 
+from collections.abc import Iterator
+from os import PathLike
 from pathlib import Path
+from typing import Any
 
+import nibabel
 import numpy as np
 
-from ..story import LEAD_TRS, TAIL_TRS, UNSIMULATED_TRS
+from ..story import LEAD_TRS, TAIL_TRS, UNSIMULATED_TRS, StoryResponses
 from . import bids, ds003020
 
 
@@ -26,24 +31,29 @@ class DS003020:
 
     name = "ds003020"
 
-    def __init__(self, root, tr=2.0, tr_times=None):
-        self.root, self._time = Path(root), {"tr": tr, "tr_times": tr_times}
+    def __init__(
+        self,
+        root: str | PathLike[str],
+        tr: float = 2.0,
+        tr_times: str | PathLike[str] | None = None,
+    ) -> None:
+        self.root, self._tr, self._tr_times = Path(root), tr, tr_times
 
     @staticmethod
-    def holds(root):
+    def holds(root: str | PathLike[str]) -> bool:
         return (Path(root) / "derivative" / "preprocessed_data").is_dir()
 
     @property
-    def trims(self):
+    def trims(self) -> dict[str, float]:
         return {"lead_trs": LEAD_TRS, "tail_trs": UNSIMULATED_TRS + TAIL_TRS}
 
-    def participants(self):
+    def participants(self) -> list[str]:
         return ds003020.participants(self.root)
 
-    def stories(self, participant):
+    def stories(self, participant: str) -> list[str]:
         return ds003020.participant_stories(self.root, participant)
 
-    def repeated_stories(self, participant):
+    def repeated_stories(self, participant: str) -> list[str]:
         repeated = []
         for story in self.stories(participant):
             with ds003020.open_responses(self.root, participant, story) as file:
@@ -51,25 +61,33 @@ class DS003020:
                     repeated.append(story)
         return repeated
 
-    def n_voxels(self, participant):
+    def n_voxels(self, participant: str) -> int:
         first = self.stories(participant)[0]
         with ds003020.open_responses(self.root, participant, first) as file:
             return file["data"].shape[-1]
 
-    def regions(self, participant):
+    def regions(self, participant: str) -> dict[str, np.ndarray]:
         return ds003020.read_regions(self.root, participant)
 
-    def mask(self, participant):
+    def mask(self, participant: str) -> nibabel.Nifti1Image | None:
         return ds003020.voxel_mask(self.root, participant)
 
-    def files(self, participant):
-        tr_times = self._time["tr_times"]
-        return ds003020.source_files(self.root, participant, tr_times=tr_times)
+    def files(self, participant: str) -> list[Path]:
+        return ds003020.source_files(self.root, participant, tr_times=self._tr_times)
 
-    def read(self, participant, stories):
-        return ds003020.read_ds003020(self.root, participant, stories, **self._time)
+    def read_responses(
+        self, participant: str, stories: list[str] | None, repeats: bool = True
+    ) -> Iterator[StoryResponses]:
+        return ds003020.read_responses(
+            self.root,
+            participant,
+            stories,
+            tr=self._tr,
+            tr_times=self._tr_times,
+            repeats=repeats,
+        )
 
-    def sound_files(self):
+    def sound_files(self) -> dict[str, tuple[Path, Path]]:
         return ds003020.sound_files(self.root)
 
     read_phones_and_words = staticmethod(ds003020.read_phones_and_words)
@@ -87,43 +105,48 @@ class BIDS:
 
     name = "bids"
 
-    def __init__(self, root, space=None, lead=10.0):
+    def __init__(
+        self, root: str | PathLike[str], space: str | None = None, lead: float = 10.0
+    ) -> None:
         self.root, self._space, self._lead = Path(root), space, lead
 
     @staticmethod
-    def holds(root):
+    def holds(root: str | PathLike[str]) -> bool:
         return bool(bids.bids_participants(root))
 
     @property
-    def trims(self):
+    def trims(self) -> dict[str, float]:
         return {"lead_seconds": self._lead}
 
-    def participants(self):
+    def participants(self) -> list[str]:
         return bids.bids_participants(self.root)
 
-    def stories(self, participant):
+    def stories(self, participant: str) -> list[str]:
         return bids.bids_stories(self.root, participant, self._space)
 
-    def repeated_stories(self, participant):
+    def repeated_stories(self, participant: str) -> list[str]:
         return bids.bids_repeated(self.root, participant, self._space)
 
-    def n_voxels(self, participant):
+    def n_voxels(self, participant: str) -> int:
         return int(np.count_nonzero(self.mask(participant).dataobj))
 
-    def regions(self, participant):
+    def regions(self, participant: str) -> dict[str, np.ndarray]:
         return {}
 
-    def mask(self, participant):
+    def mask(self, participant: str) -> nibabel.Nifti1Image:
         return bids.bids_brain_mask(self.root, participant, self._space)
 
-    def files(self, participant):
+    def files(self, participant: str) -> list[Path]:
         return bids.bids_source_files(self.root, participant, space=self._space)
 
-    def read(self, participant, stories):
+    def read_responses(
+        self, participant: str, stories: list[str] | None, repeats: bool = True
+    ) -> Iterator[StoryResponses]:
+        # Repeats are what the responses are the mean of: they are read in any case.
         space, lead = self._space, self._lead
-        return bids.read_bids(self.root, participant, stories, space=space, lead=lead)
+        return bids.read_bids_responses(self.root, participant, stories, space=space, lead=lead)
 
-    def sound_files(self):
+    def sound_files(self) -> dict[str, tuple[Path, Path]]:
         return bids.bids_sound_files(self.root)
 
     read_phones_and_words = staticmethod(bids.read_phones_and_words)
@@ -132,7 +155,9 @@ class BIDS:
 LAYOUTS = (DS003020, BIDS)
 
 
-def find_layout(root, options=None):
+def find_layout(
+    root: str | PathLike[str], options: dict[str, Any] | None = None
+) -> DS003020 | BIDS:
     """The layout that a folder of recordings is in.
 
     Parameters

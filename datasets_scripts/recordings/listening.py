@@ -3,7 +3,9 @@
 import hashlib
 import json
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import datasets
 import numpy as np
@@ -88,13 +90,21 @@ class Listening(datasets.ArrowBasedBuilder):
     # A story's rows stay in one piece: then they are one array in memory that is mapped.
     DEFAULT_WRITER_BATCH_SIZE = 1_000_000
 
-    def __init__(self, config_name, data_dir, dtype="float32", options=None, **kwargs):
+    def __init__(
+        self,
+        config_name: str,
+        data_dir: str | PathLike[str],
+        dtype: str | None = "float32",
+        options: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
         if dtype not in DTYPES:
             raise ValueError(f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}")
         self._layout = find_layout(Path(data_dir).resolve(), options)
         if config_name == STORIES:
             self._sounds = self._layout.sound_files()
-            files = {file for pair in self._sounds.values() for file in pair if file.exists()}
+            sounds = {file for pair in self._sounds.values() for file in pair}
+            files = [file for file in sounds if file.exists()]
             dtype, options = None, None  # of responses alone
         else:
             check_name(f"participant in {data_dir}", config_name, self._layout.participants())
@@ -110,7 +120,7 @@ class Listening(datasets.ArrowBasedBuilder):
             **kwargs,
         )
 
-    def download_and_prepare(self, *args, **kwargs):
+    def download_and_prepare(self, *args: Any, **kwargs: Any) -> None:
         """Prepare the data set as `datasets.DatasetBuilder`, unless that is done.
 
         Raises
@@ -154,12 +164,15 @@ class Listening(datasets.ArrowBasedBuilder):
                 RESPONSES: self._layout.stories(name),
                 REPEATS: self._layout.repeated_stories(name),
             }
-        if not dl_manager.is_streaming:
-            self.info.description = json.dumps(self._provenance(splits))
+        self._facts = None if dl_manager.is_streaming else self._provenance()
+        self._describe()
+        # A tuple, since lists are dealt out to processes, which would each keep their own ceilings.
         return [
-            SplitGenerator(split, {"split": split, "stories": stories})
-            for split, stories in splits.items()
-            if stories
+            SplitGenerator(
+                split, {"split": split, "stories": tuple(names) if split == REPEATS else names}
+            )
+            for split, names in splits.items()
+            if names
         ]
 
     def _generate_tables(self, split, stories):
@@ -168,14 +181,28 @@ class Listening(datasets.ArrowBasedBuilder):
             if split == STORIES:
                 columns = self._sound(name)
             elif split == RESPONSES:
-                columns = _responses(self._read(name), dtype)
+                columns = _response_rows(self._read(name, repeats=False), dtype)
             else:
-                columns = _repeats(self._read(name), dtype)
+                repeated = self._read(name)
+                self._note_ceiling(repeated)
+                columns = _rows(repeated, repeated.repeats, dtype)
             yield datasets.builder.Key(i, 0), pa.table(columns, schema=schema)
 
-    def _read(self, story):
-        (read,) = self._layout.read(self.config.name, [story])
+    def _read(self, story, repeats=True):
+        (read,) = self._layout.read_responses(self.config.name, [story], repeats)
         return read
+
+    def _note_ceiling(self, story):
+        if self._facts is not None:
+            ceiling = noise_ceiling(story.repeats).astype(float).round(6).tolist()
+            self._facts["noise_ceiling"][story.name] = [
+                None if np.isnan(value) else value for value in ceiling
+            ]
+            self._describe()
+
+    def _describe(self):
+        if self._facts is not None:
+            self.info.description = json.dumps(self._facts)
 
     def _sound(self, story):
         recording, textgrid = self._sounds[story]
@@ -188,8 +215,8 @@ class Listening(datasets.ArrowBasedBuilder):
             "phones": [[phone._asdict() for phone in phones]],
         }
 
-    def _provenance(self, splits):
-        """Where the rows come from, as JSON holds it."""
+    def _provenance(self):
+        """Where the rows come from, as JSON holds it; noise ceilings follow as repeats are read."""
         root = self._layout.root
         provenance = {
             "layout": self._layout.name,
@@ -199,10 +226,6 @@ class Listening(datasets.ArrowBasedBuilder):
         }
         if self.config.name == STORIES:
             return provenance
-        ceilings = {
-            story: noise_ceiling(self._read(story).repeats).astype(float).round(6)
-            for story in splits[REPEATS]
-        }
         regions = self._layout.regions(self.config.name)
         return provenance | {
             "participant": self.config.name,
@@ -211,10 +234,7 @@ class Listening(datasets.ArrowBasedBuilder):
             "window": {"n_trs": WINDOW_TRS},
             "regions": {name: voxels.tolist() for name, voxels in regions.items()},
             "mask": _place(self._layout.mask(self.config.name)),
-            "noise_ceiling": {
-                story: [None if np.isnan(value) else value for value in ceiling.tolist()]
-                for story, ceiling in ceilings.items()
-            },
+            "noise_ceiling": {},
         }
 
 
@@ -226,13 +246,9 @@ def _place(mask):
     return {"shape": mask.shape, "affine": mask.affine.tolist(), "voxels": voxels.tolist()}
 
 
-def _responses(story, dtype):
+def _response_rows(story, dtype):
     rows = _rows(story, story.responses[None], dtype)
     return rows | {"repeat": pa.nulls(len(story.responses), pa.int32())}
-
-
-def _repeats(story, dtype):
-    return _rows(story, story.repeats, dtype)
 
 
 def _rows(story, responses, dtype):

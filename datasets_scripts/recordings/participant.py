@@ -2,7 +2,10 @@
 
 import json
 import re
+from collections.abc import Iterable, Iterator
+from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import datasets
 import nibabel
@@ -12,15 +15,22 @@ from datasets.exceptions import DatasetNotFoundError
 from huggingface_hub import hf_hub_download
 
 from ..names import checked_stories
-from ..story import Interval, Story
+from ..story import Interval, Story, StoryResponses
 from .listening import REPEATS, RESPONSES, STORIES, Listening
-from .sound import read_recording, resample
+from .sound import with_sound
 
 PROVENANCE = "provenance/{}.json"  # in a repository of prepared recordings
 HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 
 
-def open_participant(data, participant, *, dtype="float32", options=None, cache_dir=None):
+def open_participant(
+    data: str | PathLike[str],
+    participant: str,
+    *,
+    dtype: str = "float32",
+    options: dict[str, Any] | None = None,
+    cache_dir: str | PathLike[str] | None = None,
+) -> "Participant":
     """Open the recordings of a participant, preparing them unless that is done.
 
     Parameters
@@ -69,7 +79,9 @@ def open_participant(data, participant, *, dtype="float32", options=None, cache_
             own = datasets.load_dataset(str(data), participant, cache_dir=cache_dir)
             stories = datasets.load_dataset(str(data), STORIES, cache_dir=cache_dir)
         except (DatasetNotFoundError, ConnectionError) as error:
-            raise FileNotFoundError(f"{data} is no folder here, nor to be had: {error}") from error
+            raise FileNotFoundError(
+                f"{data} was not found locally or on the Hub: {error}"
+            ) from error
         provenance = _read_provenance(data, participant)
     return Participant(own[RESPONSES], own.get(REPEATS), stories[STORIES], provenance)
 
@@ -99,6 +111,8 @@ class Participant:
     ----------
     name : str
     story_names : list of str, sorted
+    n_trs : dict of {story: int}
+        How many TRs each story has.
     n_voxels : int
     regions : dict of str to int64 array of shape (n_region_voxels,)
         Empty where none are known.
@@ -108,7 +122,13 @@ class Participant:
         Where the recordings come from: as `info.description` of the data set.
     """
 
-    def __init__(self, responses, repeats, stories, provenance):
+    def __init__(
+        self,
+        responses: datasets.Dataset,
+        repeats: datasets.Dataset | None,
+        stories: datasets.Dataset,
+        provenance: dict[str, Any],
+    ) -> None:
         self._responses, self._repeats, self._stories = responses, repeats, stories
         self._rows = _rows_by_story(responses)
         self._repeat_rows = _rows_by_story(repeats) if repeats is not None else {}
@@ -118,6 +138,7 @@ class Participant:
         self.provenance = provenance
         self.name = provenance["participant"]
         self.story_names = sorted(self._rows)
+        self.n_trs = {name: len(self._rows[name]) for name in self.story_names}
         self.n_voxels = responses.features["responses"].length
         self.regions = {
             region: np.array(voxels, dtype=np.int64)
@@ -125,7 +146,7 @@ class Participant:
         }
 
     @property
-    def mask(self):
+    def mask(self) -> nibabel.Nifti1Image | None:
         place = self.provenance["mask"]
         if place is None:
             return None
@@ -133,7 +154,28 @@ class Participant:
         inside.flat[place["voxels"]] = 1
         return nibabel.Nifti1Image(inside, np.array(place["affine"]))
 
-    def stories(self, names=None):
+    def responses(self, names: Iterable[str] | None = None) -> Iterator[StoryResponses]:
+        """Read responses, a story at a time, and nothing of what was heard.
+
+        Parameters
+        ----------
+        names : list of str, optional
+            As `stories`.
+
+        Returns
+        -------
+        iterator of StoryResponses
+            In the precision that they are stored in.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `stories`.
+        """
+        names = checked_stories(self.name, names, self.story_names)
+        return (self._read(name) for name in names)
+
+    def stories(self, names: Iterable[str] | None = None) -> Iterator[Story]:
         """Read stories, one at a time.
 
         Parameters
@@ -153,8 +195,7 @@ class Participant:
         ValueError
             An unknown story, or one named twice; the message lists those that are there.
         """
-        names = checked_stories(self.name, names, self.story_names)
-        return (self._read(name) for name in names)
+        return map(self._with_sound, self.responses(names))
 
     def _read(self, name):
         rows = self._rows[name]
@@ -162,24 +203,23 @@ class Participant:
         repeats = None
         if name in self._repeat_rows:
             repeats = _view(self._repeats, self._repeat_rows[name]).reshape(-1, *responses.shape)
-        sound = self._stories.data.slice(self._sound_rows[name], 1)
+        return StoryResponses(
+            name=name,
+            participant=self.name,
+            tr=self._responses.data["tr"][rows.start].as_py(),
+            tr_times=self._responses.data["time"].slice(rows.start, len(rows)).to_numpy(),
+            responses=responses,
+            repeats=repeats,
+        )
+
+    def _with_sound(self, responses):
+        sound = self._stories.data.slice(self._sound_rows[responses.name], 1)
         audio_file = pa.BufferReader(sound["audio"].chunk(0).field("bytes")[0].as_buffer())
         words, phones = (
             [Interval(**interval) for interval in sound[tier][0].as_py()]
             for tier in ("words", "phones")
         )
-        return Story(
-            name=name,
-            participant=self.name,
-            audio=resample(*read_recording(audio_file), target=Story.sampling_rate),
-            audio_file=audio_file,
-            tr=self._responses.data["tr"][rows.start].as_py(),
-            tr_times=self._responses.data["time"].slice(rows.start, len(rows)).to_numpy(),
-            responses=responses,
-            repeats=repeats,
-            words=words,
-            phones=phones,
-        )
+        return with_sound(responses, audio_file, words, phones)
 
 
 def _rows_by_story(dataset):

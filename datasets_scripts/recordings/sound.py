@@ -1,5 +1,7 @@
 """Sound files as mono samples at a model's rate."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from math import gcd
 from pathlib import Path
 
@@ -7,8 +9,39 @@ import numpy as np
 import soundfile
 from scipy.signal import resample_poly
 
+from ..story import Interval, SoundFile, Story, StoryResponses
 
-def read_recording(path):
+
+def with_sound(
+    responses: StoryResponses, audio_file: SoundFile, words: list[Interval], phones: list[Interval]
+) -> Story:
+    """Read the sound that responses are to.
+
+    Parameters
+    ----------
+    responses : StoryResponses
+    audio_file : path-like or binary file
+    words, phones : list of Interval
+
+    Returns
+    -------
+    Story
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        As `read_recording`.
+    """
+    return Story(
+        **vars(responses),
+        audio=resample(*read_recording(audio_file), target=Story.sampling_rate),
+        audio_file=audio_file,
+        words=words,
+        phones=phones,
+    )
+
+
+def read_recording(path: SoundFile) -> tuple[np.ndarray, int]:
     """Read a sound file, its channels averaged into one.
 
     Parameters
@@ -29,14 +62,8 @@ def read_recording(path):
     ValueError
         The file is not a readable sound, holds no samples, or samples that are not finite.
     """
-    if hasattr(path, "seek"):
-        path.seek(0)
-    elif not Path(path).is_file():
-        raise FileNotFoundError(f"{path}: there is no such recording")
-    try:
+    with _readable(path):
         channels, sampling_rate = soundfile.read(path, dtype="float32", always_2d=True)
-    except soundfile.LibsndfileError as error:
-        raise ValueError(f"{path}: not a readable sound file ({error})") from error
     samples = channels.mean(axis=1)
     if not len(samples):
         raise ValueError(f"{path}: the recording is empty (0 samples)")
@@ -46,7 +73,47 @@ def read_recording(path):
     return samples, sampling_rate
 
 
-def resample(samples, sampling_rate, target=16000):
+def recording_seconds(path: SoundFile) -> float:
+    """How long a sound lasts, which its header tells: nothing is decoded.
+
+    Parameters
+    ----------
+    path : path-like or binary file
+        Any format that libsndfile reads. MP3 is decoded, since its header is only a claim.
+
+    Returns
+    -------
+    float
+        Seconds.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no such file.
+    ValueError
+        The file is not a readable sound.
+    """
+    with _readable(path):
+        header = soundfile.info(path)
+    if header.format == "MP3":
+        samples, sampling_rate = read_recording(path)
+        return len(samples) / sampling_rate
+    return header.frames / header.samplerate
+
+
+@contextmanager
+def _readable(path: SoundFile) -> Iterator[None]:
+    if hasattr(path, "seek"):
+        path.seek(0)
+    elif not Path(path).is_file():
+        raise FileNotFoundError(f"{path}: there is no such recording")
+    try:
+        yield
+    except soundfile.LibsndfileError as error:
+        raise ValueError(f"{path}: not a readable sound file ({error})") from error
+
+
+def resample(samples: np.ndarray, sampling_rate: int, target: int = 16000) -> np.ndarray:
     """Change the sampling rate by a polyphase filter that removes what the new rate cannot hold.
 
     Parameters

@@ -2,7 +2,9 @@
 
 import codecs
 import re
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from os import PathLike
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,7 +32,7 @@ class _Tier(NamedTuple):
     intervals: list[Interval]
 
 
-def read_textgrid(path):
+def read_textgrid(path: str | PathLike[str]) -> dict[str, list[Interval]]:
     """Read the interval tiers of a TextGrid in any of Praat's three text formats.
 
     The long and the short format hold one tier after another, each with its number of intervals. A
@@ -74,7 +76,12 @@ def read_textgrid(path):
     return tiers
 
 
-def write_textgrid(path, tiers, end, format="long"):
+def write_textgrid(
+    path: str | PathLike[str],
+    tiers: Mapping[str, Sequence[Interval]],
+    end: float,
+    format: str = "long",
+) -> None:
     """Write interval tiers as a TextGrid.
 
     Gaps between intervals become intervals with a blank label, as Praat wants them;

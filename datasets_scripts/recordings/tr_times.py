@@ -1,6 +1,7 @@
 """When the scanner took each TR of a story, from the report of the stimulus presentation."""
 
 import math
+from os import PathLike
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ TRIGGERS = ("init-trigger", "trigger")
 SOUND_START = "sound-start"
 
 
-def read_tr_times(path):
+def read_tr_times(path: str | PathLike[str]) -> tuple[np.ndarray, float]:
     """Read the TRs of a story from the report that was written while it was played.
 
     One event a line: its time in seconds and its label. `init-trigger` and `trigger` mark the start

@@ -1,7 +1,9 @@
 """CREMA-D: sentences acted in six emotions (Cao et al. 2014)."""
 
 import re
+from os import PathLike
 from pathlib import Path
+from typing import Any
 
 from datasets import ClassLabel, Value
 
@@ -60,7 +62,7 @@ class CremaD(SpeechTask):
         A recording whose name tells no actor, sentence and emotion; as `SpeechTask`.
     """
 
-    def __init__(self, data_dir, seed=0, **kwargs):
+    def __init__(self, data_dir: str | PathLike[str], seed: int = 0, **kwargs: Any) -> None:
         columns = {"text": Value("string"), "emotion": ClassLabel(names=[*EMOTIONS.values()])}
         super().__init__(data_dir, columns, _read_splits(Path(data_dir), seed), **kwargs)
 

@@ -2,7 +2,9 @@
 
 import json
 import warnings
+from os import PathLike
 from pathlib import Path
+from typing import Any
 
 from datasets import ClassLabel, Value
 
@@ -54,7 +56,7 @@ class Slurp(SpeechTask):
 
     SPEAKERS_APART = False
 
-    def __init__(self, data_dir, **kwargs):
+    def __init__(self, data_dir: str | PathLike[str], **kwargs: Any) -> None:
         columns = {"text": Value("string"), "action": ClassLabel(names=list(ACTIONS))}
         super().__init__(data_dir, columns, _read_splits(Path(data_dir)), **kwargs)
 

@@ -1,7 +1,9 @@
 """Speech Commands, version 2: single spoken words (Warden 2018)."""
 
 import re
+from os import PathLike
 from pathlib import Path
+from typing import Any
 
 from datasets import ClassLabel
 
@@ -38,7 +40,7 @@ class SpeechCommands(SpeechTask):
         A recording whose name tells no speaker; as `SpeechTask`.
     """
 
-    def __init__(self, data_dir, **kwargs):
+    def __init__(self, data_dir: str | PathLike[str], **kwargs: Any) -> None:
         columns = {"word": ClassLabel(names=list(WORDS))}
         super().__init__(data_dir, columns, _read_splits(Path(data_dir)), **kwargs)
 

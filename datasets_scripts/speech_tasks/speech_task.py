@@ -3,9 +3,11 @@
 import hashlib
 import json
 import warnings
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import datasets
 import numpy as np
@@ -13,7 +15,7 @@ import pyarrow as pa
 from datasets import Audio, Features, List, SplitGenerator, Value
 from datasets.exceptions import DatasetGenerationError
 
-from ..recordings.sound import read_recording
+from ..recordings import read_recording
 
 INTERVALS = List({"start": Value("float64"), "end": Value("float64"), "label": Value("string")})
 ROWS_AT_ONCE = 100
@@ -89,12 +91,20 @@ class SpeechTask(datasets.ArrowBasedBuilder):
     BUILDER_CONFIG_CLASS = SpeechTaskConfig
     SPEAKERS_APART = True
 
-    def __init__(self, data_dir, columns, splits, max_unreadable=0.01, **kwargs):
+    def __init__(
+        self,
+        data_dir: str | PathLike[str],
+        columns: Mapping[str, Any],
+        splits: Mapping[str, list[Clip]],
+        max_unreadable: float = 0.01,
+        **kwargs: Any,
+    ) -> None:
         if not 0 <= max_unreadable < 1:
             raise ValueError(
                 f"max_unreadable must be a share from 0 to below 1, got {max_unreadable}"
             )
-        self._root, self._columns, self._splits = Path(data_dir).resolve(), columns, splits
+        self._root = Path(data_dir).resolve()
+        self._columns, self._splits = dict(columns), splits
         self._unreadable = {}
         self._check_splits()
         super().__init__(
@@ -104,7 +114,7 @@ class SpeechTask(datasets.ArrowBasedBuilder):
             **kwargs,
         )
 
-    def download_and_prepare(self, *args, **kwargs):
+    def download_and_prepare(self, *args: Any, **kwargs: Any) -> None:
         """Prepare the data set as `datasets.DatasetBuilder`, unless that is done.
 
         Raises
@@ -197,7 +207,7 @@ class SpeechTask(datasets.ArrowBasedBuilder):
         return hashlib.sha256(json.dumps(state).encode()).hexdigest()[:16]
 
 
-def require(collection, root, names):
+def require(collection: str, root: str | PathLike[str], names: Iterable[str]) -> None:
     """Refuse a folder that lacks what a collection is published with.
 
     Parameters
@@ -220,7 +230,7 @@ def require(collection, root, names):
         )
 
 
-def set_aside(speakers, n, seed):
+def set_aside(speakers: Iterable[str], n: int, seed: int) -> set[str]:
     """Draw the speakers that a split is made of, whatever order they come in.
 
     Parameters
@@ -237,7 +247,7 @@ def set_aside(speakers, n, seed):
     return set(np.random.default_rng(seed).permutation(sorted(speakers))[:n].tolist())
 
 
-def read_json_lines(path):
+def read_json_lines(path: str | PathLike[str]) -> Iterator[tuple[str, Any]]:
     """Read a file with a JSON object on each line.
 
     Parameters

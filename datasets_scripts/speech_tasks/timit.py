@@ -1,7 +1,9 @@
 """TIMIT: read sentences with phones labelled by hand (LDC93S1; Garofolo et al. 1993)."""
 
 import re
+from os import PathLike
 from pathlib import Path
+from typing import Any
 
 from datasets import ClassLabel, List, Value
 
@@ -79,7 +81,7 @@ class Timit(SpeechTask):
         train.features["sentence_type"].names  # ['SA', 'SI', 'SX']
     """
 
-    def __init__(self, data_dir, seed=0, **kwargs):
+    def __init__(self, data_dir: str | PathLike[str], seed: int = 0, **kwargs: Any) -> None:
         columns = {
             "text": Value("string"),
             "words": INTERVALS,
@@ -115,8 +117,9 @@ def _read_part(root, part):
 
 def _read_speaker(root, folder):
     # Some copies hold the sound as RIFF beside the original, SA1.WAV.wav, which is passed over.
-    found = {name: path for name, path in _listed(folder).items() if SENTENCE.fullmatch(name)}
-    sentences = sorted({SENTENCE.fullmatch(name).groups()[:2] for name in found})
+    listed = _listed(folder)
+    named = (SENTENCE.fullmatch(name) for name in listed)
+    sentences = sorted({found.groups()[:2] for found in named if found})
     if len(sentences) != SENTENCES_PER_SPEAKER:
         raise FileNotFoundError(
             f"{folder} must hold {SENTENCES_PER_SPEAKER} sentences, got {len(sentences)}: "
@@ -124,15 +127,15 @@ def _read_speaker(root, folder):
         )
     for name, kind in sentences:
         wav, phn, wrd, txt = _members(folder, [f"{name}.{e}" for e in ("wav", "phn", "wrd", "txt")])
-        phones = _read_phones(found[phn])
+        phones = _read_phones(listed[phn])
         columns = {
-            "text": _read_intervals(found[txt])[0].label,
-            "words": [word._asdict() for word in _read_intervals(found[wrd])],
+            "text": _read_intervals(listed[txt])[0].label,
+            "words": [word._asdict() for word in _read_intervals(listed[wrd])],
             "phones": [phone._asdict() for phone in phones],
             "phones_present": sorted({phone.label for phone in phones}),
             "sentence_type": kind.upper(),
         }
-        yield Clip(found[wav].relative_to(root).as_posix(), folder.name.upper(), columns)
+        yield Clip(listed[wav].relative_to(root).as_posix(), folder.name.upper(), columns)
 
 
 def _read_phones(path):

@@ -7,20 +7,24 @@ nltk and rapidfuzz, which are imported when they are needed.
 import json
 import math
 from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from importlib import import_module
 from itertools import chain
+from os import PathLike
 from pathlib import Path
 
 import numpy as np
 
 from ..whole_files import written_whole
 
+# Of each word its neighbours of each kind.
+Neighbours = dict[str, dict[str, list[str]]]
 KINDS = ("semantic", "phonetic")
 THRESHOLD = 0.4  # of the phone error rate, which parts what sounds alike from what does not
 CHUNK = 512  # words whose distances to all others are held at once
 
 
-def word_phones(words):
+def word_phones(words: Iterable[str]) -> dict[str, tuple[str, ...]]:
     """How words are spoken.
 
     Parameters
@@ -47,7 +51,7 @@ def word_phones(words):
     }
 
 
-def word_meanings(words):
+def word_meanings(words: Iterable[str]) -> dict[str, set[str]]:
     """What words can mean.
 
     Parameters
@@ -72,7 +76,11 @@ def word_meanings(words):
     return {word: synsets for word, synsets in meanings.items() if synsets}
 
 
-def word_neighbours(phones, meanings, threshold=THRESHOLD):
+def word_neighbours(
+    phones: Mapping[str, Sequence[str]],
+    meanings: Mapping[str, set[str]],
+    threshold: float = THRESHOLD,
+) -> Neighbours:
     """Neighbours of words in meaning and in sound (Choi et al. 2024; Moussa et al. 2025, app. C).
 
     The phone error rate of a neighbour is the number of phones to insert, delete or replace to get
@@ -138,7 +146,7 @@ def _related(meanings):
     }
 
 
-def spoken_neighbours(neighbours, vocabulary):
+def spoken_neighbours(neighbours: Neighbours, vocabulary: Collection[str]) -> Neighbours:
     """Keep of words and their neighbours those that are spoken.
 
     Parameters
@@ -160,7 +168,7 @@ def spoken_neighbours(neighbours, vocabulary):
     return {word: kinds for word, kinds in spoken.items() if all(kinds.values())}
 
 
-def draw_words(neighbours, n_words=2000, seed=0):
+def draw_words(neighbours: Neighbours, n_words: int = 2000, seed: int = 0) -> Neighbours:
     """Draw words at random, with all their neighbours.
 
     Parameters
@@ -180,7 +188,7 @@ def draw_words(neighbours, n_words=2000, seed=0):
     return {word: neighbours[word] for word in sorted(shuffled[:n_words])}
 
 
-def write_neighbours(path, neighbours):
+def write_neighbours(path: str | PathLike[str], neighbours: Neighbours) -> None:
     """Write words and their neighbours as JSON.
 
     Parameters
@@ -193,7 +201,7 @@ def write_neighbours(path, neighbours):
         whole.write_text(json.dumps(neighbours, indent=1, ensure_ascii=False), encoding="utf-8")
 
 
-def read_neighbours(path):
+def read_neighbours(path: str | PathLike[str]) -> Neighbours:
     """Read words and their neighbours.
 
     Parameters

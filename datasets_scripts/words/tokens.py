@@ -1,11 +1,13 @@
 """Single words, cut from stories of which it is known what is said when."""
 
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 import numpy as np
 
-from ..features.phones import is_silence
+from ..features import is_silence
 from ..story import Story
+from ..windows import cut
 
 STEP = 160  # samples, 10 ms: lengths are multiples of it, so that cuts of like length share batches
 
@@ -27,11 +29,11 @@ class WordToken(NamedTuple):
     start: int
     end: int
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"{self.word!r} at {self.start / Story.sampling_rate:.2f} s of {self.story}"
 
 
-def word_tokens(stories, min_seconds=0.1):
+def word_tokens(stories: Iterable[Story], min_seconds: float = 0.1) -> tuple[list[WordToken], int]:
     """Find the words of stories.
 
     Parameters
@@ -72,7 +74,9 @@ def word_tokens(stories, min_seconds=0.1):
     return tokens, n_left_out
 
 
-def draw_tokens(tokens, words, max_tokens=10, seed=0):
+def draw_tokens(
+    tokens: Iterable[WordToken], words: Collection[str], max_tokens: int = 10, seed: int = 0
+) -> list[WordToken]:
     """Draw tokens of some words at random.
 
     Parameters
@@ -107,7 +111,7 @@ def draw_tokens(tokens, words, max_tokens=10, seed=0):
     ]
 
 
-def cut_tokens(stories, tokens):
+def cut_tokens(stories: Iterable[Story], tokens: list[WordToken]) -> list[np.ndarray]:
     """Cut words from the sound of their stories.
 
     Parameters
@@ -129,6 +133,6 @@ def cut_tokens(stories, tokens):
     clips = {}
     for story in stories:
         own = [token for token in tokens if token.story == story.name]
-        # A copy lets the rest of the sound go.
-        clips |= {token: story.audio[token.start : token.end].copy() for token in own}
+        # What is cut is a copy, which lets the rest of the sound go.
+        clips |= {token: cut(story.audio, token.start, token.end) for token in own}
     return [clips[token] for token in tokens]

@@ -1,6 +1,6 @@
 import pytest
 
-from datasets_scripts.names import check_name, checked_stories
+from datasets_scripts.names import check_name, checked_stories, nearest
 
 
 def test_a_known_name_passes():
@@ -13,6 +13,12 @@ def test_an_unknown_name_is_answered_with_the_nearest_and_with_all():
     )
     with pytest.raises(ValueError, match=message):
         check_name("region", "langauge", ["language", "auditory"])
+
+
+def test_the_nearest_name_is_the_one_most_alike_or_none():
+    assert nearest("langauge", ["auditory", "language"]) == "language"
+    assert nearest("xyz", iter(["auditory", "language"])) is None
+    assert nearest(7, []) is None
 
 
 def test_nothing_is_suggested_where_nothing_is_near():

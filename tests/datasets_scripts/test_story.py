@@ -1,7 +1,9 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
-from datasets_scripts import Story, tr_midpoints
+from datasets_scripts import Story, StoryResponses, tr_midpoints
 from datasets_scripts.story import stored_trs
 
 N_TRS, N_VOXELS = 4, 3
@@ -57,6 +59,16 @@ def test_a_story_may_be_repeated_or_not():
     assert story().repeats is None
     repeats = np.zeros((10, N_TRS, N_VOXELS), np.float32)
     assert story(repeats=repeats).repeats is repeats
+
+
+def test_responses_stand_without_a_sound():
+    parts = vars(story())
+    heard = {"audio", "audio_file", "words", "phones"}
+    responses = StoryResponses(**{name: parts[name] for name in parts.keys() - heard})
+    assert isinstance(story(), StoryResponses)
+    assert responses.responses is parts["responses"] and not hasattr(responses, "audio")
+    with pytest.raises(ValueError, match="souls of UTS01: tr must be positive seconds, got 0"):
+        dataclasses.replace(responses, tr=0)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from transformers import Trainer, TrainingArguments
 
 from datasets_scripts import (
-    EvaluationWindows,
     JointWindows,
     Story,
     TrainingWindows,
@@ -245,16 +244,24 @@ def test_windows_that_cannot_be_mixed_are_refused():
         JointWindows({})
 
 
-def test_evaluation_windows_are_cut_when_asked_for():
-    told = story()
-    windows = EvaluationWindows(told, length=4.0, stride=0.5)
-    bounds = evaluation_windows(len(told.audio), length=4.0, stride=0.5)
-    assert len(windows) == len(bounds) == 60
-    np.testing.assert_array_equal(windows.times, bounds[:, 1] / RATE)
-    for i in (0, 7, 8, -1):
-        np.testing.assert_array_equal(windows[i]["audio"], told.audio[slice(*bounds[i])])
-    with pytest.raises(IndexError):
-        windows[60]
+def test_labels_come_without_cutting_sound(monkeypatch):
+    first, second = two_participants()
+    joint = JointWindows({"UTS01": first, "UTS02": second})
+    pairs = {windows: list(windows) for windows in (first, second, joint)}
+
+    def cut(*_):
+        raise AssertionError("sound was cut")
+
+    monkeypatch.setattr("datasets_scripts.windows.cut", cut)
+    for windows, expected in pairs.items():
+        assert windows.n_samples == len(expected[0]["audio"])
+        for i, pair in enumerate(expected):
+            labels = windows.labels(i)
+            np.testing.assert_array_equal(labels, pair["labels"])
+            assert labels.dtype == np.float32
+        np.testing.assert_array_equal(windows.labels(-1), expected[-1]["labels"])
+        with pytest.raises(IndexError):
+            windows.labels(len(windows))
 
 
 def test_every_voxel_is_predicted_by_default():

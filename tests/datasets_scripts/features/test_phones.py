@@ -36,13 +36,13 @@ def back_to_back(labels, times):
 
 def story(phones, name="naked"):
     return Story(
-        name,
-        "UTS01",
-        np.zeros(9),
-        Path("naked.wav"),
-        2.0,
-        np.ones(1),
-        np.zeros((1, 1)),
+        name=name,
+        participant="UTS01",
+        audio=np.zeros(9),
+        audio_file=Path("naked.wav"),
+        tr=2.0,
+        tr_times=np.ones(1),
+        responses=np.zeros((1, 1)),
         phones=phones,
     )
 

@@ -15,6 +15,7 @@ from datasets_scripts.recordings.bids import (
     bids_source_files,
     bids_stories,
     read_bids,
+    read_bids_responses,
 )
 
 SHAPE = (8, 8, 6)
@@ -130,6 +131,15 @@ def repeated(tmp_path):
     late = waves(60, phase=0.4)
     write_run(tmp_path, "task-tale_run-2", late, [("6.0", "60", "story", "tale.wav")])
     return tmp_path
+
+
+def test_responses_are_those_of_the_stories_and_decode_no_sound(repeated, monkeypatch):
+    story = read(repeated, "tale")
+    monkeypatch.delattr(soundfile, "read")
+    (found,) = read_bids_responses(repeated, "001")
+    assert (found.name, found.participant, found.tr) == ("tale", "001", story.tr)
+    for name in ("tr_times", "responses", "repeats"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(story, name))
 
 
 def test_a_story_holds_its_own_trs_and_voxels(root):

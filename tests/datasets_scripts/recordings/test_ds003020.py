@@ -21,6 +21,7 @@ from datasets_scripts import (
 from datasets_scripts.recordings.ds003020 import (
     open_responses,
     participants,
+    read_responses,
     read_tr_axis,
     source_files,
 )
@@ -67,6 +68,19 @@ def root(tmp_path):
                 **({"individual_repeats": repeats} if story == "souls" else {}),
             )
     return tmp_path
+
+
+def test_responses_are_those_of_the_stories_and_need_neither_sounds_nor_words(root):
+    stories = list(read_ds003020(root, "UTS01", tr=2.0045))
+    for file in [*(root / "stimuli").iterdir(), *(root / "derivative/TextGrids").iterdir()]:
+        file.unlink()
+    found = list(read_responses(root, "UTS01", tr=2.0045))
+    for responses_of, story in zip(found, stories, strict=True):
+        assert (responses_of.name, responses_of.tr) == (story.name, 2.0045)
+        for name in ("tr_times", "responses", "repeats"):
+            np.testing.assert_array_equal(getattr(responses_of, name), getattr(story, name))
+    (souls,) = read_responses(root, "UTS01", ["souls"], repeats=False)
+    assert souls.repeats is None
 
 
 def write_regions(root, regions):

@@ -13,9 +13,9 @@ def test_a_folder_of_ds003020_is_found(recordings):
     assert layout.stories("P01") == ["repeated", "story01", "story02"]
     assert layout.repeated_stories("P01") == ["repeated"]
     assert layout.regions("P01").keys() == read_regions(recordings, "P01").keys()
-    (story,) = layout.read("P01", ["story01"])
-    (expected,) = read_ds003020(recordings, "P01", ["story01"], tr=2.0045)
-    assert story.tr == 2.0045 and (story.tr_times == expected.tr_times).all()
+    (story,) = read_ds003020(recordings, "P01", ["story01"], tr=2.0045)
+    (found,) = layout.read_responses("P01", ["story01"])
+    assert found.tr == 2.0045 and (found.tr_times == story.tr_times).all()
     assert layout.n_voxels("P01") == story.responses.shape[1]
     recording, textgrid = layout.sound_files()["story01"]
     assert {recording, textgrid} <= set(layout.files("P01"))

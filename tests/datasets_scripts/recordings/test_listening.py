@@ -5,6 +5,7 @@ import json
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import h5py
 import nibabel
@@ -14,6 +15,7 @@ import soundfile
 from datasets import DownloadMode
 
 from datasets_scripts import Listening, noise_ceiling, read_ds003020, read_regions
+from datasets_scripts.recordings import ds003020
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
 
@@ -88,6 +90,31 @@ def test_a_data_set_streams(recordings, cache):
     row = next(iter(stream))
     (story,) = read_ds003020(recordings, "P01", ["repeated"])
     np.testing.assert_array_equal(np.float32(row["responses"]), story.repeats[0, 0])
+
+
+def test_responses_are_prepared_without_sounds_and_words_and_repeats_are_read_once(
+    recordings, tmp_path, monkeypatch
+):
+    read, values = [], ds003020._read_values
+
+    def counting(dataset):
+        read.append((Path(dataset.file.filename).stem, dataset.name))
+        return values(dataset)
+
+    monkeypatch.setattr(ds003020, "_read_values", counting)
+    monkeypatch.delattr(soundfile, "read")
+    monkeypatch.delattr(ds003020, "read_textgrid")
+    prepared("P01", recordings, tmp_path)
+    assert read.count(("repeated", "/individual_repeats")) == 1
+    assert {story for story, _ in read} == {"repeated", "story01", "story02"}
+
+
+def test_noise_ceilings_are_noted_where_several_processes_prepare(recordings, cache, tmp_path):
+    builder = Listening("P01", recordings, cache_dir=str(tmp_path))
+    builder.download_and_prepare(num_proc=2)
+    expected = prepared("P01", recordings, cache)
+    assert builder.info.description == expected.info.description
+    np.testing.assert_array_equal(responses_of(builder)[2], responses_of(expected)[2])
 
 
 def test_the_info_says_where_the_rows_come_from(recordings, cache):

@@ -7,6 +7,7 @@ import h5py
 import nibabel
 import numpy as np
 import pytest
+import soundfile
 from datasets import DatasetDict, concatenate_datasets
 
 from datasets_scripts import TrainingWindows, open_participant, read_ds003020, read_recording
@@ -44,6 +45,32 @@ def test_stories_are_those_of_the_folder(participant, recordings):
         expected_original, expected_rate = read_recording(expected.audio_file)
         assert rate == expected_rate
         np.testing.assert_array_equal(original, expected_original)
+
+
+def test_responses_are_those_of_the_stories_and_decode_no_sound(participant, monkeypatch):
+    stories = list(participant.stories())
+    monkeypatch.delattr(soundfile, "read")
+    responses = list(participant.responses())
+    for found, expected in zip(responses, stories, strict=True):
+        assert not hasattr(found, "audio")
+        for name in ("name", "participant", "tr"):
+            assert getattr(found, name) == getattr(expected, name)
+        for name in ("tr_times", "responses", "repeats"):
+            np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
+    assert [one.name for one in participant.responses(["story02"])] == ["story02"]
+    assert participant.n_trs == {story.name: len(story.responses) for story in stories}
+
+
+def test_responses_and_numbers_of_trs_need_no_sounds_at_all(participant):
+    deaf = Participant(
+        participant._responses,
+        participant._repeats,
+        participant._stories.select([]),
+        participant.provenance,
+    )
+    assert deaf.n_trs == participant.n_trs
+    for found, expected in zip(deaf.responses(), participant.responses(), strict=True):
+        np.testing.assert_array_equal(found.responses, expected.responses)
 
 
 def test_stories_come_in_the_order_asked_for(participant):
@@ -138,8 +165,9 @@ def test_a_changed_response_reaches_the_story(recordings, tmp_path):
     ],
 )
 def test_stories_that_cannot_be_had_are_refused(participant, names, error, message):
-    with pytest.raises(error, match=message):
-        participant.stories(names)
+    for read in (participant.stories, participant.responses):
+        with pytest.raises(error, match=message):
+            read(names)
 
 
 @pytest.mark.parametrize("data", ["nowhere", "./a/b/c", "../nowhere/x", "/nowhere"])

@@ -3,6 +3,7 @@ import pytest
 import soundfile
 
 from datasets_scripts import read_recording, resample
+from datasets_scripts.recordings.sound import recording_seconds
 
 
 def tone(frequency, sampling_rate, seconds=1.0):
@@ -45,15 +46,39 @@ def test_a_recording_at_the_target_rate_is_unchanged():
     np.testing.assert_array_equal(resample(samples, 16000), samples)
 
 
-def test_a_missing_recording_is_named(tmp_path):
+@pytest.mark.parametrize("suffix", ["wav", "flac", "ogg", "aiff", "mp3"])
+def test_a_sound_lasts_as_long_as_its_samples(tmp_path, suffix):
+    path = tmp_path / f"a.{suffix}"
+    soundfile.write(path, tone(440, 22050, seconds=2.345), 22050)
+    samples, sampling_rate = read_recording(path)
+    assert recording_seconds(path) == len(samples) / sampling_rate
+
+
+def test_how_long_a_sound_lasts_is_told_without_decoding_it(tmp_path, monkeypatch):
+    soundfile.write(tmp_path / "a.wav", tone(440, 8000, seconds=2.5), 8000)
+    monkeypatch.delattr(soundfile, "read")
+    assert recording_seconds(tmp_path / "a.wav") == 2.5
+
+
+def test_an_mp3_that_is_cut_short_lasts_as_long_as_what_is_left(tmp_path):
+    path = tmp_path / "a.mp3"
+    soundfile.write(path, tone(440, 22050, seconds=10.0), 22050)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    samples, sampling_rate = read_recording(path)
+    assert recording_seconds(path) == len(samples) / sampling_rate < 8
+
+
+@pytest.mark.parametrize("function", [read_recording, recording_seconds])
+def test_a_missing_recording_is_named(tmp_path, function):
     with pytest.raises(FileNotFoundError, match=r"none\.wav: there is no such recording"):
-        read_recording(tmp_path / "none.wav")
+        function(tmp_path / "none.wav")
 
 
-def test_a_file_that_is_no_sound_is_named(tmp_path):
+@pytest.mark.parametrize("function", [read_recording, recording_seconds])
+def test_a_file_that_is_no_sound_is_named(tmp_path, function):
     (tmp_path / "a.wav").write_bytes(b"no sound at all")
     with pytest.raises(ValueError, match=r"a\.wav: not a readable sound file"):
-        read_recording(tmp_path / "a.wav")
+        function(tmp_path / "a.wav")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,57 @@
+import pytest
+
+from datasets_scripts import made_whole, written_whole
+
+
+def test_a_file_is_there_when_it_is_whole(tmp_path):
+    path = tmp_path / "scores.txt"
+    with written_whole(path) as partial:
+        partial.write_text("one")
+        assert not path.exists()
+    assert path.read_text() == "one"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_that_cannot_be_written_leaves_the_one_before(tmp_path):
+    path = tmp_path / "scores.txt"
+    path.write_text("before")
+    with pytest.raises(RuntimeError), written_whole(path) as partial:
+        partial.write_text("half of")
+        raise RuntimeError
+    assert path.read_text() == "before"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_is_there_when_it_is_whole(tmp_path):
+    folder = tmp_path / "deep" / "data"
+    with made_whole(folder) as partial:
+        (partial / "one.txt").write_text("one")
+        assert not folder.exists()
+    assert [path.name for path in folder.iterdir()] == ["one.txt"]
+    assert list(folder.parent.iterdir()) == [folder]
+
+
+def test_a_folder_that_cannot_be_made_leaves_nothing(tmp_path):
+    with pytest.raises(RuntimeError), made_whole(tmp_path / "data") as partial:
+        (partial / "one.txt").write_text("half of")
+        raise RuntimeError
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_a_killed_process_left_does_not_end_in_the_folder(tmp_path):
+    left = tmp_path / "data.partial"
+    left.mkdir()
+    (left / "old.txt").write_text("half of")
+    with made_whole(tmp_path / "data") as partial:
+        (partial / "new.txt").write_text("whole")
+    assert [path.name for path in (tmp_path / "data").iterdir()] == ["new.txt"]
+    assert not left.exists()
+
+
+def test_a_folder_that_is_there_is_not_replaced(tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "mine.txt").write_text("mine")
+    with pytest.raises(OSError), made_whole(tmp_path / "data") as partial:
+        (partial / "new.txt").write_text("whole")
+    assert [path.name for path in (tmp_path / "data").iterdir()] == ["mine.txt"]
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
