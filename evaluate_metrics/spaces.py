@@ -1,15 +1,16 @@
 """The metrics' folders as Spaces of the Hub, where the package is not installed."""
 
 import re
-from difflib import get_close_matches
 from pathlib import Path
+
+from .names import check_name
 
 ROOM = Path(__file__).parent
 METRICS = sorted(card.parent.name for card in ROOM.glob("*/README.md"))
 OURS = re.compile(rb"^from evaluate_metrics\.(\w+)\.(\w+) import ", re.MULTILINE)
 
 
-def space_files(name):
+def space_files(name: str) -> dict[str, bytes]:
     """Gather what the Space of a metric holds.
 
     A Space knows only its own files, and `evaluate.load` takes from it only the metric's module
@@ -44,10 +45,7 @@ def space_files(name):
         create_repo("you/low_level_impact", repo_type="space", space_sdk="gradio")
         upload_folder(repo_id="you/low_level_impact", repo_type="space", folder_path=folder)
     """
-    if name not in METRICS:
-        near = get_close_matches(str(name), METRICS, n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        raise ValueError(f"unknown metric {name!r}: {hint}there are {', '.join(METRICS)}")
+    check_name("metric", name, METRICS)
     files = {path.name: path.read_bytes() for path in (ROOM / name).iterdir() if path.is_file()}
     script = files[f"{name}.py"]
     for metric, module in OURS.findall(script):

@@ -67,5 +67,5 @@ def test_space_holds_one_copy_of_the_shared_arithmetic_and_nothing_of_ours_by_na
 
 
 def test_unknown_metric_is_refused_with_a_suggestion():
-    with pytest.raises(ValueError, match="unknown metric 'brain_alinment': did you mean 'brain_al"):
+    with pytest.raises(ValueError, match="got 'brain_alinment'. Did you mean 'brain_al"):
         space_files("brain_alinment")

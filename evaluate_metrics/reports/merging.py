@@ -1,0 +1,132 @@
+"""Files of results, of whatever was measured, brought into one table."""
+
+import json
+import math
+from pathlib import Path
+
+from .alignment import rows
+
+SWEEP = "sweep.json"
+FILES = (
+    *("alignment.json", "results.json", "compare.json"),
+    *("probes.json", "asr.json", "preference.json", SWEEP),
+)
+# What a value is of: a row has a region or a task, and those of a sweep what was tuned on how much.
+WHAT = ("model", "region", "task", "layer", "feature", "measure", "pretrained", "fraction")
+NEEDED = (
+    *("model", "participant", "layer", "feature", "measure", "value"),
+    *("n", "unit", "interval_low", "interval_high"),
+)
+COLUMNS = (
+    *(*NEEDED, "region", "task", "p", "p_holm", "majority"),
+    *("pretrained", "fraction", "n_trs", "n_parameters"),
+)
+
+
+def result_files(places: list[str]) -> list[Path]:
+    """Files of results, those of folders being searched for.
+
+    Parameters
+    ----------
+    places : list of str
+        Files, and folders to search. In these, what the runs of a sweep left is passed over, being
+        in its own file, and so are `results.json` of checkpoints, which tell how they were trained.
+
+    Returns
+    -------
+    list of Path
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no such file or folder, or none of `FILES` in a folder.
+    """
+    paths = []
+    for place in map(Path, places):
+        found = [place] if place.is_file() else _searched(place)
+        if not found:
+            wanted = f"none of {', '.join(FILES)} in it" if place.is_dir() else "no such file"
+            raise FileNotFoundError(f"--results {place}: {wanted}")
+        paths += found
+    return list(dict.fromkeys(paths))
+
+
+def _searched(folder):
+    found = sorted(path for name in FILES for path in folder.rglob(name))
+    swept = {path.parent for path in found if path.name == SWEEP}
+    return [
+        path
+        for path in found
+        if not swept & set(path.parent.parents)
+        and not (path.name == "results.json" and path.with_name("config.json").exists())
+    ]
+
+
+def merged(paths: list[Path]) -> list[dict]:
+    """One table of all results.
+
+    Parameters
+    ----------
+    paths : list of Path
+
+    Returns
+    -------
+    list of dict
+        Rows with all `COLUMNS`, None where a row has no such thing.
+
+    Raises
+    ------
+    ValueError
+        A file holds no results, or two hold different values of the same thing.
+    """
+    table, origins = {}, {}
+    for path in paths:
+        for row in _read(path):
+            key = (row["participant"], *(row[name] for name in WHAT))
+            known = table.setdefault(key, row)["value"]
+            origin = origins.setdefault(key, path)
+            if not _same(known, row["value"]):
+                what = ", ".join(str(part) for part in key if part is not None)
+                raise ValueError(
+                    f"{origin} and {path} hold different values of {what}: {known} and "
+                    f"{row['value']}; leave out one of the files"
+                )
+    return list(table.values())
+
+
+def _same(a, b):
+    """Whether values are equal but for rounding."""
+    return a == b or (None not in (a, b) and math.isclose(a, b, rel_tol=1e-6))
+
+
+def _read(path):
+    """Rows of a file, in one schema."""
+
+    def refused(constant):
+        raise ValueError(f"a value is {constant}")
+
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=refused)
+    except ValueError as error:
+        raise ValueError(f"{path} is no JSON of results: {error}") from error
+    held = content if isinstance(content, dict) else {}
+    if "rows" in held:
+        found = held["rows"]
+    elif "participants" in held or "alignment" in held:
+        found = []
+        for scores in held.get("participants", {"": held}).values():
+            try:
+                found += rows(scores)
+            except KeyError as error:
+                raise ValueError(f"{path} lacks {error}: measure again") from error
+    else:
+        raise ValueError(
+            f"{path} holds no results: expected rows, participants or alignment, got "
+            f"{', '.join(held) or type(content).__name__}"
+        )
+    for row in found:
+        lacking = [name for name in NEEDED if name not in row]
+        if lacking or (row.get("region") is None) is (row.get("task") is None):
+            wrong = f"lacks {', '.join(lacking)}" if lacking else "needs a region or else a task"
+            raise ValueError(f"{path}: a row {wrong}: {row}")
+    return [dict.fromkeys(COLUMNS) | row for row in found]

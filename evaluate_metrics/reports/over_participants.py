@@ -1,0 +1,135 @@
+"""The mathematics of a summary: means, errors and tests over participants."""
+
+import math
+import warnings
+
+import numpy as np
+
+from ..names import check_name
+from ..statistics import holm, paired_test
+from .alignment import BASELINE
+from .merging import WHAT
+from .summary_lines import SCORES
+
+SUMMARY = (
+    *(*WHAT, "value", "n", "unit", "standard_error", "interval_low", "interval_high"),
+    *("gain", "n_tested", "p", "p_holm", "majority", "n_trs", "n_parameters"),
+)
+
+
+def layer_means(table: list[dict]) -> list[dict]:
+    """Tasks' means over the layers of the transformer, its input not being one.
+
+    The interval of such a mean is the mean of the layers' intervals, which is at least as wide as
+    the mean's own: as wide if all layers rose and fell together.
+
+    Parameters
+    ----------
+    table : list of dict
+        Rows.
+
+    Returns
+    -------
+    list of dict
+        Rows whose layer is "mean".
+    """
+    groups = {}
+    for row in table:
+        if row["task"] is not None and isinstance(row["layer"], int) and row["layer"] > 0:
+            key = (row["model"], row["participant"], row["task"], row["measure"])
+            groups.setdefault(key, []).append(row)
+    averaged = ("value", "interval_low", "interval_high")
+    return [
+        layers[0] | {"layer": "mean"} | {name: _mean(layers, name) for name in averaged}
+        for layers in groups.values()
+    ]
+
+
+def _mean(found, name):
+    """Mean of a column, None where a row has none."""
+    values = [row[name] for row in found]
+    return None if None in values else float(np.mean(values))
+
+
+def over_participants(table: list[dict], baseline: str = BASELINE) -> list[dict]:
+    """Average over participants, and test against the baseline.
+
+    A model's value that is not of one participant stands for all in comparisons. Empty values are
+    left out.
+
+    Parameters
+    ----------
+    table : list of dict
+        Rows with all `COLUMNS`.
+    baseline : str
+
+    Returns
+    -------
+    list of dict
+        With the columns of `SUMMARY`: "value" is the mean over "n" participants, with its standard
+        error if they are several and the measurement's own interval if it is one; "gain" the mean
+        difference to the baseline; "p" of a two-sided Wilcoxon test over "n_tested" participants,
+        "p_holm" adjusted over regions or tasks.
+
+    Raises
+    ------
+    ValueError
+        No row is of the baseline.
+    """
+    groups = {}
+    for row in table:
+        by_participant = groups.setdefault(tuple(row[name] for name in WHAT), {})
+        if row["value"] is not None:
+            by_participant[row["participant"]] = row
+    check_name("baseline", baseline, {model for model, *_ in groups})
+    summary, families = [], {}
+    for (model, *what), found in groups.items():
+        line = dict.fromkeys(SUMMARY) | dict(zip(WHAT, (model, *what), strict=True))
+        line |= _average(list(found.values()))
+        if model != baseline:
+            line |= _comparison(found, groups.get((baseline, *what), {}))
+        if line["p"] is not None:
+            families.setdefault(_family(line), []).append(line)
+        summary.append(line)
+    for family in families.values():
+        for line, p in zip(family, holm([line["p"] for line in family]), strict=True):
+            line["p_holm"] = float(p)
+    return summary
+
+
+def _family(line):
+    """What a line's p is corrected along with: other regions, or other tasks."""
+    if line["measure"] in SCORES:  # whatever a task is scored by, and had from all layers
+        layer = "mean" if line["layer"] == "all" else line["layer"]
+        return (line["model"], layer)
+    return tuple(line[name] for name in WHAT if name not in ("region", "task"))
+
+
+def _average(found):
+    if not found:
+        return {"n": 0, "unit": "participants"}
+    line = {name: found[0][name] for name in ("majority", "n_parameters")}  # the same for all
+    line |= {name: _mean(found, name) for name in ("value", "n_trs")}
+    line |= {"n": len(found), "unit": "participants"}
+    if len(found) > 1:
+        values = [row["value"] for row in found]
+        return line | {"standard_error": float(np.std(values, ddof=1) / math.sqrt(len(found)))}
+    if found[0]["participant"] is None:
+        line["unit"] = "models"
+    return line | {name: found[0][name] for name in ("interval_low", "interval_high")}
+
+
+def _comparison(found, of_baseline):
+    pairs = [
+        (row["value"], other["value"])
+        for participant, row in found.items()
+        if (other := of_baseline.get(participant, of_baseline.get(None)))
+    ]
+    if not pairs:
+        return {}
+    line = {"gain": float(np.mean([a - b for a, b in pairs])), "n_tested": len(pairs)}
+    if len(pairs) == 1:
+        return line
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that participants are few is in the notes
+        return line | {"p": paired_test(*zip(*pairs, strict=True))["p"]}

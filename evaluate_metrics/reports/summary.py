@@ -1,0 +1,170 @@
+"""A summary over participants: as notes and Markdown tables, and as files with figures."""
+
+from pathlib import Path
+
+from .alignment import BASELINE
+from .files import write_csv, write_json
+from .over_participants import SUMMARY, layer_means, over_participants
+from .summary_figures import draw
+from .summary_lines import (
+    alignment_lines,
+    legend_of_stars,
+    lines_of,
+    score_lines,
+    stars,
+    swept_lines,
+)
+from .tables import cell, markdown_table
+
+
+def notes_on(summary: list[dict], table: list[dict], baseline: str) -> list[str]:
+    """What a reader of the summary must know.
+
+    Parameters
+    ----------
+    summary : list of dict
+        From `over_participants`.
+    table : list of dict
+        Rows that it comes from.
+    baseline : str
+
+    Returns
+    -------
+    list of str
+    """
+    participants = {row["participant"] for row in table} - {None}
+    n_tested = max((line["n_tested"] or 0 for line in summary), default=0)
+    said = [f"Participants: {', '.join(sorted(participants)) or 'none named'}."]
+    if n_tested < 2:
+        said.append("Intervals are 95 % of one measurement; nothing is tested over participants.")
+    else:
+        said.append(
+            f"Mean \N{PLUS-MINUS SIGN} standard error over participants; in brackets gains over "
+            f"{baseline}, with p of a two-sided Wilcoxon signed-rank test over participants, alone "
+            "and corrected for the number of regions or tasks (Holm)."
+        )
+        said.append(legend_of_stars(n_tested, baseline).replace("*", "\\*"))
+    if any(row["task"] and row["participant"] is None for row in table):
+        said.append(
+            "Models that were tuned on no single participant have one measurement in a task; it "
+            "is compared with those of all participants, and its own noise is not tested."
+        )
+    if any(line["task"] and line["layer"] == "mean" for line in summary):
+        said.append("Tasks: mean over the transformer's layers, whose intervals are averaged too.")
+    return said
+
+
+def markdown(summary: list[dict], notes: list[str]) -> str:
+    """The summary as Markdown that a model card can take in.
+
+    Parameters
+    ----------
+    summary : list of dict
+        From `over_participants`.
+    notes : list of str
+
+    Returns
+    -------
+    str
+    """
+    impact = lines_of(summary, "impact", layer="mean")
+    sections = ["## Summary over participants"]
+    for title, names, lines, digits in (
+        ("Normalised brain alignment", ("region",), alignment_lines(summary), 2),
+        ("Low-level impact, %", ("region", "feature"), impact, 0),
+        ("Tasks", ("task", "measure", "majority"), score_lines(summary), 2),
+        ("Semantic-phonetic preference d", ("task",), lines_of(summary, "d", layer="mean"), 3),
+        (
+            "Normalised brain alignment by size",
+            ("pretrained", "n_parameters", "fraction", "n_trs", "region"),
+            swept_lines(summary),
+            2,
+        ),
+    ):
+        if lines:
+            sections += [f"### {title}", _table_of(lines, names, digits)]
+    return "\n\n".join([*sections, "\n".join(f"- {note}" for note in notes)]) + "\n"
+
+
+def _table_of(lines, names, digits):
+    models = list(dict.fromkeys(line["model"] for line in lines))
+    cells = {}
+    for line in lines:
+        row = cells.setdefault(tuple(line[name] for name in names), {})
+        row[line["model"]] = _cell(line, digits)
+    rows = (
+        [*map(_plain, key), *(by_model.get(model) for model in models)]
+        for key, by_model in cells.items()
+    )
+    return markdown_table([*names, *models], rows)
+
+
+def _plain(value):
+    if isinstance(value, int | float):
+        return f"{value:.3g}" if value < 1000 else f"{value:,.0f}"
+    return "" if value is None else str(value)
+
+
+def _cell(line, digits):
+    error, low = line["standard_error"], line["interval_low"]
+    alone = error is None and low is not None
+    text = cell(line["value"], (low, line["interval_high"]) if alone else None, digits=digits)
+    if line["value"] is None:
+        return text
+    if error is not None:
+        text += f" \N{PLUS-MINUS SIGN} {cell(error, digits=digits)}"
+    if line["gain"] is not None:
+        p = "" if line["p_holm"] is None else f", p={line['p']:.3f}, Holm {line['p_holm']:.3f}"
+        gain = cell(line["gain"], digits=digits, sign=True)
+        text += f" ({gain}{p})" + stars(line).replace("*", "\\*")
+    return text
+
+
+def summary_of(table: list[dict], baseline: str = BASELINE) -> dict:
+    """Summarise rows of results over participants.
+
+    Parameters
+    ----------
+    table : list of dict
+        Rows with all columns of `merged`.
+    baseline : str
+        Model that the others are compared with.
+
+    Returns
+    -------
+    dict
+        "rows", the table; "summary", with the columns of `SUMMARY`; and "notes".
+
+    Raises
+    ------
+    ValueError
+        No row is of the baseline.
+    """
+    summary = over_participants([*table, *layer_means(table)], baseline)
+    return {"rows": table, "summary": summary, "notes": notes_on(summary, table, baseline)}
+
+
+def summary_report(content: dict, folder: str | Path, baseline: str = BASELINE) -> list[Path]:
+    """Write a summary as JSON, CSV and Markdown, and draw what it holds of the paper's figures.
+
+    Parameters
+    ----------
+    content : dict
+        From `summary_of`; whatever else there is, is written to the JSON.
+    folder : path-like
+        Is made if need be.
+    baseline : str
+
+    Returns
+    -------
+    list of Path
+        summary.json, summary.csv, summary.md and PNG files.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    summary = content["summary"]
+    paths = [folder / f"summary.{ending}" for ending in ("json", "csv", "md")]
+    write_json(paths[0], content)
+    write_csv(paths[1], SUMMARY, summary)
+    paths[2].write_text(markdown(summary, content["notes"]), encoding="utf-8")
+    return paths + draw(summary, folder, baseline)

@@ -1,0 +1,88 @@
+"""Files of results in one schema."""
+
+import json
+
+import pytest
+
+from evaluate_metrics.reports.merging import COLUMNS, merged, result_files
+
+
+def row(model="pretrained", participant="P01", value=0.5, **more):
+    """A row with all columns; of a task unless a region is given."""
+    known = {"model": model, "participant": participant, "value": value, "measure": "macro_f1"}
+    known |= {"layer": 1, "n": 30, "unit": "clips", "task": "phantom/word"}
+    if value is not None:
+        known |= {"interval_low": value - 0.1, "interval_high": value + 0.1}
+    if "region" in more:
+        known |= {"task": None, "measure": "alignment", "layer": "mean", "unit": "voxels"}
+    return dict.fromkeys(COLUMNS) | known | more
+
+
+def written(path, content):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content))
+    return path
+
+
+def test_what_runs_left_below_their_report_is_passed_over(tmp_path):
+    files = [
+        written(tmp_path / name, {})
+        for name in ("asr/asr.json", "sweep/sweep.json", "tuned/compare.json", "tuned/results.json")
+    ]
+    losses = [
+        written(tmp_path / folder / "results.json", {"train": []})
+        for folder in ("asr/brain-tuned", "tuned/stimulus-tuned")
+    ]
+    for path in losses:
+        written(path.with_name("config.json"), {})
+    written(tmp_path / "sweep" / "small" / "1" / "results.json", {"of": "a run of the sweep"})
+    assert sorted(result_files([str(tmp_path)])) == sorted(files)
+    assert result_files([str(losses[0])]) == [losses[0]]
+    with pytest.raises(FileNotFoundError, match="none of alignment.json, .* in it"):
+        result_files([str(losses[0].parent)])
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", "bad/alignment.json is no JSON of results"),
+        ('{"rows": [{"value": NaN}]}', "no JSON of results: a value is NaN"),
+        ("[1]", "holds no results: expected rows, participants or alignment, got list"),
+        ('{"loss": 1}', "holds no results: .* got loss"),
+        ('{"alignment": {}, "gain": {}}', "lacks 'participant': measure again"),
+        ('{"rows": [{"model": "a"}]}', "a row lacks participant, layer, feature, measure, value"),
+    ],
+)
+def test_a_file_that_is_no_results_is_named_with_what_is_wrong(content, message, tmp_path):
+    path = tmp_path / "bad" / "alignment.json"
+    path.parent.mkdir()
+    path.write_text(content)
+    with pytest.raises(ValueError, match=message):
+        merged([path])
+
+
+@pytest.mark.parametrize("more", [{"region": "language", "task": "a/b"}, {"task": None}])
+def test_a_row_is_of_a_region_or_of_a_task(more, tmp_path):
+    path = written(tmp_path / "probes.json", {"rows": [row() | more]})
+    with pytest.raises(ValueError, match="a row needs a region or else a task"):
+        merged([path])
+
+
+def test_different_values_of_the_same_thing_name_both_files(tmp_path):
+    paths = [
+        written(tmp_path / name / "probes.json", {"rows": [row(value=value)]})
+        for name, value in (("a", 0.5), ("b", 0.5 + 1e-9), ("c", 0.6))
+    ]
+    assert merged(paths[:2]) == [row()]
+    with pytest.raises(ValueError, match=r"a/probes.json and .*c/probes.json hold different .*P01"):
+        merged(paths)
+    empty = written(tmp_path / "d" / "probes.json", {"rows": [row(value=None)]})
+    with pytest.raises(ValueError, match="0.5 and None; leave out one of the files"):
+        merged([paths[0], empty])
+
+
+def test_places_without_results_are_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="nowhere: no such file"):
+        result_files([str(tmp_path / "nowhere")])
+    with pytest.raises(FileNotFoundError, match="none of alignment.json, .* in it"):
+        result_files([str(tmp_path)])

@@ -1,0 +1,63 @@
+"""Figures of a summary."""
+
+import pytest
+from matplotlib.image import imread
+
+from evaluate_metrics.reports.over_participants import SUMMARY
+from evaluate_metrics.reports.summary_figures import draw
+
+
+def line(model="brain-tuned", value=0.5, **more):
+    """Of alignment in a region over six participants, unless more says otherwise."""
+    known = {"model": model, "value": value, "region": "language", "measure": "alignment"}
+    known |= {"layer": "mean", "n": 6, "unit": "participants", "standard_error": 0.02}
+    if model != "pretrained":
+        known |= {"gain": 0.1, "n_tested": 6, "p": 0.031, "p_holm": 0.062}
+    return dict.fromkeys(SUMMARY) | known | more
+
+
+def task(name, model="brain-tuned", measure="macro_f1", **more):
+    return line(model, **{"region": None, "task": name, "measure": measure, **more})
+
+
+def swept(start, fraction, model="brain-tuned", value=0.4, **more):
+    weights, n_trs = {"small": 200_000, "runs/large": 3_000_000}[start], 800 * fraction
+    size = {"pretrained": start, "n_parameters": weights, "fraction": fraction, "n_trs": n_trs}
+    return line(model, value, **size, **more)
+
+
+def both(of, *what, **more):
+    return [of(*what, model=model, **more) for model in ("pretrained", "brain-tuned")]
+
+
+@pytest.mark.parametrize(
+    ("lines", "names"),
+    [
+        (both(line), ["alignment"]),
+        (both(line, measure="impact", feature="diphones"), ["impact"]),
+        (both(task, "a/word") + both(task, "a/mfcc", measure="r2"), ["tasks"]),
+        (
+            [task("a/preference", measure="d", layer=i) for i in (0, 1)] + [line(layer=1)],
+            ["layers"],
+        ),
+        ([swept("small", f) for f in (0.5, 1.0)], ["data-size"]),
+        ([swept(s, 1.0) for s in ("small", "runs/large")], ["data-size", "model-size"]),
+        ([line(measure="gain")], []),
+    ],
+)
+def test_what_is_there_is_drawn(lines, names, tmp_path):
+    assert draw(lines, tmp_path) == [tmp_path / f"{name}.png" for name in names]
+    assert sorted(path.stem for path in tmp_path.iterdir()) == sorted(names)
+
+
+def test_a_baseline_that_is_the_same_at_every_amount_of_data_is_a_level_line(tmp_path):
+    lines = [swept("small", f, m) for f in (0.25, 1.0) for m in ("pretrained", "brain-tuned")]
+    lines[-1]["value"] = 0.6
+    (path,) = draw(lines, tmp_path)
+    pixels = (imread(path)[160:, :, :3] * 255).round()
+    heights = {}
+    for model, colour in (("pretrained", (0x56, 0xB4, 0xE9)), ("brain-tuned", (0xD5, 0x5E, 0))):
+        rows, columns = (pixels == colour).all(axis=-1).nonzero()
+        middle = (columns.min() + columns.max()) / 2
+        heights[model] = rows[columns < middle].mean() - rows[columns > middle].mean()
+    assert heights["brain-tuned"] > 50 > 5 > abs(heights["pretrained"])
