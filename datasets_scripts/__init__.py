@@ -32,6 +32,8 @@ from .noise_ceiling import noise_ceiling, select_voxels
 from .permutation import permute_blocks
 from .phantom import PHANTOM_TASKS, PhantomTasks, make_phantom, make_phantom_tasks
 from .recordings import (
+    PROVENANCE,
+    STORIES,
     Listening,
     Participant,
     bids_brain_mask,
@@ -58,7 +60,9 @@ __all__ = [
     "LATE_LANGUAGE",
     "PHANTOM_TASKS",
     "PHONES",
+    "PROVENANCE",
     "REGIONS",
+    "STORIES",
     "TIMIT_PHONES",
     "CremaD",
     "Interval",

@@ -1,6 +1,6 @@
 """Predict the brain's responses to any recording, as images that every viewer opens.
 
-    python recipes/predict.py --model outputs/phantom/brain-tuned --audio story.wav \\
+    python recipes/predict.py --checkpoints outputs/phantom/brain-tuned --audio story.wav \\
         --output responses.nii.gz
 
 The output's name says what is written: `.nii` or `.nii.gz` a volume per TR, `.func.gii` a map per
@@ -10,19 +10,31 @@ volumes 0 outside the voxels that are known.
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import nibabel
 import numpy as np
 import torch
 from accelerate import PartialState
-from transformers import AutoConfig, AutoFeatureExtractor, HfArgumentParser
+from transformers import AutoConfig, AutoFeatureExtractor
 
-from datasets_scripts import read_mask, voxels_at, write_surface, write_volume
-from datasets_scripts.cortex.volumes import load_volume
-from datasets_scripts.whole_files import written_whole
-from modeling_braintune import AutoModelForBrainTuning, BrainEncodingPipeline
-from modeling_braintune.configuration_braintune import checkpoint_model_type
-from recipes.process import one_line_errors, prepare_process
+from datasets_scripts import (
+    load_volume,
+    read_mask,
+    voxels_at,
+    write_surface,
+    write_volume,
+    written_whole,
+)
+from modeling_braintune import (
+    AutoModelForBrainTuning,
+    BrainEncodingPipeline,
+    checkpoint_model_type,
+)
+from recipes.command.arguments import parse_arguments
+from recipes.command.checkpoints import one_checkpoint, one_participant
+from recipes.command.process import one_line_errors, prepare_process
+from recipes.command.vocabulary import Checkpoints
 
 N_FSAVERAGE5 = 20484  # vertices of both hemispheres
 # By the output's suffix: which arguments, together, can say where the voxels are.
@@ -35,40 +47,52 @@ WHERE = {
 
 
 @dataclass(kw_only=True)
-class PredictArguments:
+class PredictOptions(Checkpoints):
     """Which model hears which recording, and where its predictions go."""
 
-    model: str = field(metadata={"help": "Brain-tuned checkpoint, a folder or name on the Hub."})
-    audio: str = field(metadata={"help": "Sound file of any rate and number of channels."})
-    output: str = field(
-        metadata={"help": "File to write: .nii.gz, .nii, .func.gii (one per hemisphere) or .npz."}
+    audio: str = field(
+        metadata={"help": "Sound file that the model hears, of any rate and number of channels."}
     )
-    participant: str | None = field(
-        default=None, metadata={"help": "Whose responses, if the model predicts several."}
+    output: str = field(
+        metadata={
+            "help": "File that is written; its name ends in .nii.gz or .nii (volumes), .func.gii "
+            "(surface maps, a file for each hemisphere) or .npz (arrays)."
+        }
+    )
+    participants: list[str] = field(
+        default_factory=list,
+        metadata={
+            "help": "Participant by name whose responses are predicted; needed only where the "
+            "model predicts several."
+        },
     )
     mask: str | None = field(
         default=None,
         metadata={
-            "help": "Image of all the voxels of the participant's recordings. Without it, only "
+            "help": "Image of all the voxels of the participant's recordings; by default only "
             "those that the model predicts are placed, if the checkpoint says where they are."
         },
     )
     surface: str | None = field(
         default=None,
         metadata={
-            "help": "For .func.gii on fsaverage5: .npy of its vertices' places in the "
-            "participant's functional space, (20484, 3) in mm, left hemisphere first."
+            "help": "File .npy of the places of fsaverage5's vertices in the participant's "
+            "functional space, (20484, 3) in mm, left hemisphere first, for .func.gii."
         },
     )
     left_vertices: int | None = field(
         default=None,
         metadata={
-            "help": "For .func.gii where the recordings are of vertices, not voxels: how many of "
-            "them, the first ones, are of the left hemisphere."
+            "help": "Number of the left hemisphere's vertices, which come first, for .func.gii "
+            "where the recordings are of vertices instead of voxels."
         },
     )
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        one_checkpoint(self.checkpoints)
+        if self.participants:
+            one_participant(self.participants)
         suffix = next((s for s in WHERE if self.output.endswith(s)), None)
         if suffix is None:
             raise ValueError(
@@ -87,12 +111,12 @@ def _listed(names):
     return " ".join(f"--{name}" for name in sorted(names)) or "none of the options for places"
 
 
-def predict(arguments):
+def predict(arguments: PredictOptions) -> dict[str, Any]:
     """Predict the responses to a recording and write them, one volume, map or row per TR.
 
     Parameters
     ----------
-    arguments : PredictArguments
+    arguments : PredictOptions
 
     Returns
     -------
@@ -107,15 +131,16 @@ def predict(arguments):
         participant is unknown.
     """
     output = Path(arguments.output)
-    encode = _pipeline(arguments.model)
-    brain = encode.model.brain_of(arguments.participant)
+    participant = arguments.participants[0] if arguments.participants else None
+    encode = _pipeline(arguments.checkpoints[0])
+    brain = encode.model.brain_of(participant)
     # What cannot be written is refused before the work.
     if output.suffix == ".gii":
         n_left, columns = _vertices(arguments, brain)
     elif output.suffix != ".npz":
         mask, columns = _voxels(arguments.mask, brain)
 
-    predicted = encode(arguments.audio, participant=arguments.participant)
+    predicted = encode(arguments.audio, participant=participant)
     responses, paths = predicted["responses"], [output]
     output.parent.mkdir(parents=True, exist_ok=True)
     if output.suffix == ".gii":
@@ -140,7 +165,7 @@ def _pipeline(name):
     checkpoint_model_type(name)  # which says so where there is no checkpoint
     if not getattr(AutoConfig.from_pretrained(name), "brain", None):
         raise ValueError(
-            f"--model {name}: it does not say whose voxels it predicts; give a checkpoint that "
+            f"--checkpoints {name}: it does not say whose voxels it predicts; give a checkpoint that "
             "recipes/tune.py wrote"
         )
     # In float32 whatever the checkpoint is stored in.
@@ -217,9 +242,9 @@ def _placed(responses, columns):
     return np.where(columns < 0, np.float32(np.nan), responses[:, columns])
 
 
-def main():
+def main() -> None:
     with one_line_errors():
-        (arguments,) = HfArgumentParser(PredictArguments).parse_args_into_dataclasses()
+        (arguments,) = parse_arguments((PredictOptions,))
         prepare_process(PartialState().device, 1)
         predict(arguments)
 

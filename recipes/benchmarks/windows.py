@@ -23,8 +23,7 @@ from datasets.utils.logging import disable_progress_bar
 from torch.utils.data import DataLoader, RandomSampler
 from transformers import HfArgumentParser, Wav2Vec2FeatureExtractor, WhisperFeatureExtractor
 
-from datasets_scripts import TrainingWindows, open_participant, write_textgrid
-from datasets_scripts.recordings.textgrid import Interval
+from datasets_scripts import Interval, TrainingWindows, open_participant, write_textgrid
 from modeling_braintune import BrainTuningCollator
 
 PARTICIPANT = "UTS99"
