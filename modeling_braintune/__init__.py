@@ -2,12 +2,28 @@
 
 from .auto import AutoModelForBrainTuning
 from .brain import Brain
+from .callbacks import FiniteLoss, LossBar, Patience, StopAt
 from .clip_representations import clip_representations
 from .collator import BrainTuningCollator, model_inputs
+from .configuration_braintune import checkpoint_model_type
+from .ctc import (
+    CtcArguments,
+    check_family,
+    ctc_batch,
+    ctc_model,
+    ctc_processor,
+    ctc_tokenizer,
+    ctc_trainer,
+    frame_counter,
+    tokens_of,
+    transcribed,
+)
 from .feature_cache import CachedFeatures, FeatureWindows, cached_features
+from .hub import check_access, checkpoint_files, commit_files, plain_errors, publish_checkpoint
 from .layer_representations import layer_representations, receptive_field
 from .lora import LoraForBrainTuning, add_lora, load_lora, merge_lora
 from .model_card import (
+    CARD,
     add_results,
     license_of,
     model_card,
@@ -31,14 +47,34 @@ from .new_head import replace_head
 from .objectives import OBJECTIVES
 from .pipeline_braintune import BrainEncodingPipeline
 from .pooling import masked_mean
-from .representation_cache import cached_representations, weights_fingerprint
+from .representation_cache import (
+    cached_representations,
+    entry_of,
+    model_facts,
+    weights_fingerprint,
+)
 from .running_correlation import RunningCorrelation
+from .stimulus import FAMILIES as STIMULUS_FAMILIES
 from .stimulus import SelfSupervisedTrainer, load_for_pretraining
-from .teachers import speech_representations, target_size, text_representations
-from .trainer import BrainTuningArguments, BrainTuningTrainer
+from .teachers import (
+    check_speech_teacher,
+    check_text_teacher,
+    speech_representations,
+    target_size,
+    text_representations,
+)
+from .tokenizer_files import carry_tokenizer
+from .trainer import (
+    BrainTuningArguments,
+    BrainTuningTrainer,
+    last_checkpoint,
+    train_resumably,
+)
 
 __all__ = [
+    "CARD",
     "OBJECTIVES",
+    "STIMULUS_FAMILIES",
     "AutoModelForBrainTuning",
     "Brain",
     "BrainEncodingPipeline",
@@ -48,12 +84,17 @@ __all__ = [
     "BrainTuningOutput",
     "BrainTuningTrainer",
     "CachedFeatures",
+    "CtcArguments",
     "Data2VecAudioForBrainTuning",
     "FeatureWindows",
+    "FiniteLoss",
     "HubertForBrainTuning",
     "LoraForBrainTuning",
+    "LossBar",
+    "Patience",
     "RunningCorrelation",
     "SelfSupervisedTrainer",
+    "StopAt",
     "UniSpeechSatForBrainTuning",
     "Wav2Vec2BertForBrainTuning",
     "Wav2Vec2ConformerForBrainTuning",
@@ -64,7 +105,23 @@ __all__ = [
     "add_results",
     "cached_features",
     "cached_representations",
+    "carry_tokenizer",
+    "check_access",
+    "check_family",
+    "check_speech_teacher",
+    "check_text_teacher",
+    "checkpoint_files",
+    "checkpoint_model_type",
     "clip_representations",
+    "commit_files",
+    "ctc_batch",
+    "ctc_model",
+    "ctc_processor",
+    "ctc_tokenizer",
+    "ctc_trainer",
+    "entry_of",
+    "frame_counter",
+    "last_checkpoint",
     "layer_representations",
     "license_of",
     "load_for_pretraining",
@@ -72,14 +129,20 @@ __all__ = [
     "masked_mean",
     "merge_lora",
     "model_card",
+    "model_facts",
     "model_inputs",
+    "plain_errors",
+    "publish_checkpoint",
     "read_card",
     "receptive_field",
     "replace_head",
     "save_card",
-    "stimulus_card",
     "speech_representations",
+    "stimulus_card",
     "target_size",
     "text_representations",
+    "tokens_of",
+    "train_resumably",
+    "transcribed",
     "weights_fingerprint",
 ]

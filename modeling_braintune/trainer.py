@@ -1,9 +1,16 @@
-"""Trainer with the settings of brain-tuning."""
+"""Trainer with the settings of brain-tuning, and a training that goes on where it was left."""
 
+import json
+import os
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import torch
-from transformers import Trainer, TrainingArguments
+from torch import nn
+from transformers import PrinterCallback, ProgressCallback, Trainer, TrainingArguments
+
+from .callbacks import LossBar
 
 
 @dataclass
@@ -50,7 +57,7 @@ class BrainTuningArguments(TrainingArguments):
         metadata={"help": "bfloat16 autocast; by default where there is a GPU that has it."},
     )
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.bf16 is None:
             has_it = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
             self.bf16 = has_it and not (self.use_cpu or self.fp16)
@@ -69,11 +76,11 @@ class BrainTuningTrainer(Trainer):
 
     LOOK_EVERY = 50  # steps; on an accelerator each look waits for all that is under way
 
-    def __init__(self, *args, **kwargs):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._unseen = []
+        self._unseen: list[tuple[int, torch.Tensor]] = []
 
-    def training_step(self, *args, **kwargs):
+    def training_step(self, *args: Any, **kwargs: Any) -> torch.Tensor:
         """Take a step as Trainer does.
 
         Raises
@@ -106,7 +113,7 @@ class BrainTuningTrainer(Trainer):
     def _steps_per_epoch(self):
         return max(1, round(self.state.max_steps / (self.state.num_train_epochs or 1)))
 
-    def create_optimizer(self, model=None):
+    def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
         """Make the optimizer of `args` with a group each for backbone and head.
 
         Both are split again into parameters with and without weight decay, as Trainer does.
@@ -137,3 +144,58 @@ class BrainTuningTrainer(Trainer):
             **options,
         )
         return self.optimizer
+
+
+def train_resumably(trainer: Trainer) -> dict[str, Any]:
+    """Train to the end, from the last checkpoint of an interrupted training if there is one.
+
+    Losses are shown by a progress bar, or not at all with `disable_tqdm`.
+
+    Parameters
+    ----------
+    trainer : Trainer
+        Its `args.output_dir` is where checkpoints are looked for.
+
+    Returns
+    -------
+    dict
+        Losses "train" and "validation", [[step, loss]] each, and "chosen_step": the best one by
+        the validation loss, None where none was chosen.
+    """
+    quiet = trainer.args.disable_tqdm
+    trainer.remove_callback(PrinterCallback if quiet else ProgressCallback)
+    if not quiet:
+        trainer.add_callback(LossBar())
+    trainer.train(resume_from_checkpoint=last_checkpoint(trainer.args.output_dir))
+    history = trainer.state.log_history
+    return {
+        "train": [[row["step"], row["loss"]] for row in history if "loss" in row],
+        "validation": [[row["step"], row["eval_loss"]] for row in history if "eval_loss" in row],
+        "chosen_step": trainer.state.best_global_step,
+    }
+
+
+def last_checkpoint(folder: str | os.PathLike) -> str | None:
+    """Return the newest checkpoint of a training that was written to its end.
+
+    Parameters
+    ----------
+    folder : path-like
+        With the checkpoints, `checkpoint-<step>`.
+
+    Returns
+    -------
+    str or None
+        None where there is no whole one.
+    """
+    # A checkpoint's state is written last.
+    states = Path(folder).glob("checkpoint-*/trainer_state.json")
+    whole = [path.parent for path in states if _is_whole(path)]
+    return str(max(whole, key=lambda path: int(path.name.split("-")[1]))) if whole else None
+
+
+def _is_whole(path):
+    try:
+        return bool(json.loads(path.read_text(encoding="utf-8")))
+    except json.JSONDecodeError:
+        return False

@@ -1,92 +1,59 @@
 """Publish a checkpoint as a model on the Hub, or a metric as a Space.
 
-    python recipes/publish.py --checkpoint outputs/phantom/brain-tuned --to <name>/phantom
-    python recipes/publish.py --metric brain_alignment --to <name>/brain_alignment
+    python recipes/publish.py --checkpoints outputs/phantom/brain-tuned --push_to_hub <name>/phantom
+    python recipes/publish.py --metric brain_alignment --push_to_hub <name>/brain_alignment
 
 An upload is one commit: where it breaks off, the repository is as it was before, and the same
 command again completes it.
 """
 
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
-
-from huggingface_hub import CommitOperationAdd, HfApi
-from huggingface_hub.errors import HTTPError
-from huggingface_hub.utils import validate_repo_id
-from transformers import HfArgumentParser
 
 from evaluate_metrics import space_files
-from modeling_braintune.model_card import CARD, UNPUBLISHED
-from recipes.process import one_line_errors
+from modeling_braintune import check_access, commit_files, publish_checkpoint
+from recipes.command.arguments import parse_arguments
+from recipes.command.checkpoints import one_checkpoint
+from recipes.command.process import one_line_errors
+from recipes.command.vocabulary import Checkpoints, Hub
 
-OF_A_CHECKPOINT = {".json", ".safetensors", ".md", ".py", ".png", ".txt"}
-PICKLED = {".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth"}
 
-
-@dataclass
-class PublishArguments:
+@dataclass(kw_only=True)
+class PublishOptions(Checkpoints, Hub):
     """What is uploaded, and where to."""
 
-    to: str = field(metadata={"help": "Repository on the Hub, as in name/phantom."})
-    checkpoint: str | None = field(default=None, metadata={"help": "Folder of a checkpoint."})
     metric: str | None = field(
-        default=None, metadata={"help": "Such as brain_alignment, to be a Space."}
-    )
-    private: bool | None = field(
-        default=None, metadata={"help": "Make a new repository private; as the Hub does if none."}
+        default=None,
+        metadata={
+            "help": "Metric that is uploaded as a Space in place of a checkpoint: brain_alignment "
+            "or low_level_impact; none by default."
+        },
     )
     revision: str | None = field(
-        default=None, metadata={"help": "Branch to upload to; main if none."}
+        default=None,
+        metadata={"help": "Branch that is uploaded to, which must exist; main by default."},
     )
 
-    def __post_init__(self):
-        if (self.checkpoint is None) == (self.metric is None):
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if bool(self.checkpoints) == (self.metric is not None):
             raise ValueError(
-                f"give one of checkpoint and metric, got checkpoint={self.checkpoint} and "
-                f"metric={self.metric}"
+                "give one of --checkpoints and --metric, got "
+                f"checkpoints={', '.join(self.checkpoints) or None} and metric={self.metric}"
             )
+        if self.metric is None:
+            one_checkpoint(self.checkpoints)
+        if self.push_to_hub is None:
+            raise ValueError("push_to_hub must name the repository: give --push_to_hub NAME")
 
 
-def publish_checkpoint(folder, repo, *, private=None, token=None, revision=None):
-    """Upload a checkpoint's weights, configuration, code, card and figures.
-
-    Parameters
-    ----------
-    folder : path-like
-    repo : str
-        Such as "name/phantom"; created if need be.
-    private : bool, optional
-        As the Hub does by default, for a new repository.
-    token : str, optional
-        That of the machine's user by default.
-    revision : str, optional
-        A branch that exists; main by default.
-
-    Returns
-    -------
-    str
-        Address of the commit.
-
-    Raises
-    ------
-    FileNotFoundError
-        If the folder is no checkpoint, or the branch does not exist.
-    ValueError
-        If the folder holds pickled files, which run code where they are loaded.
-    PermissionError, ConnectionError
-        As `check_access`, or the upload breaks off.
-    """
-    files = checkpoint_files(folder)
-    if CARD in files:
-        # Only now is it known what the checkpoint is loaded by.
-        card = files[CARD].read_text(encoding="utf-8")
-        files[CARD] = card.replace(UNPUBLISHED, repo).encode()
-    check_access(repo, token, private)
-    return commit_files(files, repo, "Upload checkpoint", token=token, revision=revision)
-
-
-def publish_metric(name, repo, *, private=None, token=None, revision=None):
+def publish_metric(
+    name: str,
+    repo: str,
+    *,
+    private: bool | None = None,
+    token: str | None = None,
+    revision: str | None = None,
+) -> str:
     """Upload a metric as a Space, from where `evaluate.load` takes it.
 
     Parameters
@@ -94,7 +61,7 @@ def publish_metric(name, repo, *, private=None, token=None, revision=None):
     name : str
         Such as "brain_alignment".
     repo, private, token, revision
-        As `publish_checkpoint`.
+        As `modeling_braintune.publish_checkpoint`.
 
     Returns
     -------
@@ -115,160 +82,15 @@ def publish_metric(name, repo, *, private=None, token=None, revision=None):
     )
 
 
-def checkpoint_files(folder):
-    """Find the files that a checkpoint consists of; others in its folder are passed over.
-
-    Parameters
-    ----------
-    folder : path-like
-
-    Returns
-    -------
-    dict of {str: Path}
-        By path in the repository.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no configuration, or there are no weights.
-    ValueError
-        If there are pickled files.
-    """
-    folder = Path(folder)
-    found = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*"))}
-    pickled = [name for name, path in found.items() if path.suffix in PICKLED]
-    if pickled:
-        raise ValueError(
-            f"{folder} holds files that may be pickled, which run code where they are loaded: "
-            f"{', '.join(pickled)}; move them elsewhere, and save weights as safetensors"
-        )
-    files = {name: path for name, path in found.items() if path.suffix in OF_A_CHECKPOINT}
-    if "config.json" not in files or not any(name.endswith(".safetensors") for name in files):
-        raise FileNotFoundError(
-            f"{folder} is no checkpoint: it needs config.json and weights in .safetensors, among "
-            f"its {len(found)} files they are not"
-        )
-    return files
-
-
-def check_access(repo, token=None, private=None, repo_type="model"):
-    """Make sure that a repository can be written to; it is created if need be.
-
-    Parameters
-    ----------
-    repo : str
-    token : str, optional
-        That of the machine's user by default.
-    private : bool, optional
-        As the Hub does by default, for a new repository.
-    repo_type : str
-        "model" or "space".
-
-    Raises
-    ------
-    ValueError
-        If `repo` is no name of a repository, or it exists and is public against the wish.
-    PermissionError
-        If there is no token, it is not valid, or the repository would be somebody else's.
-    ConnectionError
-        If the Hub cannot be reached, or refuses.
-    """
-    validate_repo_id(repo)
-    owner, slash, _ = repo.partition("/")
-    if not slash:
-        raise ValueError(f"a repository is named <your name>/<its name>, got {repo!r}")
-    api = HfApi(token=token)
-    with plain_errors(repo):
-        user = api.whoami()
-        owners = [user["name"], *(organization["name"] for organization in user["orgs"])]
-        if owner not in owners:
-            raise PermissionError(
-                f"{repo}: the token is that of {user['name']}, who may write to repositories of "
-                f"{', '.join(owners)} only"
-            )
-        api.create_repo(
-            repo,
-            private=private,
-            repo_type=repo_type,
-            space_sdk="gradio" if repo_type == "space" else None,
-            exist_ok=True,
-        )
-        if private and not api.repo_info(repo, repo_type=repo_type).private:
-            raise ValueError(
-                f"{repo} exists and is public: make it private on the Hub, or take another name"
-            )
-
-
-def commit_files(files, repo, message, *, repo_type="model", token=None, revision=None):
-    """Upload files to a repository in one commit.
-
-    Parameters
-    ----------
-    files : dict of {str: path-like or bytes}
-        By path in the repository.
-    repo, message : str
-    repo_type : str
-        "model" or "space".
-    token : str, optional
-    revision : str, optional
-        A branch that exists; main by default.
-
-    Returns
-    -------
-    str
-        Address of the commit.
-
-    Raises
-    ------
-    FileNotFoundError, PermissionError, ConnectionError
-        As `plain_errors`; the repository is as it was.
-    """
-    operations = [CommitOperationAdd(path, content) for path, content in files.items()]
-    with plain_errors(repo):
-        commit = HfApi(token=token).create_commit(
-            repo, operations, commit_message=message, repo_type=repo_type, revision=revision
-        )
-    return commit.commit_url
-
-
-@contextmanager
-def plain_errors(repo):
-    """Say in one line what the Hub refuses, and what would do.
-
-    Raises
-    ------
-    PermissionError, FileNotFoundError, ConnectionError
-        In place of the client's errors.
-    """
-    try:
-        yield
-    except (HTTPError, RuntimeError) as raised:
-        # Threads that upload wrap what stopped them.
-        error = raised.__cause__ if isinstance(raised, RuntimeError) else raised
-        if not isinstance(error, HTTPError):
-            raise
-        response = getattr(error, "response", None)
-        said = " ".join(str(getattr(error, "server_message", None) or error).split())
-        if response is None:
-            raise ConnectionError(
-                f"{repo}: the Hub cannot be reached ({said}); run the same command again"
-            ) from raised
-        kind, advice = {
-            401: (PermissionError, "log in with `hf auth login`, or set HF_TOKEN"),
-            403: (PermissionError, "the token must allow to write there"),
-            404: (FileNotFoundError, "check the names of repository and branch"),
-        }.get(response.status_code, (ConnectionError, "run the same command again"))
-        raise kind(f"{repo}: {said} ({response.status_code}); {advice}") from raised
-
-
-def main():
+def main() -> None:
     with one_line_errors():
-        (arguments,) = HfArgumentParser(PublishArguments).parse_args_into_dataclasses()
-        options = {"private": arguments.private, "revision": arguments.revision}
+        (arguments,) = parse_arguments((PublishOptions,))
+        options = {"private": arguments.private or None, "revision": arguments.revision}
         if arguments.metric is None:
-            address = publish_checkpoint(arguments.checkpoint, arguments.to, **options)
+            (folder,) = arguments.checkpoints
+            address = publish_checkpoint(folder, arguments.push_to_hub, **options)
         else:
-            address = publish_metric(arguments.metric, arguments.to, **options)
+            address = publish_metric(arguments.metric, arguments.push_to_hub, **options)
     print(f"Uploaded: {address}")
 
 

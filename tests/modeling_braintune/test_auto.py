@@ -12,6 +12,7 @@ from transformers import (
 
 from modeling_braintune import AutoModelForBrainTuning, BrainTuningMixin
 
+
 class UniSpeechForBrainTuning(BrainTuningMixin, UniSpeechPreTrainedModel):
     backbone_class = UniSpeechModel
 
@@ -91,5 +92,7 @@ def test_a_registered_family_works_like_the_others(registered_unispeech, make_co
 
 
 def test_a_class_of_another_family_is_not_registered():
-    with pytest.raises(ValueError, match="UniSpeechForBrainTuning takes a UniSpeechConfig, got BertConfig"):
+    with pytest.raises(
+        ValueError, match="UniSpeechForBrainTuning takes a UniSpeechConfig, got BertConfig"
+    ):
         AutoModelForBrainTuning.register(BertConfig, UniSpeechForBrainTuning)

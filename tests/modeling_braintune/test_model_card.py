@@ -419,12 +419,11 @@ def test_the_hub_takes_it_and_gives_its_licence(results, report, loopback_hub, t
     save_card(add_results(card, report, "brain-tuned"), tmp_path)
     program = """
 import json, sys
-from huggingface_hub import HfApi, ModelCard
-api, card = HfApi(), ModelCard.load(sys.argv[1])
-card.validate()
+from huggingface_hub import HfApi
+api = HfApi()
 api.create_repo("ada/carded", exist_ok=True)
 api.create_repo("ada/cardless", exist_ok=True)
-card.push_to_hub("ada/carded")
+api.upload_file(path_or_fileobj=sys.argv[1], path_in_repo="README.md", repo_id="ada/carded")
 print(json.dumps(api.model_info("ada/carded").card_data.to_dict()))
 from modeling_braintune.model_card import license_of
 print(json.dumps([license_of(f"ada/{name}") for name in ("carded", "cardless", "nowhere")]))

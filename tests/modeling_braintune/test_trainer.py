@@ -9,6 +9,9 @@ from modeling_braintune import (
     BrainTuningCollator,
     BrainTuningTrainer,
     RunningCorrelation,
+    StopAt,
+    last_checkpoint,
+    train_resumably,
 )
 
 N_VOXELS = 5
@@ -39,11 +42,15 @@ def make_trainer(make_model, make_extractor, tmp_path):
         return BrainTuningTrainer(
             model,
             BrainTuningArguments(
-                output_dir=str(tmp_path / "run"),
                 use_cpu=True,
-                disable_tqdm=True,
                 logging_steps=1,
-                **{"max_steps": 2, "save_strategy": "no", **arguments},
+                **{
+                    "output_dir": str(tmp_path / "run"),
+                    "disable_tqdm": True,
+                    "max_steps": 2,
+                    "save_strategy": "no",
+                    **arguments,
+                },
             ),
             data_collator=BrainTuningCollator(make_extractor(family)),
             train_dataset=Windows(),
@@ -138,9 +145,9 @@ def test_gradient_accumulation_changes_neither_loss_nor_weights(family, make_tra
     torch.testing.assert_close(runs[1][1], runs[0][1], rtol=1e-5, atol=1e-7)
 
 
-def test_activation_checkpointing_changes_nothing(family, make_trainer):
+def test_activation_checkpointing_changes_nothing(family, checkpointing, make_trainer):
     sgd = dict(optim="sgd", learning_rate=1e-2, warmup_steps=0)
-    runs = [make_trainer(family, activation_checkpointing=on, **sgd) for on in (False, True)]
+    runs = [make_trainer(family, **{checkpointing: on}, **sgd) for on in (False, True)]
     for trainer in runs:
         trainer.train()
     assert losses(runs[0]) == losses(runs[1])
@@ -201,3 +208,42 @@ def test_half_precision_is_for_gpus_that_have_it(tmp_path):
     assert BrainTuningArguments(output_dir=str(tmp_path)).bf16 == has_it
     assert not BrainTuningArguments(output_dir=str(tmp_path), use_cpu=True).bf16
     assert BrainTuningArguments(output_dir=str(tmp_path), use_cpu=True, bf16=True).bf16
+
+
+@pytest.mark.parametrize("stochastic", [False, True])
+def test_an_interrupted_training_ends_as_one_that_was_not(stochastic, make_trainer, tmp_path):
+    options = dict(
+        deterministic=not stochastic,
+        max_steps=6,
+        eval_strategy="steps",
+        eval_steps=2,
+        save_strategy="steps",
+        save_steps=2,
+        load_best_model_at_end=True,
+    )
+    whole = make_trainer(**options, output_dir=str(tmp_path / "whole"))
+    expected = train_resumably(whole)
+    assert [step for step, _ in expected["train"]] == [1, 2, 3, 4, 5, 6]
+    assert expected["chosen_step"] in dict(expected["validation"])
+
+    cut_short = make_trainer(**options)
+    cut_short.add_callback(StopAt(5))
+    train_resumably(cut_short)
+    newest = tmp_path / "run" / "checkpoint-6"
+    newest.mkdir()  # as if it had ended while this one was being written
+    (newest / "trainer_state.json").write_text('{"epoch')
+    assert last_checkpoint(tmp_path / "run") == str(tmp_path / "run" / "checkpoint-4")
+    resumed = make_trainer(**options)
+    assert train_resumably(resumed) == expected
+    assert torch.equal(weights(resumed), weights(whole))
+
+
+def test_a_folder_without_checkpoints_has_no_last_one(tmp_path):
+    assert last_checkpoint(tmp_path) is None and last_checkpoint(tmp_path / "nowhere") is None
+
+
+@pytest.mark.parametrize("quiet", [True, False])
+def test_losses_are_shown_by_a_bar_or_not_at_all(quiet, make_trainer, capsys):
+    train_resumably(make_trainer(disable_tqdm=quiet))
+    shown = capsys.readouterr()
+    assert not shown.out and ("loss=" in shown.err) != quiet

@@ -13,7 +13,7 @@ from safetensors.numpy import save_file
 
 from evaluate_metrics import space_files
 from modeling_braintune.model_card import UNPUBLISHED
-from recipes.publish import PublishArguments, checkpoint_files
+from recipes.publish import PublishArguments
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -180,30 +180,6 @@ def test_an_upload_that_breaks_off_is_completed_by_the_same_command(published, n
 
 def test_the_folder_is_left_as_it_was(published):
     assert contents(published.folder) == published.before
-
-
-@pytest.fixture
-def checkpoint(tmp_path):
-    return fill(tmp_path / "brain-tuned")
-
-
-@pytest.mark.parametrize("name", ["training_args.bin", "checkpoints/optimizer.pt", "x.pkl"])
-def test_what_may_be_pickled_is_refused(checkpoint, name):
-    (checkpoint / "checkpoints").mkdir()
-    (checkpoint / name).write_bytes(b"")
-    with pytest.raises(ValueError, match=f"run code where they are loaded: {name}; move"):
-        checkpoint_files(checkpoint)
-
-
-@pytest.mark.parametrize("missing", ["config.json", "*.safetensors", "*"])
-def test_a_folder_without_a_checkpoint_is_refused(checkpoint, missing):
-    for path in checkpoint.glob(missing):
-        if path.is_file():
-            path.unlink()
-    with pytest.raises(FileNotFoundError, match="is no checkpoint: it needs config.json and"):
-        checkpoint_files(checkpoint)
-    with pytest.raises(FileNotFoundError, match="among its 0 files"):
-        checkpoint_files(checkpoint / "nowhere")
 
 
 def test_a_metric_and_a_checkpoint_are_not_published_as_one():

@@ -1,0 +1,219 @@
+"""Repositories on the Hub: uploads in one commit, and refusals in plain words."""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from huggingface_hub import CommitOperationAdd, HfApi
+from huggingface_hub.errors import HTTPError
+from huggingface_hub.utils import validate_repo_id
+
+from .model_card import CARD, UNPUBLISHED
+
+OF_A_CHECKPOINT = {".json", ".safetensors", ".md", ".py", ".png", ".txt"}
+PICKLED = {".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth"}
+
+
+def publish_checkpoint(
+    folder: str | os.PathLike,
+    repo: str,
+    *,
+    private: bool | None = None,
+    token: str | None = None,
+    revision: str | None = None,
+) -> str:
+    """Upload a checkpoint's weights, configuration, code, card and figures.
+
+    Parameters
+    ----------
+    folder : path-like
+    repo : str
+        Such as "name/phantom"; created if need be.
+    private : bool, optional
+        As the Hub does by default, for a new repository.
+    token : str, optional
+        That of the machine's user by default.
+    revision : str, optional
+        A branch that exists; main by default.
+
+    Returns
+    -------
+    str
+        Address of the commit.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the folder is no checkpoint, or the branch does not exist.
+    ValueError
+        If the folder holds pickled files, which run code where they are loaded.
+    PermissionError, ConnectionError
+        As `check_access`, or the upload breaks off.
+    """
+    files = checkpoint_files(folder)
+    if CARD in files:
+        # Only now is it known what the checkpoint is loaded by.
+        card = files[CARD].read_text(encoding="utf-8")
+        files[CARD] = card.replace(UNPUBLISHED, repo).encode()
+    check_access(repo, token, private)
+    return commit_files(files, repo, "Upload checkpoint", token=token, revision=revision)
+
+
+def checkpoint_files(folder: str | os.PathLike) -> dict[str, Path]:
+    """Find the files that a checkpoint consists of; others in its folder are passed over.
+
+    Parameters
+    ----------
+    folder : path-like
+
+    Returns
+    -------
+    dict of {str: Path}
+        By path in the repository.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no configuration, or there are no weights.
+    ValueError
+        If there are pickled files.
+    """
+    folder = Path(folder)
+    found = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*"))}
+    pickled = [name for name, path in found.items() if path.suffix in PICKLED]
+    if pickled:
+        raise ValueError(
+            f"{folder} holds files that may be pickled, which run code where they are loaded: "
+            f"{', '.join(pickled)}; move them elsewhere, and save weights as safetensors"
+        )
+    files = {name: path for name, path in found.items() if path.suffix in OF_A_CHECKPOINT}
+    if "config.json" not in files or not any(name.endswith(".safetensors") for name in files):
+        raise FileNotFoundError(
+            f"{folder} is not a checkpoint: config.json and weights in .safetensors are needed, "
+            f"and its {len(found)} files do not include both"
+        )
+    return files
+
+
+def check_access(
+    repo: str,
+    token: str | None = None,
+    private: bool | None = None,
+    repo_type: str = "model",
+) -> None:
+    """Make sure that a repository can be written to; it is created if need be.
+
+    Parameters
+    ----------
+    repo : str
+    token : str, optional
+        That of the machine's user by default.
+    private : bool, optional
+        As the Hub does by default, for a new repository.
+    repo_type : str
+        "model" or "space".
+
+    Raises
+    ------
+    ValueError
+        If `repo` is no name of a repository, or it exists and is public against the wish.
+    PermissionError
+        If there is no token, it is not valid, or the repository would be somebody else's.
+    ConnectionError
+        If the Hub cannot be reached, or refuses.
+    """
+    validate_repo_id(repo)
+    owner, slash, _ = repo.partition("/")
+    if not slash:
+        raise ValueError(f"a repository is named <your name>/<its name>, got {repo!r}")
+    api = HfApi(token=token)
+    with plain_errors(repo):
+        user = api.whoami()
+        owners = [user["name"], *(organization["name"] for organization in user["orgs"])]
+        if owner not in owners:
+            raise PermissionError(
+                f"{repo}: the token is that of {user['name']}, who may write to repositories of "
+                f"{', '.join(owners)} only"
+            )
+        api.create_repo(
+            repo,
+            private=private,
+            repo_type=repo_type,
+            space_sdk="gradio" if repo_type == "space" else None,
+            exist_ok=True,
+        )
+        if private and not api.repo_info(repo, repo_type=repo_type).private:
+            raise ValueError(
+                f"{repo} exists and is public: make it private on the Hub, or take another name"
+            )
+
+
+def commit_files(
+    files: Mapping[str, str | os.PathLike | bytes],
+    repo: str,
+    message: str,
+    *,
+    repo_type: str = "model",
+    token: str | None = None,
+    revision: str | None = None,
+) -> str:
+    """Upload files to a repository in one commit.
+
+    Parameters
+    ----------
+    files : dict of {str: path-like or bytes}
+        By path in the repository.
+    repo, message : str
+    repo_type : str
+        "model" or "space".
+    token : str, optional
+    revision : str, optional
+        A branch that exists; main by default.
+
+    Returns
+    -------
+    str
+        Address of the commit.
+
+    Raises
+    ------
+    FileNotFoundError, PermissionError, ConnectionError
+        As `plain_errors`; the repository is as it was.
+    """
+    operations = [CommitOperationAdd(path, content) for path, content in files.items()]
+    with plain_errors(repo):
+        commit = HfApi(token=token).create_commit(
+            repo, operations, commit_message=message, repo_type=repo_type, revision=revision
+        )
+    return commit.commit_url
+
+
+@contextmanager
+def plain_errors(repo: str) -> Iterator[None]:
+    """Say in one line what the Hub refuses, and what would do.
+
+    Raises
+    ------
+    PermissionError, FileNotFoundError, ConnectionError
+        In place of the client's errors.
+    """
+    try:
+        yield
+    except (HTTPError, RuntimeError) as raised:
+        # Threads that upload wrap what stopped them.
+        error = raised.__cause__ if isinstance(raised, RuntimeError) else raised
+        if not isinstance(error, HTTPError):
+            raise
+        response = getattr(error, "response", None)
+        said = " ".join(str(getattr(error, "server_message", None) or error).split())
+        if response is None:
+            raise ConnectionError(
+                f"{repo}: the Hub cannot be reached ({said}); run the same command again"
+            ) from raised
+        kind, advice = {
+            401: (PermissionError, "log in with `hf auth login`, or set HF_TOKEN"),
+            403: (PermissionError, "the token must allow to write there"),
+            404: (FileNotFoundError, "check the names of repository and branch"),
+        }.get(response.status_code, (ConnectionError, "run the same command again"))
+        raise kind(f"{repo}: {said} ({response.status_code}); {advice}") from raised

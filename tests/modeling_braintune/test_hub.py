@@ -1,0 +1,80 @@
+"""Which files a checkpoint consists of, and what is said when a Hub refuses."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from huggingface_hub.errors import HTTPError
+from safetensors.numpy import save_file
+
+from modeling_braintune.hub import check_access, checkpoint_files, plain_errors
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "README.md").write_text("A card.")
+    (tmp_path / "figures").mkdir()
+    (tmp_path / "figures" / "tuning.png").write_bytes(b"a figure")
+    save_file({"head.weight": np.ones(3, np.float32)}, tmp_path / "model.safetensors")
+    (tmp_path / "README.md.partial").write_text("half of it")
+    (tmp_path / "train.log").write_text("a log")
+    return tmp_path
+
+
+def test_what_a_checkpoint_consists_of(checkpoint):
+    names = ["README.md", "config.json", "figures/tuning.png", "model.safetensors"]
+    assert checkpoint_files(checkpoint) == {name: checkpoint / name for name in names}
+
+
+@pytest.mark.parametrize("name", ["training_args.bin", "checkpoints/optimizer.pt", "x.pkl"])
+def test_what_may_be_pickled_is_refused(checkpoint, name):
+    (checkpoint / "checkpoints").mkdir()
+    (checkpoint / name).write_bytes(b"")
+    with pytest.raises(ValueError, match=f"run code where they are loaded: {name}; move"):
+        checkpoint_files(checkpoint)
+
+
+@pytest.mark.parametrize("missing", ["config.json", "*.safetensors", "*"])
+def test_a_folder_without_a_checkpoint_is_refused(checkpoint, missing):
+    for path in checkpoint.glob(missing):
+        if path.is_file():
+            path.unlink()
+    with pytest.raises(FileNotFoundError, match="is not a checkpoint: config.json and weights"):
+        checkpoint_files(checkpoint)
+    with pytest.raises(FileNotFoundError, match="its 0 files do not"):
+        checkpoint_files(checkpoint / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "advice"),
+    [
+        (401, PermissionError, "log in with `hf auth login`"),
+        (403, PermissionError, "must allow"),
+        (404, FileNotFoundError, "check the names"),
+        (507, ConnectionError, "run the same command again"),
+    ],
+)
+def test_a_refusal_is_one_line_that_says_what_would_do(status, kind, advice):
+    refused = HTTPError("No.\n\nReally")
+    refused.response = SimpleNamespace(status_code=status)
+    with pytest.raises(kind, match=rf"^ada/x: No. Really \({status}\); .*{advice}"):
+        with plain_errors("ada/x"):
+            raise refused
+
+
+def test_a_failed_upload_thread_says_what_stopped_it():
+    with pytest.raises(ConnectionError, match="ada/x: the Hub cannot be reached"):
+        with plain_errors("ada/x"):
+            raise RuntimeError("Error while uploading") from HTTPError("no route")
+
+
+def test_other_errors_are_let_through():
+    with pytest.raises(RuntimeError, match="^no room$"), plain_errors("ada/x"):
+        raise RuntimeError("no room")
+
+
+@pytest.mark.parametrize("name", ["other", "a b/c", "a/b/c"])
+def test_a_name_of_no_repository_is_refused_before_the_hub_is_asked(name):
+    with pytest.raises(ValueError, match="repository is named|Repo id must"):
+        check_access(name)
