@@ -19,13 +19,13 @@ from accelerate import PartialState
 from transformers import AutoConfig, AutoFeatureExtractor
 
 from datasets_scripts import (
-    load_volume,
     read_mask,
     voxels_at,
     write_surface,
     write_volume,
     written_whole,
 )
+from datasets_scripts.cortex import load_volume
 from modeling_braintune import (
     AutoModelForBrainTuning,
     BrainEncodingPipeline,

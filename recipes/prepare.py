@@ -3,57 +3,40 @@
     python recipes/prepare.py --data <folder> --participants UTS01 UTS02
     python recipes/prepare.py --data <folder> --participants UTS01 --push_to_hub <name>/<data set>
 
-The other recipes prepare what they need by themselves; this one does it ahead of time, and uploads.
+The other commands prepare what they need by themselves; this one does it ahead of time, and uploads.
 """
 
 from dataclasses import dataclass, field
 
+import datasets
 from huggingface_hub import HfApi
-from transformers import HfArgumentParser
 
-from datasets_scripts import Listening
-from datasets_scripts.recordings.listening import STORIES
-from datasets_scripts.recordings.participant import PROVENANCE
-from recipes.phantom import DATA, phantom_data
-from recipes.process import one_line_errors
+from datasets_scripts import PROVENANCE, STORIES, Listening
+from recipes.command.arguments import parse_arguments
+from recipes.command.checkpoints import recordings_folder
+from recipes.command.process import one_line_errors
+from recipes.command.vocabulary import Hub, Recordings
 
 
-@dataclass
-class PrepareArguments:
+@dataclass(kw_only=True)
+class PrepareOptions(Recordings, Hub):
     """Which recordings, how they are stored, and where they are uploaded to."""
 
-    data: str = field(
-        metadata={"help": f"Folder in the layout of ds003020 or of BIDS derivatives, or '{DATA}'."}
+    prepared_dir: str | None = field(
+        default=None,
+        metadata={
+            "help": "Folder that the prepared data set is written to; by default the cache of the "
+            "datasets library, where the other commands look for it."
+        },
     )
-    participants: list[str] = field(metadata={"help": "Such as UTS01 UTS02."})
-    dtype: str = field(
-        default="float32",
-        metadata={"help": "Of the responses: float32, or float16 at half the size."},
-    )
-    tr: float | None = field(
-        default=None, metadata={"help": "Seconds per TR of ds003020, instead of 2.0."}
-    )
-    tr_times: str | None = field(
-        default=None, metadata={"help": "Folder of exact TR times, <story>.report, for ds003020."}
-    )
-    space: str | None = field(
-        default=None, metadata={"help": "Space of the BIDS images, where there are several."}
-    )
-    cache_dir: str | None = field(
-        default=None, metadata={"help": "Where to prepare; the cache of `datasets` if none."}
-    )
-    push_to_hub: str | None = field(
-        default=None, metadata={"help": "Data set on the Hub to upload to, as in name/data-set."}
-    )
-    private: bool = field(default=False, metadata={"help": "Make that data set private."})
 
 
-def prepare(arguments):
+def prepare(arguments: PrepareOptions) -> dict[str, datasets.DatasetDict]:
     """Prepare each participant and the stories, and upload them if asked to.
 
     Parameters
     ----------
-    arguments : PrepareArguments
+    arguments : PrepareOptions
 
     Returns
     -------
@@ -65,17 +48,12 @@ def prepare(arguments):
     FileNotFoundError, ValueError
         As `datasets_scripts.Listening`.
     """
-    data = phantom_data()[0] if arguments.data == DATA else arguments.data
+    data = recordings_folder(arguments.data)
     options = {name: getattr(arguments, name) for name in ("tr", "tr_times", "space")}
     options = {name: value for name, value in options.items() if value is not None}
+    kept = {"options": options, "cache_dir": arguments.prepared_dir}
     builders = {
-        name: Listening(
-            name,
-            data,
-            dtype=arguments.dtype,
-            options=options,
-            cache_dir=arguments.cache_dir,
-        )
+        name: Listening(name, data, dtype=arguments.dtype, **kept)
         for name in (*arguments.participants, STORIES)
     }
     prepared = {}
@@ -97,9 +75,9 @@ def prepare(arguments):
     return prepared
 
 
-def main():
-    (arguments,) = HfArgumentParser(PrepareArguments).parse_args_into_dataclasses()
+def main() -> None:
     with one_line_errors():
+        (arguments,) = parse_arguments((PrepareOptions,))
         prepare(arguments)
 
 

@@ -1,70 +1,79 @@
 """Brain-tune on growing shares of the stories, from models of several sizes.
 
-    python recipes/sweep.py --fractions 0.125 0.25 0.5 1 --models phantom-wav2vec2 phantom-hubert \\
-        --output_dir outputs/sweep
-    python recipes/summarise.py --results outputs/sweep --report_dir outputs/sweep/summary
+    python recipes/sweep.py --fractions 0.125 0.25 0.5 1 --pretrained phantom-wav2vec2 \\
+        phantom-hubert --output_dir outputs/sweep
+    python recipes/summarise.py --results outputs/sweep --output_dir outputs/sweep/summary
 
-Takes all arguments of `recipes/tune.py`. The second command draws alignment against the amount of
-data and the size of the model. Encoding models are fitted on all training stories, whatever was
-tuned on: the pretrained model scores the same at every share. A run that is finished with the same
-settings is not run again.
+Takes all options of `recipes/tune.py`, but several models to tune. The second command draws
+alignment against the amount of data and the size of the model. Encoding models are fitted on all
+training stories, whatever was tuned on: the pretrained model scores the same at every share. A run
+that is finished with the same settings is not run again.
 """
 
 import copy
 import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from transformers import AutoConfig, AutoModel
 
-from evaluate_metrics.reports.alignment import rows
-from modeling_braintune import BrainTuningArguments
-from recipes.arguments import parse_arguments
-from recipes.process import one_line_errors, prepare_process
-from recipes.targets import tuned_on
-from recipes.train import write_json
-from recipes.tune import DEFAULT_CONFIG, TuneArguments, materials, tune
-from recipes.tune_seeds import finished
+from evaluate_metrics.reports import rows
+from recipes.command.arguments import keys_of, parse_arguments
+from recipes.command.checkpoints import checkpoint, recordings_folder
+from recipes.command.output_folder import finished_results, run_settings, write_json
+from recipes.command.process import one_line_errors, prepare_process
+from recipes.stages.recordings import open_recordings, tuned_on
+from recipes.stages.tuning_options import TrainerOptions, TuningOptions
+from recipes.tune import DEFAULT_CONFIG, tune
 
 RESULTS = "sweep.json"
 LINE = "{:<24} {:>10} {:>9} {:>8} {:>8}  {}"
 
 
 @dataclass(kw_only=True)
-class SweepArguments:
+class SweepOptions(TuningOptions):
     """Which models are tuned on how much."""
 
+    pretrained: list[str] = field(
+        metadata=TuningOptions.__dataclass_fields__["pretrained"].metadata
+    )
     fractions: list[float] = field(
         default_factory=lambda: [0.125, 0.25, 0.5, 1.0],
-        metadata={"help": "Shares of the stories to tune on; by whole stories, at least one."},
-    )
-    models: list[str] | None = field(
-        default=None, metadata={"help": "Models to start from; `model` of the file if none."}
+        metadata={
+            "help": "Shares of the stories that are tuned on, above 0 and at most 1, rounded to "
+            "whole stories; 0.125 0.25 0.5 1 by default."
+        },
     )
     stories_seed: int = field(
-        default=0, metadata={"help": "Of the order in which stories are added."}
+        default=0,
+        metadata={"help": "Seed of the order in which stories are added; 0 by default."},
     )
 
+    def of_run(self, pretrained: str, stories: list[str]) -> TuningOptions:
+        """Return the options of one run."""
+        own = {key: getattr(self, key) for key in keys_of(TuningOptions)}
+        return TuningOptions(**own | {"pretrained": pretrained, "tuning_stories": stories})
 
-def sweep(sweeping, arguments, training):
+
+def sweep(arguments: SweepOptions, training: TrainerOptions) -> dict[str, Any]:
     """Run `recipes.tune.tune` for every model and share of the stories.
 
     The other stories stay as they are, and a share holds the smaller ones.
 
     Parameters
     ----------
-    sweeping : SweepArguments
-    arguments : TuneArguments
-    training : BrainTuningArguments
+    arguments : SweepOptions
+    training : TrainerOptions
 
     Returns
     -------
     dict
-        As written to `sweep.json` after every run: "rows", those of
-        `evaluate_metrics.reports.alignment.rows` with "pretrained", the model that was started from, "fraction", "n_trs", the participant's TRs
-        that were tuned on, and "n_parameters" of the starting model; and "settings".
+        As written to `sweep.json` after every run: "rows", those of `evaluate_metrics.reports.rows`
+        with "pretrained", the model that was started from, "fraction", "n_trs", the participant's
+        TRs that were tuned on, and "n_parameters" of the starting model; and "settings".
 
     Raises
     ------
@@ -74,39 +83,42 @@ def sweep(sweeping, arguments, training):
     FileExistsError
         As `recipes.tune.tune`.
     """
-    models = sweeping.models or [arguments.model]
+    models = arguments.pretrained
     if len({Path(model).name for model in models}) < len(models):
-        raise ValueError(f"models need different last parts of their names, got {models}")
+        raise ValueError(
+            f"pretrained: models need different last parts of their names, got {', '.join(models)}"
+        )
     if training.push_to_hub:
         raise ValueError("push_to_hub: a sweep tunes many models; publish one with publish.py")
-    shares = story_shares(tuned_on(arguments), sweeping.fractions, sweeping.stories_seed)
+    shares = story_shares(tuned_on(arguments), arguments.fractions, arguments.stories_seed)
     say = print if training.process_index == 0 else lambda *_: None
     output = Path(training.output_dir)
     with training.main_process_first(local=False):
-        sizes = {
-            model: n_parameters(materials(dataclasses.replace(arguments, model=model), say))
-            for model in models
+        sizes = {model: n_parameters(checkpoint(model, say)) for model in models}
+        data = recordings_folder(arguments.data, say)
+        n_trs = {
+            name: open_recordings(data, name, arguments).n_trs for name in arguments.participants
         }
-        n_trs = {name: _story_lengths(arguments, name) for name in arguments.participants}
 
+    # What is to be done
     runs = []
     for model in models:
         for fraction, stories in shares.items():
             this = copy.copy(training)
             this.output_dir = str(output / Path(model).name / f"{fraction:g}")
-            tuned = dataclasses.replace(arguments, model=model, tuning_stories=stories)
-            runs.append((model, fraction, tuned, this))
+            runs.append((model, fraction, arguments.of_run(model, stories), this))
     say(LINE.format("model", "weights", "fraction", "stories", "TRs", ""))
     for model, fraction, tuned, this in runs:
         size, n = f"{sizes[model] / 1e6:.3g} M", len(tuned.tuning_stories)
         trs = sum(by_story[story] for by_story in n_trs.values() for story in tuned.tuning_stories)
-        done = "finished" if finished(tuned, this) else "to be run"
+        done = "finished" if _results(tuned, this) else "to be run"
         say(LINE.format(Path(model).name, size, f"{fraction:g}", n, trs, done))
 
-    report = {"rows": [], "settings": dataclasses.asdict(sweeping)}
+    # A run after the other
+    report = {"rows": [], "settings": dataclasses.asdict(arguments)}
     for model, fraction, tuned, this in runs:
         say(f"\n{Path(model).name}, {fraction:g} of the stories: {', '.join(tuned.tuning_stories)}")
-        results = finished(tuned, this) or tune(tuned, this)
+        results = _results(tuned, this) or tune(tuned, this)
         if training.process_index > 0:
             continue
         for name, scores in results["participants"].items():
@@ -122,7 +134,13 @@ def sweep(sweeping, arguments, training):
     return report
 
 
-def story_shares(stories, fractions, seed=0):
+def _results(arguments, training):
+    return finished_results(training.output_dir, run_settings(arguments, training))
+
+
+def story_shares(
+    stories: list[str], fractions: list[float], seed: int = 0
+) -> dict[float, list[str]]:
     """Nested subsets of stories.
 
     Parameters
@@ -159,7 +177,7 @@ def story_shares(stories, fractions, seed=0):
     return shares
 
 
-def n_parameters(checkpoint):
+def n_parameters(checkpoint: str) -> int:
     """Count the weights of a speech model; of an encoder and a decoder, those of the encoder.
 
     Parameters
@@ -177,21 +195,11 @@ def n_parameters(checkpoint):
     return encoder.num_parameters()
 
 
-def _story_lengths(arguments, participant):
-    """{story: TRs} of the stories to tune on."""
-    stories = arguments.open(participant).stories(tuned_on(arguments))
-    return {story.name: len(story.tr_times) for story in stories}
-
-
-def main():
+def main() -> None:
     with one_line_errors():
-        sweeping, arguments, training = parse_arguments(
-            (SweepArguments, TuneArguments, BrainTuningArguments),
-            DEFAULT_CONFIG,
-            renamed={"participant": "participants"},
-        )
+        arguments, training = parse_arguments((SweepOptions, TrainerOptions), DEFAULT_CONFIG)
         prepare_process(training.device, training.world_size)
-        sweep(sweeping, arguments, training)
+        sweep(arguments, training)
 
 
 if __name__ == "__main__":

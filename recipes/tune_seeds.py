@@ -2,46 +2,33 @@
 
     python recipes/tune_seeds.py --seeds 0 1 2 3 4
 
-Takes all arguments of `recipes/tune.py`. A seed that is finished with the same settings is not run
+Takes all options of `recipes/tune.py`. A seed that is finished with the same settings is not run
 again.
 """
 
 import copy
-import json
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from evaluate_metrics.reports.seeds import scores_by_seed
-from modeling_braintune import BrainTuningArguments
-from recipes.arguments import parse_arguments
-from recipes.process import one_line_errors, prepare_process
-from recipes.tune import (
-    DEFAULT_CONFIG,
-    RESULTS,
-    SETTINGS,
-    TuneArguments,
-    run_settings,
-    tune,
-)
+from evaluate_metrics.reports import scores_by_seed
+from recipes.command.arguments import parse_arguments
+from recipes.command.output_folder import finished_results, run_settings
+from recipes.command.process import one_line_errors, prepare_process
+from recipes.command.vocabulary import Seeds
+from recipes.stages.tuning_options import TrainerOptions, TuningOptions
+from recipes.tune import DEFAULT_CONFIG, tune
 
 
-@dataclass
-class SeedsArguments:
-    """Which runs are repeated."""
-
-    seeds: list[int] = field(
-        default_factory=lambda: [0, 1, 2, 3, 4], metadata={"help": "A run for each."}
-    )
-
-
-def tune_seeds(seeds, arguments, training):
+def tune_seeds(
+    seeds: list[int], arguments: TuningOptions, training: TrainerOptions
+) -> dict[int, dict[str, Any]]:
     """Run `recipes.tune.tune` for every seed, in folders of the output folder.
 
     Parameters
     ----------
     seeds : list of int
-    arguments : TuneArguments
-    training : BrainTuningArguments
+    arguments : TuningOptions
+    training : TrainerOptions
 
     Returns
     -------
@@ -51,40 +38,21 @@ def tune_seeds(seeds, arguments, training):
     for seed in seeds:
         this = copy.copy(training)
         this.seed, this.output_dir = seed, str(Path(training.output_dir) / f"seed-{seed}")
-        results[seed] = finished(arguments, this) or tune(arguments, this)
+        results[seed] = finished_results(this.output_dir, run_settings(arguments, this)) or tune(
+            arguments, this
+        )
     return results
 
 
-def finished(arguments, training):
-    """Results of a finished run of `recipes.tune.tune` with these arguments.
-
-    Parameters
-    ----------
-    arguments : TuneArguments
-    training : BrainTuningArguments
-
-    Returns
-    -------
-    dict or None
-        None if there is none in the output folder, or one with other settings.
-    """
-    folder = Path(training.output_dir)
-    if not (folder / RESULTS).exists():
-        return None
-    if json.loads((folder / SETTINGS).read_text()) != run_settings(arguments, training):
-        return None
-    return json.loads((folder / RESULTS).read_text())
-
-
-def main():
+def main() -> None:
     with one_line_errors():
-        seeds, arguments, training = parse_arguments(
-            (SeedsArguments, TuneArguments, BrainTuningArguments),
-            DEFAULT_CONFIG,
-            renamed={"participant": "participants"},
+        repeated, arguments, training = parse_arguments(
+            (Seeds, TuningOptions, TrainerOptions), DEFAULT_CONFIG
         )
+        if not repeated.seeds:
+            raise ValueError("seeds must name one or more: give --seeds, such as --seeds 0 1 2")
         prepare_process(training.device, training.world_size)
-        results = tune_seeds(seeds.seeds, arguments, training)
+        results = tune_seeds(repeated.seeds, arguments, training)
     if training.process_index == 0:
         print(scores_by_seed(results))
 

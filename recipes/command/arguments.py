@@ -60,6 +60,7 @@ def parse_arguments(
     name = "none" if default is None else f"{CONFIGS.name}/{default.name} of this package"
     parser.add_argument(
         "--config",
+        default=argparse.SUPPRESS,  # read above: no dataclass takes it
         help=f"YAML file that sets any of these options, which the command line changes; {name} "
         "by default.",
     )

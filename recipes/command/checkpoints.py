@@ -1,18 +1,19 @@
-"""Names that people give: models by folder, by name on the Hub, or of the phantom; recordings alike."""
+"""Names of models and recordings: a folder, a name on the Hub, or one of the phantom's."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from evaluate_metrics.reports import BASELINE
 from recipes.phantom import (
     MODELS,
     TEACHERS,
     phantom_data,
     phantom_model,
+    phantom_tasks,
     phantom_teacher,
 )
 
 PHANTOM = "phantom"
-BASELINE = "pretrained"  # what reports call the model that the others are compared with
 
 
 def recordings_folder(data: str, say: Callable = lambda _: None) -> str:
@@ -35,6 +36,23 @@ def recordings_folder(data: str, say: Callable = lambda _: None) -> str:
     folder, made = phantom_data()
     say(f"{'Made' if made else 'Reusing'} the phantom recordings in {folder}")
     return str(folder)
+
+
+def clips_folder(collection: str, data: str) -> str:
+    """Return where a collection of clips is; the phantom's is made if need be.
+
+    Parameters
+    ----------
+    collection : str
+    data : str
+        Folder, name on the Hub, or "phantom" for the collection of that name.
+
+    Returns
+    -------
+    str
+        Folder or name on the Hub.
+    """
+    return str(phantom_tasks()) if collection == data == PHANTOM else data
 
 
 def checkpoint(name: str, say: Callable = lambda _: None) -> str:
@@ -102,9 +120,7 @@ def one_checkpoint(checkpoints: Sequence[str]) -> str:
         There are more, or none.
     """
     if len(checkpoints) != 1:
-        raise ValueError(
-            f"checkpoints must name one model, got {', '.join(checkpoints) or 'none'}"
-        )
+        raise ValueError(f"checkpoints must name one model, got {', '.join(checkpoints) or 'none'}")
     return checkpoints[0]
 
 

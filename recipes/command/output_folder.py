@@ -1,4 +1,4 @@
-"""The folder that a command writes to: its settings, what an earlier run left, files written whole."""
+"""The folder that a command writes to: its settings, and what an earlier run left there."""
 
 import json
 import shutil

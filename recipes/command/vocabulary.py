@@ -7,6 +7,8 @@ command has.
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+import torch
+
 PRECISIONS = ("float32", "bfloat16")
 
 
@@ -30,7 +32,9 @@ class Recordings(Words):
         }
     )
     participants: list[str] = field(
-        metadata={"help": "Participants by name, such as UTS01 UTS02; the phantom's are P01 to P03."}
+        metadata={
+            "help": "Participants by name, such as UTS01 UTS02; the phantom's are P01 to P03."
+        }
     )
     dtype: str = field(
         default="float32",
@@ -194,7 +198,7 @@ class Representations(Words):
         default="float32",
         metadata={
             "help": "Precision in which representations are computed: float32 (the default) or "
-            "bfloat16, which is about twice as fast at 1 % relative error."
+            "bfloat16, which is about twice as fast at 1 %% relative error."
         },
     )
     cache_dir: str | None = field(
@@ -211,6 +215,11 @@ class Representations(Words):
                 f"precision must be one of {', '.join(PRECISIONS)}, got {self.precision!r}"
             )
         super().__post_init__()
+
+    @property
+    def torch_precision(self) -> torch.dtype | None:
+        """What representations are converted to; None for the weights' own float32."""
+        return torch.bfloat16 if self.precision == "bfloat16" else None
 
 
 @dataclass(kw_only=True)

@@ -41,7 +41,7 @@ def heard(one: Hearer, clips: Sequence[np.ndarray], names: Sequence, arguments: 
     names : sequence
         What errors call the clips.
     arguments
-        With `layers`, `precision`, `cache_dir` and `batch_size` of `recipes.command.vocabulary`.
+        Of `Layers`, `Representations` and `BatchSize` of `recipes.command.vocabulary`.
 
     Returns
     -------
@@ -61,14 +61,10 @@ def heard(one: Hearer, clips: Sequence[np.ndarray], names: Sequence, arguments: 
             cache_dir=representations_folder(arguments.cache_dir),
             batch_size=arguments.batch_size,
             progress=True,
-            dtype=_dtype(arguments),
+            dtype=arguments.torch_precision,
         )
 
 
 def facts_of(one: Hearer, arguments: Any) -> dict[str, Any]:
     """Return all that representations of any clip follow from, as JSON holds it."""
-    return model_facts(*one, arguments.layers, _dtype(arguments))
-
-
-def _dtype(arguments):
-    return torch.bfloat16 if arguments.precision == "bfloat16" else None
+    return model_facts(*one, arguments.layers, arguments.torch_precision)

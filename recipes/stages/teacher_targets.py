@@ -4,9 +4,12 @@ The controls of Moussa et al. 2025, section 3.3.1: all layers of the decoder of 
 model, or of a text model, concatenated.
 """
 
+from collections.abc import Callable, Iterator
 from functools import partial
+from os import PathLike
 
 import numpy as np
+import torch
 from transformers import (
     MODEL_FOR_CAUSAL_LM_MAPPING,
     AutoConfig,
@@ -16,38 +19,36 @@ from transformers import (
     AutoTokenizer,
 )
 
-from datasets_scripts import lanczos
-from datasets_scripts.features.phones import is_silence
-from datasets_scripts.names import check_name
-from modeling_braintune import weights_fingerprint
-from modeling_braintune.teachers import (
+from datasets_scripts import Interval, Story, check_name, lanczos
+from datasets_scripts.features import is_silence
+from modeling_braintune import (
     check_speech_teacher,
     check_text_teacher,
     speech_representations,
     target_size,
     text_representations,
+    weights_fingerprint,
 )
-from recipes.phantom_teachers import TEACHERS, phantom_teacher
 
-KINDS = ("speech_model", "text_model")
+KINDS = ("speech", "text")
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 
 
 def teacher_targets(
-    kind,
-    name,
-    stories,
-    layers=None,
+    kind: str,
+    name: str,
+    stories: list[Story],
+    layers: list[int] | None = None,
     *,
-    context=512,
-    length=None,
-    language="english",
-    dtype="auto",
-    cache_dir=None,
-    device="cpu",
-    progress=False,
-    say=print,
-):
+    context: int = 512,
+    length: float | None = None,
+    language: str | None = "english",
+    dtype: str = "auto",
+    cache_dir: str | PathLike | None = None,
+    device: str | torch.device = "cpu",
+    progress: bool = False,
+    say: Callable = print,
+) -> Iterator[np.ndarray]:
     """Represent stories by a teacher, one after the other.
 
     A word's representation is placed at its end, like that of the sound up to a moment, since it
@@ -60,9 +61,9 @@ def teacher_targets(
     Parameters
     ----------
     kind : str
-        "speech_model", a Whisper, or "text_model", a causal language model.
+        "speech", a Whisper, or "text", a causal language model.
     name : str
-        Checkpoint folder, name on the Hub, or one of `recipes.phantom_teachers.TEACHERS`.
+        Checkpoint folder or name on the Hub.
     stories : list of Story
     layers : list of int, optional
         All by default; 0 is the embedding. Every third one is ``range(0, 33, 3)`` for Llama2-7B.
@@ -97,16 +98,14 @@ def teacher_targets(
     check_name("kind of teacher", kind, KINDS)
     check_name("dtype", dtype, DTYPES)
     words = [spoken_words(story) for story in stories]
-    if name in TEACHERS:
-        name, _ = phantom_teacher(name, progress=progress)
-    auto = AutoModelForCausalLM if kind == "text_model" else AutoModel
+    auto = AutoModelForCausalLM if kind == "text" else AutoModel
     load = partial(auto.from_pretrained, name, dtype=dtype)
     say(_sizes(name, _outline(kind, name, load), layers, stories, words))
     model = load(device_map=device)
     kept = {"cache_dir": cache_dir, "progress": progress}
     if cache_dir is not None:
         kept["fingerprint"] = weights_fingerprint(model)
-    if kind == "text_model":
+    if kind == "text":
         tokenizer = AutoTokenizer.from_pretrained(name)
 
         def represented(story, said):
@@ -129,12 +128,12 @@ def teacher_targets(
 def _outline(kind, name, load):
     """A teacher but for its weights, which its checkpoint must hold all of."""
     config = AutoConfig.from_pretrained(name)
-    if kind == "text_model" and type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING:
+    if kind == "text" and type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING:
         raise ValueError(
             f"a text teacher must be a causal language model, got {type(config).__name__} {name}"
         )
     model, loading = load(device_map="meta", output_loading_info=True)
-    check = check_text_teacher if kind == "text_model" else check_speech_teacher
+    check = check_text_teacher if kind == "text" else check_speech_teacher
     check(model)
     # What is missing would be made up at random; but a head is of no account.
     body = "" if model is model.base_model else model.base_model_prefix + "."
@@ -156,7 +155,7 @@ def _on_trs(represented, story, said):
         raise ValueError(f"story {story.name}: {error}") from error
 
 
-def spoken_words(story):
+def spoken_words(story: Story) -> list[Interval]:
     """Words of a story in lower case, without the labels of silence and noise.
 
     Parameters

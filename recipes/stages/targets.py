@@ -1,113 +1,50 @@
-"""What models are tuned on: participants' stories and voxels, and the targets of each model."""
+"""Pairs of sound and targets, and what a checkpoint says of the targets that its head predicts."""
 
 import dataclasses
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from datasets_scripts import (
     JointWindows,
-    Participant,
-    Story,
     TrainingWindows,
     permute_blocks,
-    select_voxels,
+    zscore_responses,
 )
 from modeling_braintune import Brain
-from recipes.phantom import CACHE
-from recipes.teacher_targets import teacher_targets
+from recipes.command.cache import cache_folder
+from recipes.stages.controls import TARGETS, source_of
+from recipes.stages.recordings import TuningListener, tuned_on
+from recipes.stages.teacher_targets import teacher_targets
 
-# What a model is called by its targets
-MODEL_OF = {
-    "responses": "brain-tuned",
-    "permuted": "random",
-    "speech_model": "speech-model-tuned",
-    "text_model": "text-model-tuned",
-    "permuted_text_model": "random-text-model-tuned",
-}
-# Targets that are others in a wrong order: such a model is taken at the step that was best for
-# the one in the right order, since its own validation loss is best before it has begun.
-PERMUTED = {"permuted": "responses", "permuted_text_model": "text_model"}
-TEACHING = {
-    "speech_model": lambda arguments: (arguments.speech_teacher, arguments.speech_layers),
-    "text_model": lambda arguments: (arguments.text_teacher, arguments.text_layers),
-}
+Windows = TrainingWindows | JointWindows
 
 
-@dataclass(kw_only=True)
-class Listener:
-    """A participant's recordings as a run divides them, and the voxels that it tunes on."""
-
-    participant: Participant
-    train: list[Story]  # that encoding models are fitted on
-    tuning: list[Story]  # those of them that are tuned on
-    validation: list[Story]
-    test: Story
-    ceiling: np.ndarray
-    ceiling_note: str
-    voxels: np.ndarray
-
-    @property
-    def measured_regions(self):
-        return self.participant.regions or {"all": np.arange(len(self.ceiling))}
-
-
-def listener(arguments, name):
-    """Read a participant's stories and select the voxels whose responses can be predicted at all.
-
-    Parameters
-    ----------
-    arguments : TuneArguments
-    name : str
-
-    Returns
-    -------
-    Listener
-
-    Raises
-    ------
-    ValueError, FileNotFoundError
-        As the parts that read and select.
-    """
-    participant = arguments.open(name)
-    test, ceiling, note = arguments.scored_story(participant)
-    train = list(participant.stories(arguments.train_stories))
-    threshold, regions = arguments.ceiling_threshold, participant.regions
-    # Every voxel that will be measured must be live, or the run would fail at its end.
-    TrainingWindows(train, select_voxels(ceiling, threshold, regions))
-    return Listener(
-        participant=participant,
-        train=train,
-        tuning=[story for story in train if story.name in tuned_on(arguments)],
-        validation=list(participant.stories(arguments.validation_stories)),
-        test=test,
-        ceiling=ceiling,
-        ceiling_note=note,
-        voxels=select_voxels(
-            ceiling, threshold, regions, arguments.tuning_regions if regions else None
-        ),
-    )
-
-
-def tuned_on(arguments):
-    """Names of the stories that models are tuned on."""
-    return arguments.tuning_stories or arguments.train_stories
-
-
-def windows(arguments, listeners, targets, seed=0, **teaching):
+def windows(
+    arguments: Any,
+    listeners: list[TuningListener],
+    targets: Iterable[str],
+    seed: int = 0,
+    *,
+    located: Callable[[str], str],
+    **teaching: Any,
+) -> dict[str, list[Windows]]:
     """Pairs of sound and targets, the sounds of all targets being the same.
 
     Parameters
     ----------
-    arguments : TuneArguments
-    listeners : list of Listener
-    targets : list of str
-        Keys of `MODEL_OF`.
+    arguments : TuningOptions
+    listeners : list of TuningListener
+    targets : iterable of str
+        Keys of `TARGETS`.
     seed : int
         Of the permutation.
+    located : callable
+        Where a teacher of a given name is; see `recipes.command.checkpoints.checkpoint`.
     **teaching
         `device`, `progress` and `say` of `teacher_targets`.
 
@@ -121,39 +58,37 @@ def windows(arguments, listeners, targets, seed=0, **teaching):
     ValueError
         As `permute_blocks` and `teacher_targets`.
     """
-    sources = {target: PERMUTED.get(target, target) for target in targets}
     splits = {split: getattr(listeners[0], split) for split in ("tuning", "validation")}
     # What a teacher makes of the stories is large, and held once for all who learn from it.
     taught = {
-        source: _taught(arguments, source, splits, **teaching)
-        for source in dict.fromkeys(sources.values())
-        if source in TEACHING
+        source: _taught(arguments, source, splits, located, **teaching)
+        for source in dict.fromkeys(map(source_of, targets))
+        if TARGETS[source].teacher
     }
-    pairs = {target: [] for target in targets}
+    pairs: dict[str, list[Windows]] = {target: [] for target in targets}
     for split in splits:
-        for target, source in sources.items():
+        for target in pairs:
+            source = source_of(target)
             if source in taught:
                 made = _pairs(arguments, taught[source][split], None, target, seed)
             else:
-                made = {
-                    one.participant.name: _pairs(
-                        arguments, getattr(one, split), one.voxels, target, seed
-                    )
+                by_name = {
+                    one.name: _pairs(arguments, getattr(one, split), one.voxels, target, seed)
                     for one in listeners
                 }
-                made = JointWindows(made) if len(made) > 1 else next(iter(made.values()))
+                made = JointWindows(by_name) if len(by_name) > 1 else by_name[listeners[0].name]
             pairs[target].append(made)
     return pairs
 
 
 def _pairs(arguments, stories, voxels, target, seed):
     orders = None
-    if target in PERMUTED and arguments.permute_across:
+    if TARGETS[target].is_permuted and arguments.permute_across:
         stories, voxels = list(_exchanged(stories, voxels, seed)), None
-    elif target in PERMUTED:
+    elif TARGETS[target].is_permuted:
         # Without noise, blocks of a short story give themselves away by what they are not: of K
         # blocks that all change places, the mean of the others is the block's own, over 1 - K.
-        block = arguments.permutation_block if target == "permuted" else 1
+        block = 1 if TARGETS[target].teacher else arguments.permutation_block
         orders = [_order(story, block, [seed, i]) for i, story in enumerate(stories)]
     return TrainingWindows(stories, voxels, arguments.n_trs_per_window, orders)
 
@@ -180,23 +115,29 @@ def _exchanged(stories, voxels, seed):
         yield dataclasses.replace(story, responses=other, repeats=None)
 
 
-def _taught(arguments, target, splits, **teaching):
+def _teacher(arguments, target):
+    """Name and layers of the teacher that a target comes from."""
+    kind = TARGETS[target].teacher
+    return getattr(arguments, f"{kind}_teacher"), getattr(arguments, f"{kind}_layers")
+
+
+def _taught(arguments, target, splits, located, **teaching):
     """Stories of each split with a teacher's z-scored representations in place of responses."""
-    name, layers = TEACHING[target](arguments)
+    name, layers = _teacher(arguments, target)
     targets = teacher_targets(
-        target,
-        name,
+        TARGETS[target].teacher,
+        located(name),
         [story for stories in splits.values() for story in stories],
         layers,
         context=arguments.text_context,
         language=arguments.teacher_language,
         dtype=arguments.teacher_dtype,
-        cache_dir=CACHE / "teachers",
+        cache_dir=cache_folder("teachers"),
         **teaching,
     )
     taught = {
         split: [
-            dataclasses.replace(story, responses=_zscored(next(targets)), repeats=None)
+            dataclasses.replace(story, responses=_standardised(next(targets)), repeats=None)
             for story in stories
         ]
         for split, stories in splits.items()
@@ -205,32 +146,34 @@ def _taught(arguments, target, splits, **teaching):
     return taught
 
 
-def _zscored(values):
-    """Standardise columns in place; constant ones become 0."""
-    values -= values.mean(axis=0)
-    spread = np.sqrt(np.einsum("ij,ij->j", values, values) / len(values))  # takes no second copy
-    values /= np.where(spread > 1e-6 * spread.max(), spread, np.inf)
+def _standardised(values):
+    """Z-score columns in place, as responses are; what is constant but for rounding becomes 0."""
+    ranges = np.ptp(values, axis=0)
+    values = zscore_responses(values)
+    values[:, ranges <= 1e-6 * ranges.max()] = 0  # labels may hold no NaN
     return values
 
 
-def brains(arguments, listeners, target, pairs):
+def brains(
+    arguments: Any, listeners: list[TuningListener], target: str, pairs: Windows
+) -> list[Brain]:
     """What a checkpoint says of its head's outputs.
 
     Parameters
     ----------
-    arguments : TuneArguments
-    listeners : list of Listener
-    target : a key of `MODEL_OF`
+    arguments : TuningOptions
+    listeners : list of TuningListener
+    target : str
+        A key of `TARGETS`.
     pairs : windows of that target
 
     Returns
     -------
     list of Brain
     """
-    source = PERMUTED.get(target, target)
-    if source not in TEACHING:
+    if TARGETS[target].teacher is None:
         return [brain(arguments, one, target) for one in listeners]
-    name, layers = TEACHING[source](arguments)
+    name, layers = _teacher(arguments, target)
     teacher = Path(name).name
     of_sound = brain(arguments, listeners[0], target)
     n_targets = len(pairs.voxels)
@@ -255,15 +198,15 @@ def brains(arguments, listeners, target, pairs):
     ]
 
 
-def brain(arguments, one, targets):
+def brain(arguments: Any, one: TuningListener, targets: str) -> Brain:
     """What a checkpoint says of a listener.
 
     Parameters
     ----------
-    arguments : TuneArguments
-    one : Listener
+    arguments : TuningOptions
+    one : TuningListener
     targets : str
-        A key of `MODEL_OF`.
+        A key of `TARGETS`.
 
     Returns
     -------
@@ -274,7 +217,7 @@ def brain(arguments, one, targets):
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
     place = provenance["mask"]
     return Brain(
-        participant=one.participant.name,
+        participant=one.name,
         tr=float(one.train[0].tr),
         n_trs_per_window=arguments.n_trs_per_window,
         n_recorded_voxels=one.participant.n_voxels,

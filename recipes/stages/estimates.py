@@ -1,7 +1,6 @@
 """How long a run will take, from each kind of its work timed once on this machine."""
 
 import math
-import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +10,11 @@ from transformers import AutoFeatureExtractor, set_seed
 from datasets_scripts import evaluation_windows
 from evaluate_metrics import EncodingModel
 from modeling_braintune import BrainTuningCollator, layer_representations
-from recipes.train import is_cached, starting_model
+from recipes.stages.recordings import TuningListener
+from recipes.stages.targets import Windows
+from recipes.stages.timing import seconds_of
+from recipes.stages.training import is_cached, starting_model
+from recipes.stages.tuning_options import TrainerOptions, TuningOptions
 
 FEW, MORE = 64, 512  # voxels of the encoding models that are timed
 
@@ -28,7 +31,7 @@ class Estimate:
     n_encoding_models: int
     encoding_model: float
 
-    def minutes(self, n_tuned, n_measured, n_features=0):
+    def minutes(self, n_tuned: int, n_measured: int, n_features: int = 0) -> float:
         """Of a run.
 
         Parameters
@@ -47,7 +50,7 @@ class Estimate:
         represented = self.n_representations * self.representation
         return (tuning + n_measured * (represented + encoding)) / 60
 
-    def __str__(self):
+    def __str__(self) -> str:
         return (
             f"to tune a model, up to {self.n_steps} steps of {self.step:.2g} s; to measure it, "
             f"{self.n_representations} representations of {1000 * self.representation:.0f} ms and "
@@ -55,17 +58,23 @@ class Estimate:
         )
 
 
-def estimate(arguments, training, pretrained, pairs, listeners):
+def estimate(
+    arguments: TuningOptions,
+    training: TrainerOptions,
+    pretrained: str,
+    pairs: Windows,
+    listeners: list[TuningListener],
+) -> Estimate:
     """Time a step of tuning, a batch of representations and an encoding model.
 
     Parameters
     ----------
-    arguments : TuneArguments
-    training : BrainTuningArguments
+    arguments : TuningOptions
+    training : TrainerOptions
     pretrained : folder or name on the Hub
     pairs : TrainingWindows or JointWindows
         Of any target: the head is the smaller part.
-    listeners : list of Listener
+    listeners : list of TuningListener
 
     Returns
     -------
@@ -142,23 +151,3 @@ def _encoding_model(one, hidden, device, threshold):
         return fit(n_voxels)
     few, more = fit(FEW), fit(MORE)
     return few + (more - few) * (n_voxels - FEW) / (MORE - FEW)
-
-
-def seconds_of(work):
-    """Time a function without arguments, on this machine.
-
-    Parameters
-    ----------
-    work : callable
-
-    Returns
-    -------
-    float
-        Seconds of its second call.
-    """
-    work()  # the first time also pays for what is made once
-    start = time.perf_counter()
-    work()
-    if torch.accelerator.is_available():
-        torch.accelerator.synchronize()
-    return time.perf_counter() - start

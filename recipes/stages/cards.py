@@ -1,0 +1,56 @@
+"""The cards of tuned checkpoints: what a reader of one is told, from the run that made it."""
+
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from transformers import AutoConfig
+
+from modeling_braintune import license_of, model_card, save_card
+from recipes.command.output_folder import run_settings, write_json
+from recipes.stages.tuning_options import TrainerOptions, TuningOptions
+
+ARGUMENTS = "training_arguments.json"
+
+
+def describe(
+    name: str,
+    arguments: TuningOptions,
+    training: TrainerOptions,
+    results: dict[str, Any],
+    pretrained: str | PathLike,
+    figures: dict[str, str],
+) -> None:
+    """Put the card of a checkpoint beside it, with figures, and its training arguments.
+
+    Parameters
+    ----------
+    name : str
+        The model's, and its folder's in the output folder.
+    arguments : TuningOptions
+    training : TrainerOptions
+    results : dict
+        "participants" {name: what `measure` gives} and "curves" {model: losses}.
+    pretrained : folder or name on the Hub
+    figures : dict of {caption: file in the output folder}
+    """
+    output, settings = Path(training.output_dir), run_settings(arguments, training)
+    config = AutoConfig.from_pretrained(output / name)
+    card = model_card(
+        results,
+        settings,
+        config,
+        name,
+        repo=training.push_to_hub,
+        base_license=arguments.license or license_of(pretrained),
+        data_license=arguments.data_license,
+        figures={caption: f"figures/{figure}" for caption, figure in figures.items()},
+    )
+    files = {f"figures/{figure}": output / figure for figure in figures.values()}
+    save_card(card, output / name, files)
+    # What folders are called on this machine is nobody else's business.
+    public = {
+        key: Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
+        for key, value in settings.items()
+    }
+    write_json(output / name / ARGUMENTS, public)

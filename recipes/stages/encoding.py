@@ -1,0 +1,266 @@
+"""From a checkpoint to what encoding models make of it: predictions of the held-out story."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from typing import Any
+
+import joblib
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+from tqdm import tqdm
+from transformers import AutoFeatureExtractor, AutoModel, PreTrainedModel
+
+from datasets_scripts import Story, evaluation_windows, lanczos
+from evaluate_metrics import MEAN_IMPACT, EncodingModel, Residualizer, Scores
+from modeling_braintune import (
+    cached_representations,
+    entry_of,
+    layer_representations,
+    model_facts,
+    receptive_field,
+)
+
+FORMAT = 2  # of what is kept: a new one has it computed again
+LEFT_OVER = "left_over"
+
+
+@dataclass(kw_only=True, frozen=True)
+class Extraction:
+    """How representations of stories are computed.
+
+    Parameters
+    ----------
+    layers : list of int, optional
+        Every layer of the transformer, but not its input, by default.
+    length, stride : float
+        Seconds; of the evaluation windows.
+    precision : torch.dtype, optional
+        torch.bfloat16 for representations that are computed twice as fast, at 1 % relative error.
+    cache_dir : path-like, optional
+        Keep representations there, and what follows from them for each model.
+    device : str or torch.device
+    """
+
+    layers: Sequence[int] | None = None
+    length: float = 16.0
+    stride: float = 0.1
+    precision: torch.dtype | None = None
+    cache_dir: str | PathLike | None = None
+    device: str | torch.device = "cpu"
+
+    @classmethod
+    def of(cls, arguments: Any, **options: Any) -> "Extraction":
+        """Return what a command's options say, with the further parameters as given."""
+        return cls(
+            layers=arguments.layers,
+            length=arguments.evaluation_length,
+            stride=arguments.evaluation_stride,
+            **options,
+        )
+
+    def layers_of(self, model: PreTrainedModel) -> list[int]:
+        """Return the layers of a model, in order."""
+        return sorted(self.layers or range(1, model.config.num_hidden_layers + 1))
+
+    def load(self, checkpoint: str | PathLike) -> tuple[PreTrainedModel, Any]:
+        """Load a backbone in float32, and its feature extractor."""
+        model = AutoModel.from_pretrained(checkpoint, dtype=torch.float32).to(self.device)
+        return model, AutoFeatureExtractor.from_pretrained(checkpoint)
+
+
+@dataclass(kw_only=True)
+class Encoded:
+    """What encoding models predict from a model's layers, and what of it is mere acoustics."""
+
+    predictions: dict[int, np.ndarray]  # {layer: array of shape (n_trs, n_voxels)}
+    impact: dict[str, dict]  # {low-level feature: {region: scores}}, in per cent
+    left_over: np.ndarray | None  # voxels' alignment without the last low-level feature
+
+
+def encode(
+    checkpoint: str | PathLike,
+    train_stories: list[Story],
+    test_story: Story,
+    responses: list[np.ndarray],
+    scored: Scores,
+    extraction: Extraction,
+    *,
+    test_skip_trs: int = 0,
+    low_level: dict[str, list[np.ndarray]] | None = None,
+    progress: str | None = None,
+) -> Encoded:
+    """Fit an encoding model per layer, and predict the test story with and without acoustics.
+
+    Parameters
+    ----------
+    checkpoint : folder or name on the Hub
+    train_stories : list of Story
+    test_story : Story
+    responses : list of float32 arrays of shape (n_trs, n_voxels)
+        To the training stories, in the voxels that are scored.
+    scored : evaluate_metrics.Scores
+    extraction : Extraction
+    test_skip_trs, low_level
+        As `recipes.stages.measuring.align`.
+    progress : str, optional
+        Name to show a progress bar under.
+
+    Returns
+    -------
+    Encoded
+    """
+    stories = [*train_stories, test_story]
+    model, feature_extractor = extraction.load(checkpoint)
+    path = None
+    if extraction.cache_dir is not None:
+        sound = [[story.audio, story.tr_times] for story in stories]
+        measured = [responses, scored, list((low_level or {}).items()), test_skip_trs]
+        solvers = [repr(solver.get_params()) for solver in (EncodingModel(), Residualizer())]
+        layers = extraction.layers_of(model)
+        facts = model_facts(model, feature_extractor, layers, extraction.precision) | {
+            "encoding": [FORMAT, *solvers, extraction.length, extraction.stride],
+            "recordings": joblib.hash([sound, measured], "sha1", coerce_mmap=True),
+        }
+        path = entry_of(extraction.cache_dir, facts) / "encoded.safetensors"
+        if (found := _stored(path)) is not None:
+            return found
+    features = layer_features(model, feature_extractor, stories, extraction, progress)
+
+    def predicted(features):
+        """Responses to the test story, by layer."""
+        fitted = {}
+        for layer, (*train, test) in features.items():
+            encoding_model = EncodingModel(device=extraction.device).fit(train, responses)
+            (fitted[layer],) = encoding_model.predict([test[test_skip_trs:]])
+        return fitted
+
+    predictions, impact, left_over = predicted(features), {}, None
+    for name, feature in (low_level or {}).items():
+        left = predicted(_residuals(feature, features))
+        impact[name] = scored.impact(predictions, left)
+    if low_level:
+        left_over = scored.per_voxel(left)  # of the last feature, all of them
+        impact[MEAN_IMPACT] = scored.mean_impact(impact)
+    # As it is when it was kept.
+    impact = _with_layers(json.loads(json.dumps(impact, default=np.ndarray.tolist)))
+    encoded = Encoded(predictions=predictions, impact=impact, left_over=left_over)
+    if path is not None:
+        _store(path, encoded)
+    return encoded
+
+
+def _store(path, encoded):
+    arrays = {str(layer): p for layer, p in encoded.predictions.items()}
+    if encoded.left_over is not None:
+        arrays[LEFT_OVER] = encoded.left_over
+    keep_arrays(path, arrays, {"impact": json.dumps(encoded.impact)})
+
+
+def _stored(path):
+    """Read a result; None if it is absent or damaged."""
+    found = kept_arrays(path)
+    if found is None:
+        return None
+    arrays, noted = found
+    left_over = arrays.pop(LEFT_OVER, None)
+    predictions = {layer: arrays[str(layer)] for layer in sorted(map(int, arrays))}
+    impact = _with_layers(json.loads(noted["impact"]))
+    return Encoded(predictions=predictions, impact=impact, left_over=left_over)
+
+
+def _with_layers(content):
+    """What JSON holds, but with layers as numbers again."""
+    if not isinstance(content, dict):
+        return content
+    return {
+        key: {int(layer): v for layer, v in value.items()}
+        if key in ("layers", "layer_intervals")
+        else _with_layers(value)
+        for key, value in content.items()
+    }
+
+
+def layer_features(
+    model: PreTrainedModel,
+    feature_extractor: Any,
+    stories: list[Story],
+    extraction: Extraction,
+    progress: str | None = None,
+) -> dict[int, list[np.ndarray]]:
+    """Representations of stories by the layers of a model, on the stories' TR axis.
+
+    Windows at the start of a sound that are too short for the model's first frame are left out.
+
+    Parameters
+    ----------
+    model, feature_extractor
+        Of `Extraction.load`.
+    stories : list of Story
+    extraction : Extraction
+    progress : str, optional
+        Name to show a progress bar under.
+
+    Returns
+    -------
+    dict of {layer: list of arrays of shape (n_trs, hidden)}
+        An array per story.
+    """
+    layers = extraction.layers_of(model)
+    represent, options = layer_representations, {"dtype": extraction.precision}
+    if extraction.cache_dir is not None:
+        represent, options["cache_dir"] = cached_representations, extraction.cache_dir
+    features = {layer: [] for layer in layers}
+    for story in tqdm(stories, desc=progress or None, unit="story", disable=not progress):
+        windows = evaluation_windows(
+            len(story.audio), length=extraction.length, stride=extraction.stride
+        )
+        windows = windows[windows[:, 1] - windows[:, 0] >= receptive_field(model)]
+        by_layer = represent(model, feature_extractor, story.audio, windows, layers, **options)
+        ends = windows[:, 1] / story.sampling_rate
+        for layer, values in zip(layers, by_layer, strict=True):
+            features[layer].append(lanczos(values, ends, story.tr_times))
+    return features
+
+
+def share_in_representations(
+    checkpoints: Iterable[str | PathLike], stories: list[Story], extraction: Extraction
+) -> None:
+    """Compute representations into the cache, beside the process that measures with them.
+
+    Parameters
+    ----------
+    checkpoints : folders or names on the Hub
+    stories : list of Story
+    extraction : Extraction
+        With `cache_dir`, which the processes share.
+    """
+    for checkpoint in checkpoints:
+        layer_features(*extraction.load(checkpoint), stories, extraction)
+
+
+def _residuals(feature, features):
+    """What is left of every layer without a low-level feature; layers are fitted side by side."""
+    widths = np.cumsum([arrays[0].shape[1] for arrays in features.values()])[:-1]
+    together = [np.hstack(layers) for layers in zip(*features.values(), strict=True)]
+    residualizer = Residualizer().fit(feature[:-1], together[:-1])
+    left = [np.split(r, widths, axis=1) for r in residualizer.transform(feature, together)]
+    return {layer: [story[i] for story in left] for i, layer in enumerate(features)}
+
+
+def keep_arrays(path, arrays, noted):
+    unfinished = path.with_suffix(".partial")
+    arrays = {name: np.ascontiguousarray(a) for name, a in arrays.items()}
+    save_file(arrays, unfinished, noted)
+    unfinished.replace(path)
+
+
+def kept_arrays(path):
+    try:
+        with safe_open(path, "numpy") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata()
+    except (FileNotFoundError, SafetensorError):
+        return None

@@ -1,0 +1,248 @@
+"""How well models predict the brain of a listener: alignment, gains, low-level impact, heads."""
+
+from collections.abc import Sequence
+from os import PathLike
+from typing import Any
+
+import numpy as np
+from transformers import AutoFeatureExtractor
+
+from datasets_scripts import Story, low_level_features, training_windows
+from evaluate_metrics import Scores
+from evaluate_metrics.reports import notes
+from modeling_braintune import AutoModelForBrainTuning
+from recipes.stages.encoding import Extraction, encode
+from recipes.stages.recordings import Listener, TuningListener, check_test_story
+
+
+def measure(
+    one: Listener,
+    checkpoints: dict[str, str | PathLike],
+    arguments: Any,
+    extraction: Extraction,
+    *,
+    low_level: bool = False,
+    pairs: Sequence[tuple[str, str]] = (),
+    progress: bool = False,
+) -> dict[str, Any]:
+    """Compare models on a listener's test story.
+
+    Parameters
+    ----------
+    one : Listener
+    checkpoints, extraction, pairs, progress
+        As `align`.
+    arguments : recipes.command.vocabulary.Alignment
+    low_level : bool
+        Also measure the impact of low-level features.
+
+    Returns
+    -------
+    dict
+        What `align` gives, with "participant", "test_story" and "notes": what a reader must know.
+
+    Raises
+    ------
+    ValueError
+        As `align` and `datasets_scripts.low_level_features`.
+    """
+    results = align(
+        checkpoints,
+        one.train,
+        one.test,
+        one.ceiling,
+        one.measured_regions,
+        extraction,
+        threshold=arguments.ceiling_threshold,
+        test_skip_trs=arguments.test_skip_trs,
+        low_level=low_level_features(one.train, one.test) if low_level else None,
+        pairs=pairs,
+        progress=progress,
+    )
+    return results | {
+        "participant": one.name,
+        "test_story": one.test.name,
+        "notes": [one.ceiling_note, *notes(results, one.participant.regions)],
+    }
+
+
+def align(
+    checkpoints: dict[str, str | PathLike],
+    train_stories: list[Story],
+    test_story: Story,
+    ceiling: np.ndarray,
+    regions: dict[str, np.ndarray],
+    extraction: Extraction,
+    *,
+    threshold: float = 0.4,
+    test_skip_trs: int = 0,
+    low_level: dict[str, list[np.ndarray]] | None = None,
+    pairs: Sequence[tuple[str, str]] = (),
+    progress: bool = False,
+) -> dict[str, Any]:
+    """Predict a held-out story's responses from each model's representations, and score them.
+
+    An encoding model per layer is fitted on the training stories; models are compared on the same
+    voxels, those with a noise ceiling above the threshold (Moussa et al. 2025, section 3.2).
+
+    Parameters
+    ----------
+    checkpoints : dict of {str: folder or name on the Hub}
+        The first is the baseline that the others are compared with.
+    train_stories : list of Story
+    test_story : Story
+        Its responses are the mean over its repeats.
+    ceiling : array of shape (n_voxels,)
+        Noise ceiling of the test story's responses.
+    regions : dict of {str: array of voxel indices}
+    extraction : Extraction
+        How representations are computed.
+    threshold : float
+    test_skip_trs : int
+        TRs left out at the test story's start, on top of the trims (Antonello et al. 2023).
+    low_level : dict of {feature: list of arrays of shape (n_trs, n_features)}, optional
+        From `low_level_features`: also measure what is left without each of them.
+    pairs : list of (model, other)
+        Also to be compared, beside each with the baseline.
+    progress : bool
+
+    Returns
+    -------
+    dict
+        - "alignment" {model: {region: scores}}; scores hold "mean" over layers, its 95 % bootstrap
+          "interval" over blocks of TRs, "n_voxels", "layers" {layer: mean} and "layer_intervals";
+        - "gain" {model: {region: scores}} over the baseline;
+        - "tests" {model: {region: test}}: block-exchange test against the baseline, with "p_holm"
+          over regions;
+        - "impact_tests" {model: {feature: {region: test}}}, with `low_level`: the difference of
+          the model's impact from the baseline's, of `Scores.impact_tests`;
+        - "predicted_voxels" {model: {region: scores}}: per cent of voxels predicted better than by
+          misplaced blocks, at a false discovery rate of 5 %, in the model's last layer; its
+          "interval" reaches from what is sure with 95 % confidence to all of them;
+        - "impact" {model: {feature: {region: scores}}} in per cent, with `low_level`;
+        - "change" {model: {region: array (n_region_voxels,)}}: of the voxels' alignment;
+        - "per_voxel": "voxels" (indices), their "noise_ceiling" and, by model, "alignment" and
+          "residual_alignment" without the last low-level feature, averaged over layers;
+        - "pairs": list of {"model", "other", "gain", "tests"} for `pairs`;
+        - "n_trs", and "n_excluded": voxels left out for all models, since their scored responses
+          are constant or not finite.
+
+        A region without a voxel above the threshold has None for all but "n_voxels".
+
+    Raises
+    ------
+    ValueError
+        Too little is left of the test story, or a window is longer than a model takes.
+    """
+    check_test_story(test_story, test_skip_trs)
+    voxels = np.unique(np.concatenate([np.asarray(v, dtype=int) for v in regions.values()]))
+    voxels = voxels[ceiling[voxels] > threshold]
+    # A ceiling from other repeats says nothing of the responses that are scored.
+    references = test_story.responses[test_skip_trs:, voxels].astype(np.float32)
+    varies = np.isfinite(references).all(axis=0) & (references.max(0) > references.min(0))
+    n_excluded = int(np.count_nonzero(~varies))
+    voxels, references = voxels[varies], references[:, varies]
+    responses = [story.responses[:, voxels].astype(np.float32) for story in train_stories]
+    scored = Scores(
+        references=references,
+        ceiling=ceiling[voxels],
+        regions={name: np.isin(voxels, indices) for name, indices in regions.items()},
+    )
+
+    encoded = {
+        model: encode(
+            checkpoint,
+            train_stories,
+            test_story,
+            responses,
+            scored,
+            extraction,
+            test_skip_trs=test_skip_trs,
+            low_level=low_level,
+            progress=model if progress else None,
+        )
+        for model, checkpoint in checkpoints.items()
+    }
+    predictions = {model: one.predictions for model, one in encoded.items()}
+    baseline = predictions[next(iter(checkpoints))]
+    alignment = {model: scored.alignment(p) for model, p in predictions.items()}
+    others = {model: p for model, p in predictions.items() if p is not baseline}
+    impact = {model: one.impact for model, one in encoded.items() if low_level}
+    impact_tests = {
+        model: scored.impact_tests(impact[model], impact[next(iter(impact))])
+        for model in others
+        if low_level
+    }
+    for by_region in (r for by_feature in impact.values() for r in by_feature.values()):
+        for scores in by_region.values():
+            scores.pop("resamples", None)  # too many to report
+    return {
+        "alignment": alignment,
+        "gain": {model: scored.gain(p, baseline) for model, p in others.items()},
+        "tests": {model: scored.tests(p, baseline) for model, p in others.items()},
+        "predicted_voxels": {model: scored.predicted(p) for model, p in predictions.items()},
+        "impact": impact,
+        "impact_tests": impact_tests,
+        "change": {model: scored.change(p, baseline) for model, p in others.items()},
+        "per_voxel": {
+            "voxels": voxels,
+            "noise_ceiling": scored.ceiling,
+            "alignment": {model: scored.per_voxel(p) for model, p in predictions.items()},
+            "residual_alignment": {
+                model: one.left_over for model, one in encoded.items() if low_level
+            },
+        },
+        "n_trs": len(references),
+        "n_excluded": n_excluded,
+        "pairs": [
+            {
+                "model": model,
+                "other": other,
+                "gain": scored.gain(predictions[model], predictions[other]),
+                "tests": scored.tests(predictions[model], predictions[other]),
+            }
+            for model, other in pairs
+        ],
+    }
+
+
+def head_alignment(
+    checkpoint: str | PathLike, one: TuningListener, arguments: Any, device: Any, batch_size: int
+) -> dict[str, dict[str, Any]]:
+    """Score what a tuned model's own head predicts of the test story.
+
+    Parameters
+    ----------
+    checkpoint : folder
+    one : TuningListener
+    arguments : TuningOptions
+    device : torch.device
+    batch_size : int
+
+    Returns
+    -------
+    dict of {region: {"mean", "interval", "n_voxels"}}
+    """
+    model = AutoModelForBrainTuning.from_pretrained(checkpoint).to(device)
+    feature_extractor = AutoFeatureExtractor.from_pretrained(checkpoint)
+    test, voxels, skipped = one.test, one.voxels, arguments.test_skip_trs
+    predictions = model.predict_responses(
+        test.audio,
+        feature_extractor,
+        training_windows(test.tr_times, test.tr, arguments.n_trs_per_window)[skipped:],
+        participant=one.name,
+        batch_size=batch_size,
+    )
+    references = test.responses[skipped:, voxels].astype(np.float32)
+    live = np.isfinite(references).all(axis=0) & (references.max(0) > references.min(0))
+    scored = Scores(
+        references=references[:, live],
+        ceiling=one.ceiling[voxels[live]],
+        regions={
+            region: np.isin(voxels[live], indices)
+            for region, indices in one.measured_regions.items()
+        },
+    )
+    by_region = scored.alignment({"head": predictions[:, live]})
+    kept = ("mean", "interval", "n_voxels")
+    return {region: {key: s[key] for key in kept} for region, s in by_region.items()}

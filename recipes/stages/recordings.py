@@ -1,0 +1,247 @@
+"""Recordings as a run divides them: participants, their stories, and the voxels that count."""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from datasets_scripts import (
+    Participant,
+    Story,
+    TrainingWindows,
+    noise_ceiling,
+    open_participant,
+    select_voxels,
+    zscore_responses,
+)
+
+SHORTEST = 20  # TRs: two blocks of the bootstrap
+OWN_REPEATS = (
+    "Warning: noise ceilings, and with them the voxels, come from the repeats of {!r}, on which "
+    "the models are scored too."
+)
+
+
+def open_recordings(data: str, name: str, arguments: Any) -> Participant:
+    """Open a participant's recordings, which are prepared on first use.
+
+    Parameters
+    ----------
+    data : str
+        Folder or name on the Hub.
+    name : str
+        Participant.
+    arguments : recipes.command.vocabulary.Recordings
+
+    Returns
+    -------
+    Participant
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        As `datasets_scripts.open_participant`.
+    """
+    options = {option: getattr(arguments, option) for option in ("tr", "tr_times", "space")}
+    options = {option: value for option, value in options.items() if value is not None}
+    return open_participant(data, name, dtype=arguments.dtype, options=options)
+
+
+@dataclass(kw_only=True)
+class Listener:
+    """A participant, and the stories that models are measured on.
+
+    Parameters
+    ----------
+    participant : Participant
+    train : list of Story
+        That encoding models are fitted on.
+    test : Story
+    ceiling : array of shape (n_voxels,)
+        Noise ceilings of the test story's responses.
+    ceiling_note : str
+        Where they come from.
+    """
+
+    participant: Participant
+    train: list[Story]
+    test: Story
+    ceiling: np.ndarray
+    ceiling_note: str
+
+    @property
+    def name(self) -> str:
+        return self.participant.name
+
+    @property
+    def measured_regions(self) -> dict[str, np.ndarray]:
+        return self.participant.regions or {"all": np.arange(len(self.ceiling))}
+
+
+@dataclass(kw_only=True)
+class TuningListener(Listener):
+    """A participant's recordings as a run divides them, and the voxels that it tunes on.
+
+    Parameters
+    ----------
+    tuning : list of Story
+        Those of the training stories that are tuned on.
+    validation : list of Story
+    voxels : int array of shape (n_selected,)
+    """
+
+    tuning: list[Story]
+    validation: list[Story]
+    voxels: np.ndarray
+
+
+def listener(participant: Participant, arguments: Any) -> Listener:
+    """Read the stories that models are measured on.
+
+    Parameters
+    ----------
+    participant : Participant
+    arguments
+        With the stories, and the options of `recipes.command.vocabulary.Alignment`.
+
+    Returns
+    -------
+    Listener
+
+    Raises
+    ------
+    ValueError, FileNotFoundError
+        As `scored_story` and `Participant.stories`.
+    """
+    test, ceiling, note = scored_story(participant, arguments)
+    train = list(participant.stories(arguments.train_stories))
+    return Listener(
+        participant=participant, train=train, test=test, ceiling=ceiling, ceiling_note=note
+    )
+
+
+def tuning_listener(participant: Participant, arguments: Any) -> TuningListener:
+    """Read a participant's stories and select the voxels whose responses can be predicted at all.
+
+    Parameters
+    ----------
+    participant : Participant
+    arguments : TuningOptions
+
+    Returns
+    -------
+    TuningListener
+
+    Raises
+    ------
+    ValueError, FileNotFoundError
+        As `listener`, and `datasets_scripts.select_voxels`; a voxel that will be measured is dead
+        in a training story.
+    """
+    one = listener(participant, arguments)
+    threshold, regions = arguments.ceiling_threshold, participant.regions
+    # Every voxel that will be measured must be live, or the run would fail at its end.
+    TrainingWindows(one.train, select_voxels(one.ceiling, threshold, regions))
+    return TuningListener(
+        **vars(one),
+        tuning=[story for story in one.train if story.name in tuned_on(arguments)],
+        validation=list(participant.stories(arguments.validation_stories)),
+        voxels=select_voxels(
+            one.ceiling, threshold, regions, arguments.tuning_regions if regions else None
+        ),
+    )
+
+
+def tuned_on(arguments: Any) -> list[str]:
+    """Return the names of the stories that models are tuned on."""
+    return arguments.tuning_stories or arguments.train_stories
+
+
+def described(one: TuningListener, arguments: Any) -> str:
+    """Say in a line what a listener's windows and voxels are."""
+    n_train, n_validation = (
+        sum(len(story.tr_times) for story in stories) for stories in (one.tuning, one.validation)
+    )
+    regions = one.participant.regions
+    where = (arguments.tuning_regions if regions else None) or regions or ["the whole brain"]
+    return (
+        f"{one.name}: {n_train} windows of {len(one.tuning)} stories to tune on, {n_validation} of "
+        f"{len(one.validation)} to validate; {len(one.voxels)} voxels of {len(one.ceiling)}: noise "
+        f"ceiling above {arguments.ceiling_threshold} in {' and '.join(where)}"
+    )
+
+
+def scored_story(participant: Participant, arguments: Any) -> tuple[Story, np.ndarray, str]:
+    """Return the story that models are compared on, and the noise ceilings of its responses.
+
+    The noise ceilings select voxels, so they should not come from the repeats that are scored:
+    they can be had from another repeated story, or from some of the repeats, whereupon the mean of
+    the others is scored (Schoppe et al. 2016).
+
+    Parameters
+    ----------
+    participant : Participant
+    arguments
+        With `test_story`, and `test_skip_trs`, `ceiling_story` and `ceiling_repeats` of
+        `recipes.command.vocabulary.Alignment`.
+
+    Returns
+    -------
+    test : Story
+    ceiling : array of shape (n_voxels,)
+    note : str
+        Where the noise ceilings come from.
+
+    Raises
+    ------
+    ValueError
+        As `check_test_story`; both options are given; too few repeats for either part.
+    """
+    skip_trs, n_repeats = arguments.test_skip_trs, arguments.ceiling_repeats
+    (test,) = participant.stories([arguments.test_story])
+    check_test_story(test, skip_trs)
+    if arguments.ceiling_story is not None and n_repeats is not None:
+        raise ValueError("ceiling_story and ceiling_repeats exclude each other, got both")
+    if arguments.ceiling_story is not None:
+        (other,) = participant.responses([arguments.ceiling_story])
+        if other.repeats is None:
+            raise ValueError(f"ceiling_story {other.name!r} has no repeats")
+        ceiling = noise_ceiling(other.repeats, n_scored=len(test.repeats))
+        return test, ceiling, f"Noise ceilings, and with them the voxels, come from {other.name!r}."
+    repeats = test.repeats[:, skip_trs:]
+    if n_repeats is None:
+        return test, noise_ceiling(repeats), OWN_REPEATS.format(test.name)
+    if not 2 <= n_repeats < len(repeats):
+        raise ValueError(
+            f"ceiling_repeats must be from 2 to {len(repeats) - 1}, so that of the {len(repeats)} "
+            f"repeats of {test.name} some are left to score, got {n_repeats}"
+        )
+    scored = test.repeats[n_repeats:]
+    mean = zscore_responses(scored.mean(axis=0, dtype=np.float32))
+    ceiling = noise_ceiling(repeats[:n_repeats], n_scored=len(scored))
+    note = (
+        f"Noise ceilings, and with them the voxels, come from {n_repeats} repeats of "
+        f"{test.name!r}; models are scored on the mean of the other {len(scored)}."
+    )
+    return dataclasses.replace(test, responses=mean, repeats=scored), ceiling, note
+
+
+def check_test_story(story: Story, skip_trs: int = 0) -> None:
+    """Refuse a story that models cannot be compared on.
+
+    Raises
+    ------
+    ValueError
+        It has no repeats to compute a noise ceiling from, or too few TRs are left of it.
+    """
+    if story.repeats is None:
+        raise ValueError(
+            f"test_story {story.name!r} has no repeats to compute a noise ceiling from"
+        )
+    left = len(story.responses) - skip_trs
+    if skip_trs < 0 or left < SHORTEST:
+        raise ValueError(
+            f"test_skip_trs={skip_trs} leaves {left} of the {len(story.responses)} TRs of "
+            f"{story.name}; at least {SHORTEST} are needed"
+        )

@@ -1,0 +1,277 @@
+"""Training: from a checkpoint and pairs of sound and targets to tuned checkpoints."""
+
+import copy
+import json
+import shutil
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import AutoConfig, AutoFeatureExtractor, PreTrainedModel, set_seed
+from transformers.trainer import TRAINING_ARGS_NAME
+
+from modeling_braintune import (
+    AutoModelForBrainTuning,
+    Brain,
+    BrainTuningCollator,
+    BrainTuningTrainer,
+    FeatureWindows,
+    Patience,
+    RunningCorrelation,
+    StopAt,
+    add_lora,
+    cached_features,
+    carry_tokenizer,
+    checkpoint_model_type,
+    last_checkpoint,
+    merge_lora,
+    replace_head,
+    train_resumably,
+)
+from recipes.command.output_folder import write_json
+from recipes.command.process import progress_bars
+from recipes.stages.controls import TARGETS
+from recipes.stages.recordings import TuningListener
+from recipes.stages.targets import Windows, brains
+from recipes.stages.tuning_options import TrainerOptions, TuningOptions
+
+CURVE = "losses.json"
+FEATURES = "features"  # kept for all models of a run
+
+
+def tuned_targets(targets: Collection[str], heads_only: bool = False) -> list[str]:
+    """Return the targets that a model each is tuned on, those in the right order first.
+
+    Heads alone leave the representations as they were: there is nothing to control for.
+    """
+    return [t for t in TARGETS if t in targets and not (heads_only and TARGETS[t].is_permuted)]
+
+
+def tune_models(
+    arguments: TuningOptions,
+    training: TrainerOptions,
+    pretrained: str,
+    listeners: list[TuningListener],
+    pairs: dict[str, list[Windows]],
+    say: Callable,
+    names: dict[str, str] | None = None,
+) -> dict[str, dict[str, Any]]:
+    """Tune a model on each target, to folders of the output folder; finished ones are left.
+
+    Parameters
+    ----------
+    arguments : TuningOptions
+    training : TrainerOptions
+    pretrained : folder or name on the Hub
+    listeners : list of TuningListener
+    pairs : dict of {target: [training pairs, validation pairs]}
+        From `recipes.stages.targets.windows`.
+    say : callable
+        Is told which step was chosen.
+    names : dict of {target: str}, optional
+        The models' names, where they differ from those of `TARGETS`.
+
+    Returns
+    -------
+    dict of {model: curve}
+        As `train` gives them.
+
+    Raises
+    ------
+    FileExistsError, FloatingPointError
+        As `train`.
+    """
+    curves, chosen = {}, {}
+    for target in tuned_targets(pairs, arguments.heads_only):
+        name = (names or {}).get(target, TARGETS[target].model)
+        curves[name] = train(
+            name,
+            arguments,
+            training,
+            pretrained,
+            pairs[target],
+            brains(arguments, listeners, target, pairs[target][0]),
+            stop_at=chosen.get(TARGETS[target].permuted_from),
+        )
+        chosen[target] = curves[name]["chosen_step"]
+        say(f"{name}: chosen at step {chosen[target]}")
+    return curves
+
+
+def starting_model(
+    arguments: TuningOptions, pretrained: str, voxels: np.ndarray | dict[str, np.ndarray]
+) -> PreTrainedModel:
+    """Load the model that training starts from, with what is frozen and random in it chosen.
+
+    Parameters
+    ----------
+    arguments : TuningOptions
+    pretrained : folder or name on the Hub
+    voxels : array of shape (n_selected,), or dict of {participant: array}
+        That the head predicts. Of a checkpoint that was tuned on others the head is replaced.
+
+    Returns
+    -------
+    a model for brain-tuning
+    """
+    several = isinstance(voxels, dict)
+    n_voxels = {name: len(v) for name, v in voxels.items()} if several else len(voxels)
+    checkpoint_model_type(pretrained)  # which says so where there is no checkpoint
+    tuned_on = getattr(AutoConfig.from_pretrained(pretrained), "brain", None) or {}
+    others = tuned_on and not set(tuned_on) & set(arguments.participants)
+    # In float32 whatever the checkpoint is stored in: half precision is Trainer's to choose.
+    model = AutoModelForBrainTuning.from_pretrained(
+        pretrained,
+        num_voxels=None if others else n_voxels,
+        dtype=torch.float32,
+        attn_implementation=arguments.attn_implementation,
+    )
+    if others:
+        replace_head(model, n_voxels)
+    model.freeze_feature_encoder()
+    model.set_training_switches(
+        arguments.apply_spec_augment, arguments.layerdrop, arguments.dropout
+    )
+    if arguments.heads_only:
+        model.freeze_base_model()
+        model.set_training_switches(apply_spec_augment=False, layerdrop=0.0, dropout=0.0)
+    return model
+
+
+def is_cached(arguments: TuningOptions, model: PreTrainedModel) -> bool:
+    """Whether the feature encoder's work is kept: Whisper may mask what goes into its own."""
+    masked = model.config.is_encoder_decoder and model.config.apply_spec_augment
+    return arguments.feature_cache_gb > 0 and not masked
+
+
+def train(
+    name: str,
+    arguments: TuningOptions,
+    training: TrainerOptions,
+    pretrained: str,
+    pairs: list[Windows],
+    brains: list[Brain],
+    stop_at: int | None = None,
+) -> dict[str, Any]:
+    """Tune one model to `<output>/<name>`; go on where an interrupted run ended.
+
+    Parameters
+    ----------
+    name : str
+    arguments : TuningOptions
+    training : TrainerOptions
+    pretrained : folder or name on the Hub
+    pairs : [training pairs, validation pairs]
+        As `recipes.stages.targets.windows` gives them.
+    brains : list of Brain
+        What the checkpoint says of its head.
+    stop_at : int, optional
+        Take the model at this step, not at the one with the best validation loss.
+
+    Returns
+    -------
+    dict
+        Its losses {"train": [[step, loss]], "validation": [[step, loss]], "chosen_step": int}.
+
+    Raises
+    ------
+    FileExistsError
+        What an earlier run left was tuned on other recordings, or by another teacher.
+    FloatingPointError
+        The loss is no longer finite.
+    """
+    output, folder = Path(training.output_dir), Path(training.output_dir) / name
+    training = copy.copy(training)
+    training.output_dir = str(folder / "checkpoints")
+    training.load_best_model_at_end = stop_at is None
+    training.push_to_hub = False  # what is published is the finished run
+    set_seed(training.seed)
+    feature_extractor = AutoFeatureExtractor.from_pretrained(pretrained)
+    model = starting_model(arguments, pretrained, pairs[0].voxels)
+    model.set_brains(*brains)
+    finished = (folder / CURVE).exists()
+    _check_unchanged(folder if finished else last_checkpoint(training.output_dir), model.config)
+    if finished:
+        return json.loads((folder / CURVE).read_text(encoding="utf-8"))
+    model.set_objective(arguments.objective)
+    if training.world_size > 1 and arguments.layerdrop != 0:
+        # Processes that skip different layers would wait for one another's gradients.
+        if training.process_index == 0:
+            print("LayerDrop is off: several processes train one model")
+        model.set_training_switches(layerdrop=0)
+    kept = output / FEATURES
+    pairs = [_with_features(p, model, feature_extractor, arguments, training, kept) for p in pairs]
+    if arguments.lora_rank:
+        rank, alpha = arguments.lora_rank, arguments.lora_alpha
+        model = add_lora(model, rank, alpha, arguments.lora_dropout)
+    trainer = BrainTuningTrainer(
+        model=model,
+        args=training,
+        train_dataset=pairs[0],
+        eval_dataset=pairs[1],
+        data_collator=BrainTuningCollator(feature_extractor),
+        processing_class=feature_extractor,
+        compute_metrics=RunningCorrelation(squared_error=arguments.objective == "mse"),
+        callbacks=[
+            Patience(arguments.early_stopping_patience) if stop_at is None else StopAt(stop_at)
+        ],
+    )
+    curve = train_resumably(trainer)
+    curve["chosen_step"] = stop_at or curve["chosen_step"]
+    trainer.accelerator.wait_for_everyone()
+    # By all processes, which may hold a part of it each
+    saved = folder.with_name(f"{name}-adapter") if arguments.lora_rank else folder
+    trainer.save_model(str(saved))
+    if trainer.is_world_process_zero():
+        (saved / TRAINING_ARGS_NAME).unlink(missing_ok=True)  # pickled; they stand beside it
+        if arguments.lora_rank:
+            (saved / "README.md").unlink(missing_ok=True)  # an empty form
+            merge_lora(trainer.model).save_pretrained(folder)
+            feature_extractor.save_pretrained(folder)
+        carry_tokenizer(pretrained, folder)
+        write_json(folder / CURVE, curve)
+        shutil.rmtree(training.output_dir)
+    trainer.accelerator.wait_for_everyone()
+    return curve
+
+
+def tuned_folders(output: Path) -> list[Path]:
+    """Return the folders of models that were tuned in an output folder, or began to be."""
+    names = {target.model + kind for target in TARGETS.values() for kind in ("", "-adapter")}
+    finished = {path.parent.name for path in output.glob(f"*/{CURVE}")}
+    return [output / name for name in sorted(names | finished)]
+
+
+def _with_features(pairs, model, feature_extractor, arguments, training, cache_dir):
+    """Pairs whose sound is past the frozen feature encoder, as far as there is room for it."""
+    if not is_cached(arguments, model):
+        return pairs
+    dtype = torch.bfloat16 if training.bf16 else torch.float16 if training.fp16 else None
+    with progress_bars():
+        features = cached_features(
+            model.to(training.device),
+            feature_extractor,
+            pairs.recordings,
+            cache_dir=cache_dir,
+            dtype=dtype,
+            batch_size=training.per_device_train_batch_size,
+            max_bytes=round(arguments.feature_cache_gb * 1e9),
+            progress=not training.disable_tqdm,
+        )
+    return pairs if features is None else FeatureWindows(pairs, features)
+
+
+def _check_unchanged(checkpoint, config):
+    """Refuse to go on with other targets than those that a checkpoint was made from."""
+    if checkpoint is None:
+        return
+    found = json.loads((Path(checkpoint) / "config.json").read_text(encoding="utf-8"))
+    for key in ("num_voxels", "brain"):
+        if found[key] != json.loads(json.dumps(getattr(config, key))):
+            raise FileExistsError(
+                f"the recordings, the voxels selected from them, or the teacher changed since "
+                f"{checkpoint} was made ({key}): restore them, or give --overwrite_output_dir true "
+                "to start again"
+            )

@@ -1,0 +1,252 @@
+"""The options of tuning, for all commands that tune a model on targets."""
+
+from dataclasses import dataclass, field
+
+from datasets_scripts import check_name
+from modeling_braintune import OBJECTIVES, BrainTuningArguments
+from recipes.command.vocabulary import (
+    Alignment,
+    Attention,
+    EarlyStopping,
+    Hub,
+    Layers,
+    Output,
+    Overwrite,
+    Pretrained,
+    Recordings,
+    Seed,
+    TestStory,
+    TrainingWindow,
+    TrainStories,
+    ValidationStories,
+)
+from recipes.stages.controls import TARGETS
+from recipes.stages.teacher_targets import DTYPES
+
+
+@dataclass(kw_only=True)
+class TuningOptions(
+    Recordings,
+    Pretrained,
+    TrainStories,
+    ValidationStories,
+    TestStory,
+    TrainingWindow,
+    EarlyStopping,
+    Attention,
+    Layers,
+    Alignment,
+):
+    """What is tuned on which recordings, and how the result is measured."""
+
+    tuning_stories: list[str] | None = field(
+        default=None,
+        metadata={
+            "help": "Those of the training stories that models are tuned on, by name; all by "
+            "default. Encoding models are fitted on all training stories in any case."
+        },
+    )
+    tuning_regions: list[str] | None = field(
+        default=None,
+        metadata={
+            "help": "Regions by name whose voxels models are tuned on; all regions by default, or "
+            "the whole brain where none are known."
+        },
+    )
+    heads_only: bool = field(
+        default=False,
+        metadata={
+            "help": "Whether only the heads are tuned, on a frozen backbone, such as the head of a "
+            "new participant on a backbone that others were tuned on; false by default."
+        },
+    )
+    lora_rank: int = field(
+        default=0,
+        metadata={
+            "help": "Rank of the low-rank adapters that are tuned in place of the backbone's own "
+            "weights; 0 (the default) tunes the weights."
+        },
+    )
+    lora_alpha: float = field(
+        default=32.0,
+        metadata={
+            "help": "Scale of the adapters, whose output is multiplied by lora_alpha / lora_rank; "
+            "32 by default."
+        },
+    )
+    lora_dropout: float = field(
+        default=0.1,
+        metadata={"help": "Dropout of the adapters' inputs, from 0 to below 1; 0.1 by default."},
+    )
+    targets: list[str] = field(
+        default_factory=lambda: ["responses", "permuted"],
+        metadata={
+            "help": "What models are tuned on, one model for each target: "
+            f"{', '.join(TARGETS)}; by default responses and permuted."
+        },
+    )
+    permute_across: bool = field(
+        default=False,
+        metadata={
+            "help": "Whether permuted targets are another story's, in their own order, instead of "
+            "the same story's in blocks; false by default."
+        },
+    )
+    permutation_block: int = field(
+        default=15,
+        metadata={
+            "help": "Number of TRs in a block of permuted responses; 15 by default. A teacher's "
+            "targets are permuted TR by TR."
+        },
+    )
+    speech_teacher: str = field(
+        default="openai/whisper-medium",
+        metadata={
+            "help": "Whisper whose decoder's representations are the target speech_model: a "
+            "folder, a name on the Hub or phantom-whisper-untaught; openai/whisper-medium by "
+            "default."
+        },
+    )
+    speech_layers: list[int] | None = field(
+        default=None,
+        metadata={
+            "help": "Layers of the speech teacher's decoder by number, 0 being the embedding; all "
+            "by default."
+        },
+    )
+    text_teacher: str = field(
+        default="openai-community/gpt2-medium",
+        metadata={
+            "help": "Causal language model whose representations are the target text_model: a "
+            "folder, a name on the Hub, phantom-gpt2 or phantom-llama; "
+            "openai-community/gpt2-medium by default."
+        },
+    )
+    text_layers: list[int] | None = field(
+        default=None,
+        metadata={
+            "help": "Layers of the text teacher by number, 0 being the embedding; all by default."
+        },
+    )
+    text_context: int = field(
+        default=512,
+        metadata={"help": "Number of tokens that a text teacher reads at once; 512 by default."},
+    )
+    teacher_dtype: str = field(
+        default="auto",
+        metadata={
+            "help": f"Type that teachers are computed in: {', '.join(DTYPES)}; auto (the default) "
+            "is what they are stored in. Large ones stored in float32 should take bfloat16."
+        },
+    )
+    teacher_language: str | None = field(
+        default="english",
+        metadata={
+            "help": "Language of the stories, for a speech teacher that knows several; english by "
+            "default."
+        },
+    )
+    objective: str = field(
+        default="mse",
+        metadata={
+            "help": f"Loss that is minimised: {', '.join(OBJECTIVES)}; mse, the mean squared "
+            "error, by default."
+        },
+    )
+    apply_spec_augment: bool | None = field(
+        default=None,
+        metadata={
+            "help": "Whether spans of the input are masked in training; as the checkpoint says by "
+            "default."
+        },
+    )
+    layerdrop: float | None = field(
+        default=None,
+        metadata={
+            "help": "Probability of skipping a layer in training, from 0 to below 1; as the "
+            "checkpoint says by default."
+        },
+    )
+    dropout: float | None = field(
+        default=None,
+        metadata={
+            "help": "Dropout of the backbone in training, from 0 to below 1; as the checkpoint "
+            "says by default."
+        },
+    )
+    feature_cache_gb: float = field(
+        default=100.0,
+        metadata={
+            "help": "Disk in GB for what the frozen feature encoder computes of the windows, which "
+            "is then computed once for all epochs; 100 by default, 0 to compute it at every step."
+        },
+    )
+    license: str | None = field(
+        default=None,
+        metadata={
+            "help": "Licence of the pretrained model, and so of what is tuned from it; read from "
+            "its card by default."
+        },
+    )
+    data_license: str | None = field(
+        default=None,
+        metadata={"help": "Licence of the recordings, for the card; unknown by default."},
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_splits(self)
+        tuned = self.tuning_stories or []
+        for story in tuned:
+            check_name("training story to tune on", story, self.train_stories)
+        if len(set(tuned)) < len(tuned):
+            raise ValueError(f"tuning_stories: name each story once, got {', '.join(tuned)}")
+        if len(set(self.participants)) < len(self.participants):
+            raise ValueError(f"name each participant once, got {', '.join(self.participants)}")
+        self.participants = sorted(self.participants)  # as checkpoints have them
+        for name in self.targets:
+            check_name("target", name, TARGETS)
+        check_name("teacher_dtype", self.teacher_dtype, DTYPES)
+        self.targets = [name for name in TARGETS if name in self.targets]
+        for name in self.targets:
+            right = TARGETS[name].permuted_from
+            if right is not None and right not in self.targets:
+                raise ValueError(
+                    f"targets: {name} is taken at the step that is best for {right}; name both"
+                )
+        if self.heads_only and self.lora_rank:
+            raise ValueError("heads_only leaves nothing for adapters to change: drop lora_rank")
+
+
+def check_splits(stories: TrainStories | ValidationStories | TestStory) -> None:
+    """Refuse a story that is named twice, in one split or in two.
+
+    Raises
+    ------
+    ValueError
+    """
+    splits = {
+        "train_stories": stories.train_stories,
+        "validation_stories": stories.validation_stories,
+        "test_story": [stories.test_story],
+    }
+    seen = {}
+    for split, names in splits.items():
+        for story in names:
+            if story in seen:
+                raise ValueError(
+                    f"story {story!r} is in {seen[story]} and in {split}; name it once"
+                )
+            seen[story] = split
+
+
+@dataclass(kw_only=True)
+class TrainerOptions(Output, Overwrite, Hub, Seed, BrainTuningArguments):
+    """Options of the Trainer, but for those that a command decides."""
+
+    hub_model_id: str | None = field(default=None, init=False)
+    hub_private_repo: bool | None = field(default=None, init=False)
+    hub_strategy: str = field(default="every_save", init=False)
+    hub_always_push: bool = field(default=False, init=False)
+    hub_revision: str | None = field(default=None, init=False)
+    hub_token: str | None = field(default=None, init=False)
