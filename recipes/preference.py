@@ -215,7 +215,7 @@ def spoken_words(arguments: PreferenceArguments) -> Words:
             "they are not spoken, or no neighbour of one kind is."
         )
     if len(spoken) < arguments.n_words:
-        notes.append(f"{arguments.n_words} words were asked for, and {len(spoken)} are there.")
+        notes.append(f"{arguments.n_words} words are asked for, and {len(spoken)} are there.")
     neighbours = draw_words(spoken, arguments.n_words, arguments.seed)
     needed = {w for word, kinds in neighbours.items() for w in chain([word], *kinds.values())}
     tokens = draw_tokens(tokens, needed, arguments.max_tokens, arguments.seed)

@@ -1,7 +1,7 @@
 """Bring the measurements of several participants and models together: a table, tests, figures.
 
-    python recipes/summarise.py --results outputs/P01 outputs/P02/alignment.json outputs/probes
-    python recipes/summarise.py --results outputs/sweep --report_dir outputs/sweep/summary
+    python recipes/summarise.py --results outputs/P01 outputs/P02/alignment.json outputs/probe
+    python recipes/summarise.py --results outputs/sweep --output_dir outputs/sweep/summary
 
 Takes what align.py, tune.py, compare.py, probe.py, asr.py, preference.py and sweep.py write, in one
 schema: a row holds a value of a model, of one participant or (participant None) of all, in a region
@@ -9,29 +9,34 @@ of the brain or in a task. Models are tested over participants (Moussa et al. 20
 """
 
 from dataclasses import asdict, dataclass, field
+from typing import Any, ClassVar
 
-from transformers import HfArgumentParser
-
-from evaluate_metrics.reports.alignment import BASELINE
+from evaluate_metrics.reports import BASELINE
 from evaluate_metrics.reports.merging import FILES, merged, result_files
 from evaluate_metrics.reports.summary import markdown, summary_of, summary_report
+from recipes.command.arguments import parse_arguments
 from recipes.command.process import one_line_errors
+from recipes.command.vocabulary import Baseline, Output
 
 
 @dataclass(kw_only=True)
-class SummaryArguments:
-    """What is brought together, and where the summary goes."""
+class SummaryArguments(Baseline, Output):
+    """What is brought together."""
+
+    command: ClassVar[str] = "summarise"
 
     results: list[str] = field(
-        metadata={"help": f"Files of results, or folders that hold some: {', '.join(FILES)}."}
+        metadata={
+            "help": f"Files of results, or folders that are searched for some: {', '.join(FILES)}."
+        }
     )
-    baseline: str = field(
-        default=BASELINE, metadata={"help": "Model that the others are compared with."}
-    )
-    report_dir: str = field(default="outputs/summary", metadata={"help": "Where to report."})
+
+    def __post_init__(self) -> None:
+        self.baseline = self.baseline or BASELINE
+        super().__post_init__()
 
 
-def summarise(arguments):
+def summarise(arguments: SummaryArguments) -> dict[str, Any]:
     """Merge results, average and test them over participants, and write and draw the summary.
 
     Parameters
@@ -51,15 +56,15 @@ def summarise(arguments):
     """
     table = merged(result_files(arguments.results))
     content = summary_of(table, arguments.baseline) | {"settings": asdict(arguments)}
-    paths = summary_report(content, arguments.report_dir, arguments.baseline)
+    paths = summary_report(content, arguments.output_dir, arguments.baseline)
     print(markdown(content["summary"], content["notes"]))
-    print(f"{', '.join(path.name for path in paths)} are in {arguments.report_dir}/")
+    print(f"{', '.join(path.name for path in paths)} are in {arguments.output_dir}/")
     return content
 
 
-def main():
+def main() -> None:
     with one_line_errors():
-        (arguments,) = HfArgumentParser(SummaryArguments).parse_args_into_dataclasses()
+        (arguments,) = parse_arguments((SummaryArguments,))
         summarise(arguments)
 
 
