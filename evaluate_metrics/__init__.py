@@ -1,6 +1,7 @@
 """From arrays to scores and pictures: encoding model, alignment, statistics, figures."""
 
 from .encoding_model import EncodingModel, delay
+from .error_rate import count_errors, error_rate
 from .figures import (
     change_figure,
     layer_figure,
@@ -41,7 +42,9 @@ __all__ = [
     "bootstrap_interval",
     "bootstrap_p",
     "change_figure",
+    "count_errors",
     "delay",
+    "error_rate",
     "fdr",
     "holm",
     "impact_resamples",

@@ -1,6 +1,8 @@
 """The voxelwise encoding model: from a model's representations of a story to its fMRI."""
 
+from collections.abc import Sequence
 from numbers import Integral
+from typing import Self
 
 import numpy as np
 import torch
@@ -66,11 +68,11 @@ class EncodingModel(BaseEstimator):
 
     def __init__(
         self,
-        penalties=PENALTIES,
-        delays=(1, 2, 3, 4),
-        folds=5,
-        device=None,
-        voxel_batch=None,
+        penalties: Sequence[float] | np.ndarray = PENALTIES,
+        delays: Sequence[int] = (1, 2, 3, 4),
+        folds: int = 5,
+        device: str | torch.device | None = None,
+        voxel_batch: int | None = None,
     ):
         self.penalties = penalties
         self.delays = delays
@@ -78,7 +80,7 @@ class EncodingModel(BaseEstimator):
         self.device = device
         self.voxel_batch = voxel_batch
 
-    def fit(self, features, responses):
+    def fit(self, features: list[np.ndarray], responses: list[np.ndarray]) -> Self:
         """Choose the penalties and fit the coefficients.
 
         Parameters
@@ -124,7 +126,7 @@ class EncodingModel(BaseEstimator):
         self.n_features_in_ = features[0].shape[1]
         return self
 
-    def predict(self, features):
+    def predict(self, features: list[np.ndarray]) -> list[np.ndarray]:
         """Predict the responses to stories.
 
         Parameters
@@ -156,7 +158,7 @@ class EncodingModel(BaseEstimator):
         ]
 
 
-def delay(features, delays):
+def delay(features: np.ndarray, delays: Sequence[int]) -> np.ndarray:
     """Repeat features at several delays.
 
     Parameters
@@ -196,7 +198,7 @@ def delay(features, delays):
     return delayed.reshape(n_trs, len(delays) * n_features)
 
 
-def story_folds(lengths, n_folds):
+def story_folds(lengths: list[int], n_folds: int) -> list[np.ndarray]:
     """Divide the TRs of stories laid end to end into folds, by whole stories where possible.
 
     Parameters
@@ -234,15 +236,12 @@ def story_folds(lengths, n_folds):
     return [np.flatnonzero(fold_of_story[story_of_row] == fold) for fold in range(n_folds)]
 
 
-def checked_penalties(penalties):
-    penalties = np.asarray(penalties, dtype=float)
-    if (
-        penalties.ndim != 1
-        or not penalties.size
-        or not (np.isfinite(penalties) & (penalties > 0)).all()
-    ):
-        raise ValueError(f"penalties must be a list of finite numbers above 0, got {penalties}")
-    return penalties
+def checked_penalties(penalties: Sequence[float] | np.ndarray) -> np.ndarray:
+    """Penalties as an array; refused unless they are finite numbers above 0."""
+    found = np.asarray(penalties, dtype=float)
+    if found.ndim != 1 or not found.size or not (np.isfinite(found) & (found > 0)).all():
+        raise ValueError(f"penalties must be a list of finite numbers above 0, got {found}")
+    return found
 
 
 def _check_count(value, name, at_least):
@@ -250,7 +249,8 @@ def _check_count(value, name, at_least):
         raise ValueError(f"{name} must be an integer of at least {at_least}, got {value!r}")
 
 
-def checked_stories(stories, name):
+def checked_stories(stories: list[np.ndarray], name: str) -> list[np.ndarray]:
+    """Stories as arrays; refused unless they are 2-D, finite, and of the same columns."""
     if not isinstance(stories, (list, tuple)) or not stories:
         raise TypeError(
             f"{name} must be a non-empty list with one array per story, got "

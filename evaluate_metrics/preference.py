@@ -1,5 +1,7 @@
 """Whether representations of words prefer meaning or sound (Moussa et al. 2025, appendix C)."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from scipy.sparse import csr_array
 
@@ -8,7 +10,7 @@ from .statistics import percentile_interval
 KINDS = ("semantic", "phonetic", "random")
 
 
-def word_means(representations, words):
+def word_means(representations: np.ndarray, words: Sequence[str]) -> tuple[np.ndarray, list[str]]:
     """Average the representations of each word's tokens.
 
     Parameters
@@ -37,7 +39,13 @@ def word_means(representations, words):
     return np.stack([averaging @ layer for layer in representations]), vocabulary.tolist()
 
 
-def word_distances(representations, vocabulary, neighbours, n_random=10, seed=0):
+def word_distances(
+    representations: np.ndarray,
+    vocabulary: Sequence[str],
+    neighbours: dict[str, dict[str, list[str]]],
+    n_random: int = 10,
+    seed: int = 0,
+) -> dict[str, np.ndarray]:
     """Cosine distances of words from their neighbours, averaged over the neighbours of a kind.
 
     Parameters
@@ -93,7 +101,13 @@ def word_distances(representations, vocabulary, neighbours, n_random=10, seed=0)
     return distances | {"d": distances["semantic"] - distances["phonetic"]}
 
 
-def preference(distances, neighbours, baseline=None, n_resamples=1000, seed=0):
+def preference(
+    distances: dict[str, np.ndarray],
+    neighbours: dict[str, dict[str, list[str]]],
+    baseline: dict[str, np.ndarray] | None = None,
+    n_resamples: int = 1000,
+    seed: int = 0,
+) -> list[dict[str, dict]]:
     """Average distances over words, with 95 % bootstrap intervals.
 
     A word with its neighbours is the unit that is resampled; the same resamples serve all layers.

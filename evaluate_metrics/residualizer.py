@@ -1,5 +1,8 @@
 """What is left of a representation once low-level features are taken out of it."""
 
+from collections.abc import Sequence
+from typing import Self
+
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator
@@ -65,11 +68,15 @@ class Residualizer(BaseEstimator):
     True
     """
 
-    def __init__(self, penalties=PENALTIES, folds=10):
+    def __init__(self, penalties: Sequence[float] | np.ndarray = PENALTIES, folds: int = 10):
         self.penalties = penalties
         self.folds = folds
 
-    def fit(self, low_level, representation):
+    def fit(
+        self,
+        low_level: np.ndarray | list[np.ndarray],
+        representation: np.ndarray | list[np.ndarray],
+    ) -> Self:
         """Choose the penalties and fit the coefficients.
 
         Parameters
@@ -113,7 +120,11 @@ class Residualizer(BaseEstimator):
         self.n_features_in_ = Z.shape[1]
         return self
 
-    def transform(self, low_level, representation):
+    def transform(
+        self,
+        low_level: np.ndarray | list[np.ndarray],
+        representation: np.ndarray | list[np.ndarray],
+    ) -> np.ndarray | list[np.ndarray]:
         """Subtract what the low-level features predict.
 
         Parameters

@@ -13,7 +13,14 @@ ROUNDING = 1e-3  # of a held-out prediction, above which float64 takes over
 LOST = 1e-2  # the same, above which it means nothing any more
 
 
-def ridge_cv(features, responses, penalties, folds, device="cpu", voxel_batch=None):
+def ridge_cv(
+    features: np.ndarray,
+    responses: np.ndarray,
+    penalties: np.ndarray,
+    folds: list[np.ndarray],
+    device: str | torch.device = "cpu",
+    voxel_batch: int | None = None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Fit ridge regressions without intercept, choosing each voxel's penalty on held-out rows.
 
     All folds, penalties and voxels share one symmetric eigendecomposition: of the features' Gram

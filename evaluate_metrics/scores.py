@@ -168,9 +168,7 @@ class Scores:
                 "mean": 100 * (whole - rest) / whole if whole > 0 else None,
                 "interval": _interval(drawn),
                 "layers": {k: by_layer[k][region]["low_level_impact"] for k in by_layer},
-                "layer_intervals": {
-                    k: _interval(resamples(members, [k])) for k in predictions
-                },
+                "layer_intervals": {k: _interval(resamples(members, [k])) for k in predictions},
                 "residual_alignment": rest,
                 "resamples": drawn,
             }

@@ -1,11 +1,14 @@
 """The arithmetic of normalised brain alignment, in numpy alone."""
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 BLOCK = 2**17  # values at a time: a megabyte of float64 stays in the processor's cache
 
 
-def pearson(predictions, references):
+def pearson(predictions: ArrayLike, references: ArrayLike) -> np.ndarray:
     """Correlate predicted with measured responses, voxel by voxel.
 
     Parameters
@@ -49,7 +52,9 @@ def pearson(predictions, references):
     return correlations
 
 
-def normalised_alignment(correlations, noise_ceiling, threshold=0.4):
+def normalised_alignment(
+    correlations: ArrayLike, noise_ceiling: ArrayLike, threshold: float = 0.4
+) -> np.ndarray:
     """Divide each voxel's correlation by its noise ceiling, rho_v / NC_v.
 
     Parameters
@@ -93,8 +98,13 @@ def normalised_alignment(correlations, noise_ceiling, threshold=0.4):
 
 
 def alignment_scores(
-    predictions, references, noise_ceiling=None, regions=None, threshold=0.4, per_voxel=False
-):
+    predictions: ArrayLike,
+    references: ArrayLike,
+    noise_ceiling: ArrayLike | None = None,
+    regions: dict[str, ArrayLike] | None = None,
+    threshold: float = 0.4,
+    per_voxel: bool = False,
+) -> dict[str, Any]:
     """Score predictions over all voxels and over regions.
 
     Parameters

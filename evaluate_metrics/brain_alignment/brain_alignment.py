@@ -1,8 +1,11 @@
 """Normalised brain alignment as an `evaluate` metric."""
 
+from typing import Any
+
 import datasets
 import evaluate
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .alignment import alignment_scores
 
@@ -62,7 +65,7 @@ class BrainAlignment(evaluate.Metric):
     tens of thousands of voxels. TRs added one by one or in batches are scored together.
     """
 
-    def __init__(self, *args, **kwargs):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if self.num_process != 1:
             raise ValueError(
@@ -71,10 +74,10 @@ class BrainAlignment(evaluate.Metric):
             )
         self._batches = []
 
-    def __len__(self):
+    def __len__(self) -> int:
         return sum(len(predictions) for predictions, _ in self._batches)
 
-    def _info(self):
+    def _info(self) -> evaluate.MetricInfo:
         responses = datasets.Sequence(datasets.Value("float64"))
         return evaluate.MetricInfo(
             description=_DESCRIPTION,
@@ -84,7 +87,7 @@ class BrainAlignment(evaluate.Metric):
             reference_urls=["https://arxiv.org/abs/2410.09230"],
         )
 
-    def add_batch(self, *, predictions, references):
+    def add_batch(self, *, predictions: ArrayLike, references: ArrayLike) -> None:
         """Add the responses of several TRs, (n_trs, n_voxels) each."""
         predictions, references = _as_array(predictions), _as_array(references)
         if predictions.shape != references.shape or predictions.ndim != 2:
@@ -99,13 +102,19 @@ class BrainAlignment(evaluate.Metric):
             )
         self._batches.append((predictions, references))
 
-    def add(self, *, prediction, reference):
+    def add(self, *, prediction: ArrayLike, reference: ArrayLike) -> None:
         """Add the responses of one TR, (n_voxels,) each."""
         self.add_batch(
             predictions=_as_array(prediction)[None], references=_as_array(reference)[None]
         )
 
-    def compute(self, *, predictions=None, references=None, **settings):
+    def compute(
+        self,
+        *,
+        predictions: ArrayLike | None = None,
+        references: ArrayLike | None = None,
+        **settings: Any,
+    ) -> dict[str, Any]:
         """Score what was added, and these responses if given; then start afresh."""
         if predictions is not None or references is not None:
             self.add_batch(predictions=predictions, references=references)

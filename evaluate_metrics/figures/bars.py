@@ -1,18 +1,15 @@
 """Bars of models side by side, and those of alignment by region."""
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 from .colours import FAINT, INK
 from .slide import legend_above, minus, start_at_zero, words
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 ALIGNMENT = "normalised brain alignment\n(correlation / noise ceiling)"
 
 
 def draw_alignment(
-    axes: "Axes", alignment: dict, colours: dict[str, str], tests: dict | None = None
+    axes: Any, alignment: dict, colours: dict[str, str], tests: dict | None = None
 ) -> None:
     """Draw {model: {region: scores}}, with stars where {model: {region: test}} has them."""
     regions = groups_of(alignment, "regions")
@@ -39,7 +36,7 @@ def stars_of(tests: dict) -> dict[tuple[str, str], str]:
 
 
 def draw_bars(
-    axes: "Axes",
+    axes: Any,
     table: dict,
     groups: list[str],
     colours: dict[str, str],

@@ -3,15 +3,11 @@
 from collections.abc import Iterable, Iterator, Sized
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from .colours import INK
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 STYLE: dict[str, Any] = {
     "font.size": 13,
@@ -35,7 +31,7 @@ STYLE: dict[str, Any] = {
 @contextmanager
 def slide(
     path: str | Path, title: str | None, caption: str | None, figsize: tuple[float, float]
-) -> Iterator["Figure"]:
+) -> Iterator[Any]:
     """A figure of the house's style, written as a PNG when the block is left.
 
     Parameters
@@ -54,15 +50,16 @@ def slide(
     try:
         from matplotlib import rc_context
         from matplotlib.figure import Figure
+        from matplotlib.layout_engine import ConstrainedLayoutEngine
     except ImportError as error:
         raise ImportError('figures need matplotlib: pip install "braintune[figures]"') from error
 
     with rc_context(STYLE):
-        figure = Figure(figsize=figsize, layout="constrained")
-        figure.get_layout_engine().set(w_pad=0.15, h_pad=0.1, wspace=0.06)
+        layout = ConstrainedLayoutEngine(w_pad=0.15, h_pad=0.1, wspace=0.06)
+        figure = Figure(figsize=figsize, layout=layout)
         yield figure
-        figure.suptitle(title, x=0.012, ha="left", fontsize=18, weight="bold")
-        figure.supxlabel(caption, x=0.012, ha="left", fontsize=11, color="#555555")
+        figure.suptitle(title or "", x=0.012, ha="left", fontsize=18, weight="bold")
+        figure.supxlabel(caption or "", x=0.012, ha="left", fontsize=11, color="#555555")
         figure.savefig(path, dpi=160, format="png", facecolor="white")
 
 
@@ -71,13 +68,13 @@ def row_size(panels: Sized) -> tuple[float, float]:
     return max(13, 4.3 * len(panels)), 6
 
 
-def start_at_zero(axes: "Axes") -> None:
+def start_at_zero(axes: Any) -> None:
     """Begin the axis at zero, unless there is something to see below it."""
     if axes.get_ylim()[0] > -0.02:
         axes.set_ylim(bottom=0)
 
 
-def legend_above(axes: "Axes", n_columns: int, beside: Iterable["Axes"] = ()) -> None:
+def legend_above(axes: Any, n_columns: int, beside: Iterable[Any] = ()) -> None:
     """A legend between the axes and their title, in more rows where it would be too wide."""
     labels = np.array(axes.get_legend_handles_labels()[1])
 

@@ -1,7 +1,9 @@
 """The arithmetic of low-level impact, on scores of brain alignment."""
 
+from typing import Any
 
-def impact(original, residual):
+
+def impact(original: float | None, residual: float | None) -> float | None:
     """Share of an alignment that is lost with the low-level features, in per cent.
 
     R = 100 (B_o - B_r) / B_o (Oota et al. 2024; Moussa et al. 2025, figure 3). A representation
@@ -26,12 +28,12 @@ def impact(original, residual):
     >>> impact(0.5, 0.25)
     50.0
     """
-    if original is None or original <= 0:
+    if original is None or residual is None or original <= 0:
         return None
     return 100 * (original - residual) / original
 
 
-def impact_scores(original, residual):
+def impact_scores(original: dict[str, Any], residual: dict[str, Any]) -> dict[str, Any]:
     """Compare the alignment of a representation with that of its residual.
 
     Parameters

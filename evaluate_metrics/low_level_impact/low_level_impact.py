@@ -1,8 +1,11 @@
 """Low-level impact as an `evaluate` metric."""
 
+from typing import Any
+
 import datasets
 import evaluate
 import numpy as np
+from numpy.typing import ArrayLike
 
 from evaluate_metrics.brain_alignment.alignment import alignment_scores
 
@@ -70,7 +73,7 @@ class LowLevelImpact(evaluate.Metric):
     tens of thousands of voxels. TRs added one by one or in batches are scored together.
     """
 
-    def __init__(self, *args, **kwargs):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if self.num_process != 1:
             raise ValueError(
@@ -79,10 +82,10 @@ class LowLevelImpact(evaluate.Metric):
             )
         self._batches = []
 
-    def __len__(self):
+    def __len__(self) -> int:
         return sum(len(references) for *_, references in self._batches)
 
-    def _info(self):
+    def _info(self) -> evaluate.MetricInfo:
         responses = datasets.Sequence(datasets.Value("float64"))
         inputs = ("predictions", "residual_predictions", "references")
         return evaluate.MetricInfo(
@@ -93,7 +96,9 @@ class LowLevelImpact(evaluate.Metric):
             reference_urls=["https://arxiv.org/abs/2410.09230"],
         )
 
-    def add_batch(self, *, predictions, residual_predictions, references):
+    def add_batch(
+        self, *, predictions: ArrayLike, residual_predictions: ArrayLike, references: ArrayLike
+    ) -> None:
         """Add the responses of several TRs, (n_trs, n_voxels) each."""
         batch = tuple(map(_as_array, (predictions, residual_predictions, references)))
         shapes = [responses.shape for responses in batch]
@@ -109,7 +114,9 @@ class LowLevelImpact(evaluate.Metric):
             )
         self._batches.append(batch)
 
-    def add(self, *, prediction, residual_prediction, reference):
+    def add(
+        self, *, prediction: ArrayLike, residual_prediction: ArrayLike, reference: ArrayLike
+    ) -> None:
         """Add the responses of one TR, (n_voxels,) each."""
         self.add_batch(
             predictions=_as_array(prediction)[None],
@@ -117,7 +124,14 @@ class LowLevelImpact(evaluate.Metric):
             references=_as_array(reference)[None],
         )
 
-    def compute(self, *, predictions=None, residual_predictions=None, references=None, **settings):
+    def compute(
+        self,
+        *,
+        predictions: ArrayLike | None = None,
+        residual_predictions: ArrayLike | None = None,
+        references: ArrayLike | None = None,
+        **settings: Any,
+    ) -> dict[str, Any]:
         """Score what was added, and these responses if given; then start afresh."""
         given = {
             "predictions": predictions,

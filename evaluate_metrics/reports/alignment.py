@@ -273,7 +273,8 @@ def _maps(voxels, folder, title, mask, vertices):
         if vertices is None:
             volume_map(whole[:-1], mask, paths[-1], **options)
         else:
-            surface_map(*np.split(whole[vertices], 2), paths[-1], **options)
+            left_side, right_side = np.split(whole[vertices], 2)
+            surface_map(left_side, right_side, paths[-1], **options)
     return paths
 
 

@@ -214,7 +214,7 @@ def _size_lines(summary):
     sizes = {line["pretrained"]: line["n_parameters"] for line in used}
     if len(sizes) < 2:
         return [], []
-    places = {name: place for place, name in enumerate(sorted(sizes, key=sizes.get))}
+    places = {name: place for place, name in enumerate(sorted(sizes, key=lambda name: sizes[name]))}
     ticks = {
         place: f"{textwrap.fill(Path(name).name, 12)}\n{sizes[name] / 1e6:.3g} M"
         for name, place in places.items()
