@@ -18,12 +18,10 @@ from torch import nn
 from transformers.utils import logging
 
 from .collator import model_inputs
-from .layer_representations import encoder_of
 from .representation_cache import UNREAD_SETTINGS, weights_fingerprint
 
 FORMAT = 1  # of files, and of how features are made: a new one leaves old files behind
 BLOCK = 128  # windows in a file: what an interruption can cost
-FEATURE_ENCODER = ("feature_extractor", "conv1", "conv2")  # the last two are Whisper's
 
 
 def cached_features(
@@ -77,7 +75,7 @@ def cached_features(
         If the feature encoder is not frozen, windows differ in length or are no such bounds, or
         as `model.frozen_features` and `model_inputs`.
     """
-    feature_encoder = _feature_encoder(model)
+    feature_encoder = nn.ModuleList(model.feature_encoder_parts())
     if any(parameter.requires_grad for parameter in feature_encoder.parameters()):
         raise ValueError(
             "features stay what they are only while the feature encoder does: call "
@@ -163,13 +161,6 @@ class FeatureWindows:
     def __getitem__(self, i):
         """Return a window's inputs by name, and its "labels"."""
         return {**self._features[i], "labels": self._pairs[i]["labels"]}
-
-
-def _feature_encoder(model):
-    """The parts that `frozen_features` goes through; none where mel frames come first."""
-    encoder = encoder_of(model)
-    found = {name: getattr(encoder, name) for name in FEATURE_ENCODER if hasattr(encoder, name)}
-    return nn.ModuleDict(found)
 
 
 def _facts(model, feature_encoder, feature_extractor, dtype):

@@ -93,6 +93,9 @@ class BrainTuningMixin:
         adapted = getattr(config, "add_adapter", False)
         width = config.output_hidden_size if adapted else config.hidden_size
         setattr(self, self.base_model_prefix, self.backbone_class(config))
+        for part in self.feature_encoder_parts():
+            part.given = None
+            part.forward = partial(_given_or_computed, part)
         self.head = nn.Linear(width, num_voxels)
         self.brains = {}
         self.set_objective("mse")
@@ -364,6 +367,11 @@ class BrainTuningMixin:
         """Keep the whole backbone as it is, so that only the head is trained."""
         self.base_model.requires_grad_(False)
 
+    def feature_encoder_parts(self) -> list[nn.Module]:
+        """Return the modules of the feature encoder; none where mel frames take its place."""
+        part = getattr(self.base_model, "feature_extractor", None)
+        return [] if part is None else [part]
+
     def frozen_features(self, inputs) -> dict[str, torch.Tensor]:
         """Go as far as the frozen feature encoder goes, once for many passes.
 
@@ -506,15 +514,19 @@ class BrainTuningMixin:
             _set_fields(self.config, live)
 
 
+def _given_or_computed(part, *inputs):
+    """What a part of the feature encoder gave once, if that is at hand, or what it gives now."""
+    return type(part).forward(part, *inputs) if part.given is None else part.given
+
+
 @contextmanager
-def _giving(module, output):
-    """Let a module give what it gave once, instead of computing it."""
-    # Not set and deleted as an attribute, which torch.compile cannot follow.
-    module.__dict__["forward"] = lambda *_: output
+def _giving(part, output):
+    """Let a part of the feature encoder give what it gave once, instead of computing it."""
+    part.given = output
     try:
         yield
     finally:
-        module.__dict__.pop("forward")
+        part.given = None
 
 
 def _chosen(participant, known):
@@ -718,6 +730,10 @@ class WhisperForBrainTuning(BrainTuningMixin, WhisperPreTrainedModel):
                 "feature extractor with return_attention_mask=True."
             )
         return self._predict(input_features, attention_mask, labels, **kwargs)
+
+    def feature_encoder_parts(self):
+        """Return both convolutions."""
+        return [self.model.encoder.conv1, self.model.encoder.conv2]
 
     def freeze_feature_encoder(self):
         """Keep both convolutions and the position embeddings as they are."""

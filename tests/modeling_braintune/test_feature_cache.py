@@ -1,9 +1,12 @@
+import copy
 import multiprocessing
+import pickle
 import time
 
 import numpy as np
 import pytest
 import torch
+from accelerate.hooks import ModelHook, add_hook_to_module
 from hypothesis import given
 from hypothesis import strategies as st
 from transformers import set_seed
@@ -13,6 +16,7 @@ from modeling_braintune import (
     BrainTuningArguments,
     BrainTuningCollator,
     BrainTuningTrainer,
+    model_inputs,
 )
 from modeling_braintune.feature_cache import (
     BLOCK,
@@ -133,6 +137,28 @@ class TestEquality:
             for name, values in found.items():
                 assert values.dtype == expected[name].dtype
                 assert torch.equal(values, expected[name]), name
+
+    def test_a_hook_of_accelerate_stays_in_place(self, family, make_frozen, make_extractor):
+        """As offloading to the CPU puts one on every module."""
+        model = make_frozen(family)
+        inputs = model_inputs(make_extractor(family), [noise(8000)])
+        expected, features = model(**inputs).logits, model.frozen_features(inputs)
+        for part in model.feature_encoder_parts():
+            add_hook_to_module(part, ModelHook())
+        hooked = [part.forward for part in model.feature_encoder_parts()]
+        for given in (features, inputs, features):
+            assert torch.equal(model(**given).logits, expected)
+        assert hooked == [part.forward for part in model.feature_encoder_parts()]
+
+    @pytest.mark.parametrize("copied", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))])
+    def test_a_copy_takes_features_itself(self, copied, make_frozen, make_extractor):
+        model = make_frozen("whisper")
+        inputs = model_inputs(make_extractor("whisper"), [noise(8000)])
+        features, other = model.frozen_features(inputs), copied(model)
+        with torch.no_grad():
+            other.model.encoder.conv1.weight += 1
+        assert torch.equal(other(**features).logits, model(**features).logits)
+        assert not torch.equal(other(**inputs).logits, model(**inputs).logits)
 
     @pytest.mark.filterwarnings("ignore:Dynamo detected a call to")  # of the stock classes
     def test_a_compiled_model_takes_features(self, make_frozen):
