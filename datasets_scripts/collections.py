@@ -8,7 +8,8 @@ from .speech_tasks import LOW_LEVEL, CremaD, Slurp, SpeechCommands, SpeechTask, 
 
 Builder = Callable[..., SpeechTask]
 
-_SENTENCES, _WORDS = (partial(PhantomTasks, kind=kind) for kind in ("sentences", "words"))
+_SENTENCES: Builder = partial(PhantomTasks, kind="sentences")
+_WORDS: Builder = partial(PhantomTasks, kind="words")
 # Of every collection, its tasks from acoustic to semantic and the builder of the clips for each.
 COLLECTIONS: dict[str, dict[str, Builder]] = {
     "phantom": dict.fromkeys([*LOW_LEVEL, *PHANTOM_TASKS], _SENTENCES) | {"word": _WORDS},

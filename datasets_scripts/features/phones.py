@@ -219,10 +219,10 @@ def _presence(phones, tr_times, tr, inventory, n):
             )
     columns = {tuple(sequence): column for column, sequence in enumerate(inventory)}
     seen = [(onset, columns[said]) for onset, said in _sequences(phones, n) if said in columns]
-    onsets = [onset for onset, _ in seen]
+    onsets = np.array([onset for onset, _ in seen])
     said = np.array([column for _, column in seen], dtype=np.intp)
-    first = np.searchsorted(onsets, tr_times - tr / 2)
-    last = np.searchsorted(onsets, tr_times + tr / 2)
+    first = onsets.searchsorted(tr_times - tr / 2)
+    last = onsets.searchsorted(tr_times + tr / 2)
     present = np.zeros((len(tr_times), len(inventory)), dtype=np.float32)
     for row, start, stop in zip(present, first, last, strict=True):
         row[said[start:stop]] = 1

@@ -94,7 +94,7 @@ def power_spectrum(
     windows = training_windows(tr_times, tr, n_trs_per_window=1, sampling_rate=sampling_rate)
     n_samples = round(tr * sampling_rate)
     frequencies = np.arange(n_samples // 2 + 1) * sampling_rate / n_samples
-    first, last = np.searchsorted(frequencies, bands).T
+    first, last = frequencies.searchsorted(bands).T
     if (first == last).any():
         raise ValueError(
             f"a TR must last about {1 / BANDWIDTH:.2g} s or longer to tell bands of {BANDWIDTH} Hz "

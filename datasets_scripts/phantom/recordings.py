@@ -215,7 +215,7 @@ def _check(settings):
         raise ValueError(f"participants must be one or more different names, got {participants}")
     for participant in participants:
         if Path(participant).name != participant:
-            raise ValueError(f"a participant's name is no path, got {participant!r}")
+            raise ValueError(f"a participant's name must not be a path, got {participant!r}")
     for name, least in (LEAST | dict.fromkeys(VOXEL_COUNTS, 0)).items():
         if not settings[name] >= least:
             raise ValueError(f"{name} must be at least {least}, got {settings[name]}")
@@ -291,7 +291,7 @@ def make_phantom(
         if truth.exists() and truth.read_text() == expected:
             return False
         raise FileExistsError(
-            f"{root} exists, and is no phantom with the settings asked for; give another folder, "
+            f"{root} exists but is not a phantom with these settings; give another folder, "
             "or remove it"
         )
 

@@ -161,7 +161,7 @@ def make_phantom_tasks(
         if settings.exists() and settings.read_text() == expected:
             return False
         raise FileExistsError(
-            f"{root} exists, and holds no phantom tasks with the settings asked for; give another "
+            f"{root} exists but holds no phantom tasks with these settings; give another "
             "folder, or remove it"
         )
 

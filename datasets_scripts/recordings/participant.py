@@ -68,7 +68,9 @@ def open_participant(
         own, stories = (builder.as_dataset() for builder in builders)
         provenance = json.loads(builders[0].info.description)
     elif not folder.exists() and not HUB_NAME.fullmatch(str(data)):
-        raise FileNotFoundError(f"there is no folder {data}, and it is no data set on the Hub")
+        raise FileNotFoundError(
+            f"there is no folder {data}, and it is not the name of a data set on the Hub"
+        )
     else:
         if options or dtype != "float32":
             raise ValueError(

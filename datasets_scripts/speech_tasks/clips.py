@@ -10,13 +10,13 @@ import numpy as np
 from datasets import Audio, Dataset, DatasetDict, load_dataset
 from datasets.exceptions import DatasetNotFoundError
 
-from ..features.mel import fbank, mfcc
-from ..recordings.participant import HUB_NAME
-from ..recordings.sound import read_recording, resample
+from ..features import fbank, mfcc
+from ..recordings import HUB_NAME, read_recording, resample
 from .speech_task import SpeechTask
 
 SPLITS = ("train", "validation", "test")
-LOW_LEVEL = {"mfcc": mfcc, "fbank": fbank}  # tasks that any clip has
+# Tasks that any clip has
+LOW_LEVEL: dict[str, Callable[..., np.ndarray]] = {"mfcc": mfcc, "fbank": fbank}
 
 
 def open_clips(
@@ -68,7 +68,7 @@ def open_clips(
     )
     if lacking:
         raise ValueError(
-            f"{folder} is no data set that was prepared for {', '.join(tasks)}: it lacks "
+            f"{folder} is not a data set that was prepared for {', '.join(tasks)}: it lacks "
             f"{', '.join(lacking)}"
         )
     return data.cast_column("audio", Audio(decode=False)), 0

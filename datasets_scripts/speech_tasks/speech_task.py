@@ -226,7 +226,7 @@ def require(collection: str, root: str | PathLike[str], names: Iterable[str]) ->
     missing = [name for name in names if not (Path(root) / name).exists()]
     if missing:
         raise FileNotFoundError(
-            f"{root} is no complete folder of {collection}: it lacks {', '.join(missing)}"
+            f"{root} is not a complete folder of {collection}: it lacks {', '.join(missing)}"
         )
 
 

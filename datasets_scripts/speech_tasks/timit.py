@@ -177,6 +177,6 @@ def _members(folder, names):
     missing = [name.upper() for name in names if name not in listed]
     if missing:
         raise FileNotFoundError(
-            f"{folder} is no complete folder of TIMIT: it lacks {', '.join(missing)}"
+            f"{folder} is not a complete folder of TIMIT: it lacks {', '.join(missing)}"
         )
     return {name: listed[name] for name in names}

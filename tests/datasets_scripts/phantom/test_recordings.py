@@ -319,14 +319,16 @@ def test_a_phantom_that_is_there_is_kept(tmp_path):
 def test_a_phantom_with_other_settings_is_not_overwritten(tmp_path):
     make_phantom(tmp_path / "data", **TINY)
     before = contents(tmp_path / "data")
-    with pytest.raises(FileExistsError, match="data exists, and is no phantom with the settings"):
+    with pytest.raises(
+        FileExistsError, match="data exists but is not a phantom with these settings"
+    ):
         make_phantom(tmp_path / "data", seed=1, **TINY)
     assert contents(tmp_path / "data") == before
 
 
 def test_a_folder_of_something_else_is_not_overwritten(tmp_path):
     (tmp_path / "thesis.txt").write_text("chapter 1")
-    with pytest.raises(FileExistsError, match="no phantom with .*; give another folder"):
+    with pytest.raises(FileExistsError, match="not a phantom with .*; give another folder"):
         make_phantom(tmp_path, **TINY)
     assert contents(tmp_path) == {tmp_path.relative_to(tmp_path) / "thesis.txt": b"chapter 1"}
 

@@ -208,7 +208,7 @@ def test_what_is_written_is_found_and_anything_else_is_left_alone(root, tmp_path
     before = (root / "sentences.jsonl").stat().st_mtime_ns
     assert not make_phantom_tasks(root, **SMALL)
     assert (root / "sentences.jsonl").stat().st_mtime_ns == before
-    with pytest.raises(FileExistsError, match="no phantom tasks with the settings asked for"):
+    with pytest.raises(FileExistsError, match="no phantom tasks with these settings"):
         make_phantom_tasks(root, **SMALL, seed=1)
     with pytest.raises(FileExistsError, match="give another folder"):
         make_phantom_tasks(tmp_path, **SMALL)
@@ -228,7 +228,9 @@ def test_a_split_without_all_words_is_refused(tmp_path):
 
 
 def test_another_folder_and_another_kind_are_refused(root, tmp_path):
-    with pytest.raises(FileNotFoundError, match="no complete folder of phantom .*sentences.jsonl"):
+    with pytest.raises(
+        FileNotFoundError, match="not a complete folder of phantom .*sentences.jsonl"
+    ):
         PhantomTasks(tmp_path)
     with pytest.raises(ValueError, match="unknown kind of clips: got 'word'.*'words'"):
         PhantomTasks(root, "word")

@@ -172,7 +172,7 @@ def test_stories_that_cannot_be_had_are_refused(participant, names, error, messa
 
 @pytest.mark.parametrize("data", ["nowhere", "./a/b/c", "../nowhere/x", "/nowhere"])
 def test_what_is_no_folder_and_no_name_on_the_hub_is_refused(data):
-    with pytest.raises(FileNotFoundError, match="there is no folder .* no data set on the Hub"):
+    with pytest.raises(FileNotFoundError, match="there is no folder .* not the name of a data set"):
         open_participant(data, "P01")
 
 

@@ -73,7 +73,9 @@ def test_the_one_file_with_a_shorter_name_is_read(crema, sound):
 
 def test_a_folder_without_sounds_is_told_what_it_lacks(crema):
     (crema / "AudioWAV").rename(crema / "AudioMP3")
-    with pytest.raises(FileNotFoundError, match="no complete folder of CREMA-D: it lacks AudioWAV"):
+    with pytest.raises(
+        FileNotFoundError, match="not a complete folder of CREMA-D: it lacks AudioWAV"
+    ):
         CremaD(crema)
 
 

@@ -146,7 +146,7 @@ def test_a_recording_listed_again_stays_in_what_is_tested_on(slurp):
 )
 def test_an_incomplete_folder_is_told_what_is_missing(slurp, gone):
     (slurp / gone).unlink()
-    with pytest.raises(FileNotFoundError, match=f"no complete folder of SLURP: it lacks {gone}"):
+    with pytest.raises(FileNotFoundError, match=f"not a complete folder of SLURP: it lacks {gone}"):
         Slurp(slurp)
 
 

@@ -60,7 +60,7 @@ def test_a_row_has_the_sound_the_speaker_and_the_word(commands):
 def test_the_first_version_of_the_collection_is_told_what_it_lacks(commands):
     for word in ("backward", "visual"):
         (commands / word).rename(commands.parent / word)
-    message = "no complete folder of Speech Commands 0.02: it lacks backward, visual"
+    message = "not a complete folder of Speech Commands 0.02: it lacks backward, visual"
     with pytest.raises(FileNotFoundError, match=message):
         SpeechCommands(commands)
 

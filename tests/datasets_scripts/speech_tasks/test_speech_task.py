@@ -143,7 +143,9 @@ def test_the_share_of_unreadable_recordings_is_a_share(root, share):
 def test_a_folder_that_is_another_is_told_what_it_lacks(tmp_path):
     (tmp_path / "there").touch()
     require("Things", tmp_path, ["there"])
-    with pytest.raises(FileNotFoundError, match="no complete folder of Things: it lacks a/b, c$"):
+    with pytest.raises(
+        FileNotFoundError, match="not a complete folder of Things: it lacks a/b, c$"
+    ):
         require("Things", tmp_path, ["a/b", "there", "c"])
 
 

@@ -182,11 +182,11 @@ def test_sounds_converted_beside_the_originals_are_passed_over(copy, tmp_path):
 @pytest.mark.parametrize(
     ("gone", "message"),
     [
-        ("", "TIMIT is no complete folder of TIMIT: it lacks TRAIN, TEST"),
-        ("TEST", "TIMIT is no complete folder of TIMIT: it lacks TEST"),
-        ("TRAIN/DR3", "TRAIN is no complete folder of TIMIT: it lacks DR3"),
-        ("TEST/DR2/MDAB2/SX43.PHN", "MDAB2 is no complete folder of TIMIT: it lacks SX43.PHN"),
-        ("TEST/DR2/MDAB2/SX43.WAV", "MDAB2 is no complete folder of TIMIT: it lacks SX43.WAV"),
+        ("", "TIMIT is not a complete folder of TIMIT: it lacks TRAIN, TEST"),
+        ("TEST", "TIMIT is not a complete folder of TIMIT: it lacks TEST"),
+        ("TRAIN/DR3", "TRAIN is not a complete folder of TIMIT: it lacks DR3"),
+        ("TEST/DR2/MDAB2/SX43.PHN", "MDAB2 is not a complete folder of TIMIT: it lacks SX43.PHN"),
+        ("TEST/DR2/MDAB2/SX43.WAV", "MDAB2 is not a complete folder of TIMIT: it lacks SX43.WAV"),
         ("TEST/DR2/MDAB2/SX43.*", "MDAB2 must hold 10 sentences, got 9: sa1, sa2, .*sx403"),
     ],
 )
