@@ -377,5 +377,5 @@ def test_a_folder_of_something_else_is_said_to_be_so(tmp_path, settings):
     arguments = ProbeArguments(
         tasks=["crema_d"], report_dir=str(tmp_path), **settings | {"data": [str(tmp_path)]}
     )
-    with pytest.raises(FileNotFoundError, match="no complete folder of CREMA-D"):
+    with pytest.raises(FileNotFoundError, match="not a complete folder of CREMA-D"):
         probe(arguments)
