@@ -4,8 +4,8 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
-FIGURES = ["matplotlib>=3.9", "nilearn>=0.14"]
-WORDS = ["nltk>=3.9", "rapidfuzz>=3.9.7"]
+FIGURES = ["matplotlib>=3.10.7", "nilearn>=0.14"]
+WORDS = ["nltk>=3.9.1", "rapidfuzz>=3.9.7"]
 
 setup(
     name="braintune",
@@ -49,10 +49,10 @@ setup(
         "accelerate>=1.15",
         "evaluate>=0.4.6",
         "huggingface-hub>=1.33",
-        "numpy>=2",
+        "numpy>=2.0.1",
         "scipy>=1.15",
         "scikit-learn>=1.6",
-        "filelock>=3.12",
+        "filelock>=3.14",
         "joblib>=1.4",
         "peft>=0.21",
         "nibabel>=5.3",

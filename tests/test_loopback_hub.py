@@ -222,14 +222,14 @@ def test_branches_and_the_card(loopback_hub, client):
         loopback_hub,
         """
         import warnings
-        from huggingface_hub import ModelCard
         from huggingface_hub.errors import HfHubHTTPError
 
         api.create_repo("carded")
         api.create_branch("ada/carded", branch="tuned/first")
         metadata = "license: mit\\ntags: [brain]\\npipeline_tag: audio-classification"
-        card = ModelCard(f"---\\n{metadata}\\n---\\n# A")
-        card.push_to_hub("ada/carded", revision="tuned/first")
+        card = f"---\\n{metadata}\\n---\\n# A".encode()
+        api.upload_file(path_or_fileobj=card, path_in_repo="README.md",
+                        repo_id="ada/carded", revision="tuned/first")
         info = api.model_info("ada/carded", revision="tuned/first")
         main = api.model_info("ada/carded").sha
 
