@@ -12,7 +12,7 @@ from .figures import (
 )
 from .probes import ClassProbe, LabelProbe, RidgeProbe
 from .residualizer import Residualizer
-from .scores import MEAN_IMPACT, Scores
+from .scores import MEAN_IMPACT, ScoredLayers, Scores
 from .spaces import space_files
 from .statistics import (
     alignment_interval,
@@ -35,6 +35,7 @@ __all__ = [
     "LabelProbe",
     "Residualizer",
     "RidgeProbe",
+    "ScoredLayers",
     "Scores",
     "alignment_interval",
     "block_exchange_test",

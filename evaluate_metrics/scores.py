@@ -1,6 +1,8 @@
 """Models compared: every number that a report holds, from predictions of one participant."""
 
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -20,14 +22,40 @@ from .statistics import (
 
 MEAN_IMPACT = "mean of the four"
 
+ByRegion = dict[str, dict[str, Any]]  # {region: scores}
+
+
+@dataclass(frozen=True)
+class ScoredLayers:
+    """What a model's layers predict of a story, and how well: scored once, for all comparisons.
+
+    Parameters
+    ----------
+    predictions : dict of {layer: array of shape (n_trs, n_voxels)}
+    scores : dict of {layer: dict}
+        As `alignment_scores` gives them, with "regions" and voxel by voxel.
+    """
+
+    predictions: dict[Any, np.ndarray]
+    scores: dict[Any, dict[str, Any]]
+
+    @cached_property
+    def per_voxel(self) -> np.ndarray:
+        """Each voxel's alignment, averaged over layers: an array of shape (n_voxels,)."""
+        return np.mean([s["brain_alignment_per_voxel"] for s in self.scores.values()], axis=0)
+
+    def within(self, members: np.ndarray) -> list[np.ndarray]:
+        """Each layer's predictions of some voxels, which a bool mask tells."""
+        return [predicted[:, members] for predicted in self.predictions.values()]
+
 
 @dataclass
 class Scores:
     """Scores of models' predictions for one participant, by region, with intervals and tests.
 
-    Predictions are dicts {layer: array of shape (n_trs, n_voxels)}. Scores are dicts {region:
-    scores}, with the number of voxels, "n_voxels"; a region without voxels has None for the rest.
-    Means over layers are means of the layers' scores.
+    A model's predictions are scored by `score`, and what that gives is passed to all else. Scores
+    are dicts {region: scores}, with the number of voxels, "n_voxels"; a region without voxels has
+    None for the rest. Means over layers are means of the layers' scores.
 
     Parameters
     ----------
@@ -36,21 +64,48 @@ class Scores:
     ceiling : array of shape (n_voxels,)
         Their noise ceilings.
     regions : dict of {str: bool array of shape (n_voxels,)}
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> responses = rng.standard_normal((100, 4))
+    >>> scores = Scores(responses, np.full(4, 0.8), {"all": np.ones(4, dtype=bool)})
+    >>> tuned, pretrained = (
+    ...     scores.score({12: responses + noise * rng.standard_normal((100, 4))})
+    ...     for noise in (1.0, 2.0)
+    ... )
+    >>> scores.gain(tuned, pretrained)["all"]["mean"] > 0.1
+    True
     """
 
     references: np.ndarray
     ceiling: np.ndarray
-    regions: dict
+    regions: dict[str, np.ndarray]
 
-    def _scores(self, predictions, per_voxel=False):
-        return alignment_scores(
-            predictions,
-            self.references,
-            noise_ceiling=self.ceiling,
-            regions=self.regions,
-            threshold=0.0,  # these voxels have passed it
-            per_voxel=per_voxel,
-        )
+    def score(self, predictions: dict[Any, np.ndarray]) -> ScoredLayers:
+        """Score a model's predictions, layer by layer: voxels, and regions by their means.
+
+        Parameters
+        ----------
+        predictions : dict of {layer: array of shape (n_trs, n_voxels)}
+
+        Raises
+        ------
+        ValueError
+            If a layer's predictions are not finite, or not of the references' shape.
+        """
+        scores = {
+            layer: alignment_scores(
+                predicted,
+                self.references,
+                noise_ceiling=self.ceiling,
+                regions=self.regions,
+                threshold=0.0,  # these voxels have passed it
+                per_voxel=True,
+            )
+            for layer, predicted in predictions.items()
+        }
+        return ScoredLayers(predictions, scores)
 
     def _by_region(self, score):
         """{region: score(members)}, or that it is empty."""
@@ -61,49 +116,52 @@ class Scores:
             for region, members in self.regions.items()
         }
 
-    def _interval(self, predictions, members, baseline=None):
+    def _alignment_interval(self, layers, members, baseline=None):
+        """Of alignment averaged over layers and members, or of its difference from another's."""
         return alignment_interval(
-            [predicted[:, members] for predicted in predictions],
-            self.references[:, members],
-            self.ceiling[members],
-            baseline and [predicted[:, members] for predicted in baseline],
+            layers, self.references[:, members], self.ceiling[members], baseline
         )
 
-    def alignment(self, predictions):
+    def alignment(self, model: ScoredLayers) -> ByRegion:
         """Alignment: "mean" over layers, 95 % "interval", "layers", "layer_intervals"."""
-        by_layer = {layer: self._scores(p)["regions"] for layer, p in predictions.items()}
 
         def score(region, members):
-            layers = {layer: by_layer[layer][region]["brain_alignment"] for layer in by_layer}
+            layers = {
+                layer: scores["regions"][region]["brain_alignment"]
+                for layer, scores in model.scores.items()
+            }
+            predicted = model.within(members)
             return {
                 "mean": float(np.mean(list(layers.values()))),
-                "interval": self._interval(predictions.values(), members),
+                "interval": self._alignment_interval(predicted, members),
                 "layers": layers,
                 "layer_intervals": {
-                    layer: self._interval([p], members) for layer, p in predictions.items()
+                    layer: self._alignment_interval([p], members)
+                    for layer, p in zip(layers, predicted, strict=True)
                 },
             }
 
         return self._by_region(score)
 
-    def gain(self, predictions, baseline):
+    def gain(self, model: ScoredLayers, baseline: ScoredLayers) -> ByRegion:
         """What a model has over another: "mean" over layers and its "interval"."""
-        change = self.per_voxel(predictions) - self.per_voxel(baseline)
+        change = self.change(model, baseline)
 
         def score(region, members):
+            layers, others = model.within(members), baseline.within(members)
             return {
-                "mean": float(change[members].mean()),
-                "interval": self._interval(predictions.values(), members, baseline.values()),
+                "mean": float(change[region].mean()),
+                "interval": self._alignment_interval(layers, members, others),
             }
 
         return self._by_region(score)
 
-    def tests(self, predictions, baseline):
+    def tests(self, model: ScoredLayers, baseline: ScoredLayers) -> ByRegion:
         """Block-exchange test of two models, with "p_holm" over the regions that are not empty."""
         tests = {
             region: block_exchange_test(
-                [p[:, members] for p in predictions.values()],
-                [p[:, members] for p in baseline.values()],
+                model.within(members),
+                baseline.within(members),
                 self.references[:, members],
                 self.ceiling[members],
             )
@@ -116,14 +174,14 @@ class Scores:
             for (region, test), p in zip(tests.items(), corrected, strict=True)
         }
 
-    def predicted(self, predictions):
+    def predicted(self, model: ScoredLayers) -> ByRegion:
         """Per cent of voxels that the last layer predicts better than misplaced blocks do.
 
         Per voxel by block permutation, at a false discovery rate of 5 %. The "interval" says how
         many it does predict at the least, with 95 % confidence for all regions together; that
         it predicts all of them, if weakly, no test can exclude.
         """
-        p = block_permutation_p(predictions[max(predictions)], self.references)
+        p = block_permutation_p(model.predictions[max(model.predictions)], self.references)
         significant = fdr(p) <= 0.05
         least = true_discoveries(p, self.regions)
 
@@ -135,7 +193,7 @@ class Scores:
 
         return self._by_region(score)
 
-    def impact(self, predictions, left):
+    def impact(self, model: ScoredLayers, left: ScoredLayers) -> ByRegion:
         """Low-level impact in per cent, from predictions of what is `left` without a feature.
 
         "mean" is R of the alignments averaged over layers, None unless that is positive, with its
@@ -144,17 +202,13 @@ class Scores:
         predictions, or None as "interval" is.
         """
         by_layer = {
-            layer: impact_scores(self._scores(predictions[layer]), self._scores(left[layer]))
-            for layer in predictions
+            layer: impact_scores(scores, left.scores[layer])["regions"]
+            for layer, scores in model.scores.items()
         }
-        by_layer = {layer: scores["regions"] for layer, scores in by_layer.items()}
 
-        def resamples(members, layers):
+        def resamples(members, predicted, residual):
             return impact_resamples(
-                [predictions[k][:, members] for k in layers],
-                [left[k][:, members] for k in layers],
-                self.references[:, members],
-                self.ceiling[members],
+                predicted, residual, self.references[:, members], self.ceiling[members]
             )
 
         def score(region, members):
@@ -163,51 +217,50 @@ class Scores:
                 float(np.mean([s[name] for s in scores]))
                 for name in ("brain_alignment", "residual_brain_alignment")
             )
-            drawn = resamples(members, predictions)
+            predicted = model.within(members)
+            residual = [left.predictions[layer][:, members] for layer in by_layer]
+            drawn = resamples(members, predicted, residual)
+            alone = {
+                layer: resamples(members, [p], [r])
+                for layer, p, r in zip(by_layer, predicted, residual, strict=True)
+            }
             return {
                 "mean": 100 * (whole - rest) / whole if whole > 0 else None,
-                "interval": _interval(drawn),
+                "interval": _interval_of(drawn),
                 "layers": {k: by_layer[k][region]["low_level_impact"] for k in by_layer},
-                "layer_intervals": {k: _interval(resamples(members, [k])) for k in predictions},
+                "layer_intervals": {layer: _interval_of(r) for layer, r in alone.items()},
                 "residual_alignment": rest,
                 "resamples": drawn,
             }
 
         return self._by_region(score)
 
-    def per_voxel(self, predictions):
-        """Each voxel's alignment, averaged over layers."""
-        layers = [self._scores(p, True)["brain_alignment_per_voxel"] for p in predictions.values()]
-        return np.mean(layers, axis=0)
-
-    def change(self, predictions, baseline):
+    def change(self, model: ScoredLayers, baseline: ScoredLayers) -> dict[str, np.ndarray]:
         """Per voxel, how much its alignment averaged over layers exceeds another model's."""
-        change = self.per_voxel(predictions) - self.per_voxel(baseline)
+        change = model.per_voxel - baseline.per_voxel
         return {region: change[members] for region, members in self.regions.items()}
 
-    def mean_impact(self, impact):
+    def mean_impact(self, impact: dict[str, ByRegion]) -> ByRegion:
         """The headline: mean of the features' impact, but for that of all of them together.
 
         Takes {feature: scores of `impact`}.
         """
         single = [scores for name, scores in impact.items() if name != "all"]
         means = {region: [scores[region]["mean"] for scores in single] for region in self.regions}
-        drawn = {region: [scores[region].get("resamples") for scores in single] for region in means}
-        drawn = {
-            region: None if any(r is None for r in values) else np.mean(values, axis=0)
-            for region, values in drawn.items()
-        }
+        drawn = {region: _mean_of([s[region].get("resamples") for s in single]) for region in means}
         return {
             region: {
                 "mean": None if None in values else float(np.mean(values)),
-                "interval": _interval(drawn[region]),
+                "interval": _interval_of(drawn[region]),
                 "n_voxels": single[0][region]["n_voxels"],
                 "resamples": drawn[region],
             }
             for region, values in means.items()
         }
 
-    def impact_tests(self, impact, baseline):
+    def impact_tests(
+        self, impact: dict[str, ByRegion], baseline: dict[str, ByRegion]
+    ) -> dict[str, ByRegion]:
         """How a model's low-level impact differs from another's, by feature and region.
 
         Takes {feature: scores of `impact` or `mean_impact`} of both. A test holds the difference
@@ -220,7 +273,7 @@ class Scores:
             drawn = np.subtract(mine["resamples"], other["resamples"])
             return {
                 "mean": mine["mean"] - other["mean"],
-                "interval": _interval(drawn),
+                "interval": _interval_of(drawn),
                 "p": bootstrap_p(drawn),
                 "n_voxels": mine["n_voxels"],
             }
@@ -237,6 +290,11 @@ class Scores:
         return found
 
 
-def _interval(drawn):
+def _interval_of(drawn):
     """The interval of a resampled score; None where it means nothing in some resample."""
     return None if drawn is None else percentile_interval(drawn)
+
+
+def _mean_of(resampled):
+    """Mean of resampled scores; None where one of them means nothing in some resample."""
+    return None if any(r is None for r in resampled) else np.mean(resampled, axis=0)

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import pearsonr
 
+from evaluate_metrics.brain_alignment.alignment import alignment_scores
 from evaluate_metrics.scores import MEAN_IMPACT, Scores
 from evaluate_metrics.statistics import (
     alignment_interval,
@@ -76,7 +77,7 @@ def within(region, scored, *models):
 
 def test_alignment_is_the_mean_over_layers_of_the_mean_over_voxels(simulated):
     scored, good, _ = simulated
-    alignment = scored.alignment(good)
+    alignment = scored.alignment(scored.score(good))
     assert list(alignment) == list(MEMBERS)
     for region in LIVE:
         assert alignment[region]["layers"] == pytest.approx(plain(scored, good, region), rel=1e-5)
@@ -88,7 +89,7 @@ def test_alignment_is_the_mean_over_layers_of_the_mean_over_voxels(simulated):
 
 def test_every_alignment_has_the_interval_of_its_region_and_layer(simulated):
     scored, good, _ = simulated
-    alignment = scored.alignment(good)
+    alignment = scored.alignment(scored.score(good))
     for region in LIVE:
         found = alignment[region]
         assert found["interval"] == alignment_interval(*within(region, scored, good))
@@ -101,14 +102,14 @@ def test_every_alignment_has_the_interval_of_its_region_and_layer(simulated):
 def test_alignment_of_one_layer_is_its_own_mean(simulated):
     scored, good, _ = simulated
     for region in LIVE:
-        alignment = scored.alignment({12: good[12]})[region]
+        alignment = scored.alignment(scored.score({12: good[12]}))[region]
         assert alignment["mean"] == alignment["layers"][12]
         assert alignment["interval"] == alignment["layer_intervals"][12]
 
 
 def test_gain_is_the_difference_with_a_paired_interval(simulated):
     scored, good, worse = simulated
-    gain = scored.gain(good, worse)
+    gain = scored.gain(scored.score(good), scored.score(worse))
     for region in LIVE:
         difference = plain_mean(scored, good, region) - plain_mean(scored, worse, region)
         *layers, references, ceiling = within(region, scored, good, worse)
@@ -122,16 +123,18 @@ def test_a_model_gains_nothing_over_itself(simulated):
     scored, good, _ = simulated
     for region in LIVE:
         expected = {"mean": 0, "interval": (0, 0), "n_voxels": len(MEMBERS[region])}
-        assert scored.gain(good, good)[region] == expected
+        assert scored.gain(scored.score(good), scored.score(good))[region] == expected
 
 
 def test_tests_exchange_blocks_within_the_region_and_test_its_gain(simulated):
     scored, good, worse = simulated
-    tests = scored.tests(good, worse)
+    tests = scored.tests(scored.score(good), scored.score(worse))
     for region in LIVE:
         found = {name: tests[region][name] for name in ("statistic", "p", "n")}
         assert found == block_exchange_test(*within(region, scored, good, worse))
-        assert found["statistic"] == pytest.approx(scored.gain(good, worse)[region]["mean"])
+        assert found["statistic"] == pytest.approx(
+            scored.gain(scored.score(good), scored.score(worse))[region]["mean"]
+        )
         assert found["n"] == 6  # blocks of 10 TRs
 
 
@@ -142,7 +145,7 @@ def test_p_is_adjusted_over_the_regions_that_have_voxels(simulated):
         layer: np.where(regions()["language"], good[layer], 0.5 * good[layer] + worse[layer])
         for layer in good
     }
-    tests = scored.tests(mixed, worse)
+    tests = scored.tests(scored.score(mixed), scored.score(worse))
     assert set(tests) == set(LIVE)
     language, auditory = tests["language"], tests["auditory"]
     assert 2 * auditory["p"] < language["p"] < 0.5  # or the order would not show
@@ -155,7 +158,7 @@ def test_predicted_voxels_are_those_of_the_last_layer(simulated):
     last = scored.references.copy()
     last[:, 4:] = 1  # a constant predicts nothing
     early = np.zeros_like(last)
-    predicted = scored.predicted({12: last, 2: early})
+    predicted = scored.predicted(scored.score({12: last, 2: early}))
     language = {"mean": 100.0, "interval": (100.0, 100.0), "n_voxels": 4}
     auditory = {"mean": 20.0, "interval": (20.0, 100.0), "n_voxels": 5}  # voxel 3 lies in both
     assert (predicted["language"], predicted["auditory"]) == (language, auditory)
@@ -166,7 +169,7 @@ def test_predicted_voxels_pass_a_false_discovery_rate_over_all_voxels(simulated)
     p = block_permutation_p(good[2], scored.references)
     significant = fdr(p) <= 0.05
     assert 0 < significant.sum() < (p < 0.05).sum()  # or the correction would not show
-    predicted = scored.predicted({2: good[2]})
+    predicted = scored.predicted(scored.score({2: good[2]}))
     for region in LIVE:
         assert predicted[region]["mean"] == 100 * significant[MEMBERS[region]].mean()
         least = true_discoveries(p, scored.regions)[region]
@@ -175,7 +178,7 @@ def test_predicted_voxels_pass_a_false_discovery_rate_over_all_voxels(simulated)
 
 def test_impact_is_the_share_that_is_lost_of_alignment_averaged_over_layers(simulated):
     scored, good, worse = simulated
-    impact = scored.impact(good, worse)
+    impact = scored.impact(scored.score(good), scored.score(worse))
     for region in LIVE:
         b_o, b_r = (plain_mean(scored, model, region) for model in (good, worse))
         assert impact[region]["mean"] == pytest.approx(100 * (b_o - b_r) / b_o, rel=1e-4)
@@ -190,7 +193,7 @@ def test_impact_is_the_share_that_is_lost_of_alignment_averaged_over_layers(simu
 def test_impact_of_each_layer_is_its_own_and_their_mean_is_not_the_regions(simulated):
     scored, good, worse = simulated
     for region in LIVE:
-        impact = scored.impact(good, worse)[region]
+        impact = scored.impact(scored.score(good), scored.score(worse))[region]
         whole, rest = (plain(scored, model, region) for model in (good, worse))
         expected = {layer: 100 * (whole[layer] - rest[layer]) / whole[layer] for layer in good}
         assert impact["layers"] == pytest.approx(expected, rel=1e-4)
@@ -202,7 +205,7 @@ def test_impact_is_0_where_nothing_is_lost_and_100_where_all_is(simulated):
     nothing = {layer: np.ones_like(predicted) for layer, predicted in good.items()}
     for left, share in ((good, 0), (nothing, 100)):
         for region in LIVE:
-            impact = scored.impact(good, left)[region]
+            impact = scored.impact(scored.score(good), scored.score(left))[region]
             assert impact["mean"] == pytest.approx(share)
             assert impact["interval"] == pytest.approx((share, share))
             assert impact["layers"] == pytest.approx({12: share, 2: share})
@@ -212,7 +215,7 @@ def test_without_a_positive_alignment_there_is_no_impact(simulated):
     scored, good, worse = simulated
     reversed_ = {layer: -predicted for layer, predicted in good.items()}
     for region in LIVE:
-        impact = scored.impact(reversed_, worse)[region]
+        impact = scored.impact(scored.score(reversed_), scored.score(worse))[region]
         assert impact["mean"] is None and impact["interval"] is None
         assert impact["layers"] == {12: None, 2: None}
         b_r = plain_mean(scored, worse, region)
@@ -222,7 +225,10 @@ def test_without_a_positive_alignment_there_is_no_impact(simulated):
 def test_impact_is_compared_on_the_same_resamples(simulated):
     scored, good, worse = simulated
     lost, kept = (
-        {"sound": scored.impact(good, left), "same": scored.impact(good, good)}
+        {
+            "sound": scored.impact(scored.score(good), scored.score(left)),
+            "same": scored.impact(scored.score(good), scored.score(good)),
+        }
         for left in (worse, good)
     )
     found = scored.impact_tests(lost, kept)
@@ -244,7 +250,10 @@ def test_impact_is_compared_on_the_same_resamples(simulated):
 def test_impact_that_means_nothing_is_not_tested(simulated):
     scored, good, worse = simulated
     reversed_ = {layer: -predicted for layer, predicted in good.items()}
-    impact, nothing = ({"sound": scored.impact(model, worse)} for model in (good, reversed_))
+    impact, nothing = (
+        {"sound": scored.impact(scored.score(model), scored.score(worse))}
+        for model in (good, reversed_)
+    )
     assert scored.impact_tests(impact, nothing) == {"sound": {}}
     assert scored.impact_tests(nothing, impact) == {"sound": {}}
 
@@ -255,12 +264,12 @@ def test_alignment_of_a_voxel_is_its_mean_over_layers(simulated):
         np.mean([normalised(scored, predicted, v) for predicted in good.values()])
         for v in range(N_VOXELS)
     ]
-    assert scored.per_voxel(good) == pytest.approx(expected, rel=1e-4)
+    assert scored.score(good).per_voxel == pytest.approx(expected, rel=1e-4)
 
 
 def test_change_is_that_of_each_voxels_mean_over_layers(simulated):
     scored, good, worse = simulated
-    change = scored.change(good, worse)
+    change = scored.change(scored.score(good), scored.score(worse))
     for region, members in MEMBERS.items():
         expected = [
             np.mean([normalised(scored, good[layer], v) for layer in good])
@@ -274,13 +283,13 @@ def test_change_is_that_of_each_voxels_mean_over_layers(simulated):
 def test_a_region_without_voxels_is_empty_in_every_score(simulated):
     scored, good, worse = simulated
     for scores in (
-        scored.alignment(good),
-        scored.gain(good, worse),
-        scored.predicted(good),
-        scored.impact(good, worse),
+        scored.alignment(scored.score(good)),
+        scored.gain(scored.score(good), scored.score(worse)),
+        scored.predicted(scored.score(good)),
+        scored.impact(scored.score(good), scored.score(worse)),
     ):
         assert scores["silent"] == EMPTY
-    mean = scored.mean_impact({"sound": scored.impact(good, worse)})
+    mean = scored.mean_impact({"sound": scored.impact(scored.score(good), scored.score(worse))})
     assert mean["silent"] == EMPTY | {"resamples": None}
 
 
@@ -288,7 +297,7 @@ def test_constant_predictions_score_0(simulated):
     scored, good, _ = simulated
     constant = {layer: np.full_like(predicted, 3) for layer, predicted in good.items()}
     for region in LIVE:
-        alignment = scored.alignment(constant)[region]
+        alignment = scored.alignment(scored.score(constant))[region]
         assert alignment["mean"] == 0 and alignment["interval"] == (0, 0)
         assert alignment["n_voxels"] == len(MEMBERS[region])
 
@@ -300,7 +309,7 @@ def test_predictions_that_are_not_finite_are_refused(simulated):
     with pytest.raises(
         ValueError, match="NaN or infinite values in 1 voxels, the first is voxel 3"
     ):
-        scored.alignment({12: good[12], 2: spoilt})
+        scored.alignment(scored.score({12: good[12], 2: spoilt}))
 
 
 def test_the_headline_is_the_mean_of_single_features_and_not_of_all_together():
@@ -337,7 +346,10 @@ def test_the_headline_is_the_mean_of_single_features_and_not_of_all_together():
 @given(seed=st.integers(0, 2**32 - 1))
 def test_a_regions_gain_is_the_mean_of_its_voxels_change(seed):
     scored, good, worse = simulate(seed)
-    gain, change = scored.gain(good, worse), scored.change(good, worse)
+    gain, change = (
+        scored.gain(scored.score(good), scored.score(worse)),
+        scored.change(scored.score(good), scored.score(worse)),
+    )
     for region in LIVE:
         assert gain[region]["mean"] == pytest.approx(change[region].mean(), abs=1e-12)
 
@@ -351,7 +363,25 @@ def test_a_regions_gain_is_the_mean_of_its_voxels_change(seed):
 def test_scale_and_offset_of_predictions_do_not_matter(seed, scale, offset):
     scored, good, _ = simulate(seed)
     moved = {layer: scale * predicted + offset for layer, predicted in good.items()}
-    before, after = scored.alignment(good), scored.alignment(moved)
+    before, after = scored.alignment(scored.score(good)), scored.alignment(scored.score(moved))
     for region in LIVE:
         assert after[region]["mean"] == pytest.approx(before[region]["mean"], abs=1e-4)
         assert after[region]["interval"] == pytest.approx(before[region]["interval"], abs=1e-4)
+
+
+def test_predictions_are_scored_once_whatever_is_asked_of_them(simulated, monkeypatch):
+    scored, good, worse = simulated
+    calls = []
+
+    def counted(*args, **settings):
+        calls.append(args)
+        return alignment_scores(*args, **settings)
+
+    monkeypatch.setattr("evaluate_metrics.scores.alignment_scores", counted)
+    model, baseline = scored.score(good), scored.score(worse)
+    for score in (scored.gain, scored.tests, scored.impact, scored.change):
+        score(model, baseline)
+    for score in (scored.alignment, scored.predicted):
+        score(model)
+    assert model.per_voxel is model.per_voxel
+    assert len(calls) == len(good) + len(worse)

@@ -40,17 +40,20 @@ def compare(low_level):
         return {layer: signal + noise * rng.standard_normal(signal.shape) for layer in LAYERS}
 
     scored = Scores(seen(0.5)[2], rng.uniform(0.7, 0.9, N_VOXELS), regions)
-    predictions = dict(zip(MODELS, map(seen, (1.0, 1.1, 0.3)), strict=True))
-    compared = {model: predictions[model] for model in COMPARED}
-    baseline = predictions["pretrained"]
+    models = {
+        model: scored.score(seen(noise))
+        for model, noise in zip(MODELS, (1.0, 1.1, 0.3), strict=True)
+    }
+    compared = {model: models[model] for model in COMPARED}
+    baseline = models["pretrained"]
     impact, left_over = {}, {}
     for model in MODELS if low_level else ():
-        left = {feature: seen(2.0) for feature in FEATURES[:-1]}
+        left = {feature: scored.score(seen(2.0)) for feature in FEATURES[:-1]}
         impact[model] = {
-            feature: scored.impact(predictions[model], rest) for feature, rest in left.items()
+            feature: scored.impact(models[model], rest) for feature, rest in left.items()
         }
         impact[model][MEAN_IMPACT] = scored.mean_impact(impact[model])
-        left_over[model] = scored.per_voxel(left["all"])
+        left_over[model] = left["all"].per_voxel
     impact_tests = {
         model: scored.impact_tests(impact[model], impact["pretrained"])
         for model in COMPARED
@@ -60,17 +63,17 @@ def compare(low_level):
         for scores in by_region.values():
             scores.pop("resamples", None)
     return {
-        "alignment": {model: scored.alignment(p) for model, p in predictions.items()},
-        "gain": {model: scored.gain(p, baseline) for model, p in compared.items()},
-        "tests": {model: scored.tests(p, baseline) for model, p in compared.items()},
-        "predicted_voxels": {model: scored.predicted(p) for model, p in predictions.items()},
+        "alignment": {model: scored.alignment(m) for model, m in models.items()},
+        "gain": {model: scored.gain(m, baseline) for model, m in compared.items()},
+        "tests": {model: scored.tests(m, baseline) for model, m in compared.items()},
+        "predicted_voxels": {model: scored.predicted(m) for model, m in models.items()},
         "impact": impact,
         "impact_tests": impact_tests,
-        "change": {model: scored.change(p, baseline) for model, p in compared.items()},
+        "change": {model: scored.change(m, baseline) for model, m in compared.items()},
         "per_voxel": {
             "voxels": VOXELS,
             "noise_ceiling": scored.ceiling,
-            "alignment": {model: scored.per_voxel(p) for model, p in predictions.items()},
+            "alignment": {model: m.per_voxel for model, m in models.items()},
             "residual_alignment": left_over,
         },
         "n_trs": N_TRS,
