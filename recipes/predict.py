@@ -165,8 +165,8 @@ def _pipeline(name):
     checkpoint_model_type(name)  # which says so where there is no checkpoint
     if not getattr(AutoConfig.from_pretrained(name), "brain", None):
         raise ValueError(
-            f"--checkpoints {name}: it does not say whose voxels it predicts; give a checkpoint that "
-            "recipes/tune.py wrote"
+            f"--checkpoints {name}: it does not say whose voxels it predicts; give a checkpoint "
+            "that recipes/tune.py wrote"
         )
     # In float32 whatever the checkpoint is stored in.
     model = AutoModelForBrainTuning.from_pretrained(name, dtype=torch.float32)

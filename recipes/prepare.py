@@ -3,7 +3,8 @@
     python recipes/prepare.py --data <folder> --participants UTS01 UTS02
     python recipes/prepare.py --data <folder> --participants UTS01 --push_to_hub <name>/<data set>
 
-The other commands prepare what they need by themselves; this one does it ahead of time, and uploads.
+The other commands prepare what they need by themselves; this one does it ahead of time,
+and uploads.
 """
 
 from dataclasses import dataclass, field

@@ -6,8 +6,8 @@
 
 The control of Moussa et al. 2025, section 3.3.1: wav2vec 2.0's self-supervised pretraining goes on
 with the windows that brain-tuning is done on. The result, `<output_dir>/stimulus-tuned`, is an
-ordinary checkpoint, which `recipes/align.py` measures. A configuration of `recipes/tune.py` will do:
-what says how to tune on a brain is passed over.
+ordinary checkpoint, which `recipes/align.py` measures. A configuration of `recipes/tune.py` will
+do: what says how to tune on a brain is passed over.
 """
 
 from recipes.command.arguments import CONFIGS, keys_of, parse_arguments

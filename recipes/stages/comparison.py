@@ -1,4 +1,4 @@
-"""What brain-tuning is compared with: the controls that are tuned, and the pairs that are tested."""
+"""What brain-tuning is compared with: the controls that are tuned, the pairs that are tested."""
 
 import dataclasses
 from dataclasses import dataclass, field
@@ -104,8 +104,9 @@ def stimulus_options(
     family = checkpoint_model_type(pretrained)
     if family not in STIMULUS_FAMILIES:
         raise ValueError(
-            f"stimulus: self-supervised training takes models of {' and '.join(STIMULUS_FAMILIES)}, "
-            f"{arguments.pretrained} is of {family}; give --stimulus false"
+            "stimulus: self-supervised training takes models of "
+            f"{' and '.join(STIMULUS_FAMILIES)}, {arguments.pretrained} is of {family}; give "
+            "--stimulus false"
         )
     own = "phantom-stimulus.yaml" if arguments.data == "phantom" else "stimulus.yaml"
     words = ["--config", arguments.stimulus_config or str(CONFIGS / own)]

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from transformers import AutoFeatureExtractor, AutoModel, PreTrainedModel
 
 from datasets_scripts import Story, evaluation_windows, lanczos
-from evaluate_metrics import MEAN_IMPACT, EncodingModel, Residualizer, Scores
+from evaluate_metrics import MEAN_IMPACT, EncodingModel, Residualizer, ScoredLayers, Scores
 from modeling_braintune import (
     cached_representations,
     entry_of,
@@ -76,7 +76,7 @@ class Extraction:
 class Encoded:
     """What encoding models predict from a model's layers, and what of it is mere acoustics."""
 
-    predictions: dict[int, np.ndarray]  # {layer: array of shape (n_trs, n_voxels)}
+    layers: ScoredLayers
     impact: dict[str, dict]  # {low-level feature: {region: scores}}, in per cent
     left_over: np.ndarray | None  # voxels' alignment without the last low-level feature
 
@@ -120,13 +120,14 @@ def encode(
         sound = [[story.audio, story.tr_times] for story in stories]
         measured = [responses, scored, list((low_level or {}).items()), test_skip_trs]
         solvers = [repr(solver.get_params()) for solver in (EncodingModel(), Residualizer())]
-        layers = extraction.layers_of(model)
-        facts = model_facts(model, feature_extractor, layers, extraction.precision) | {
+        facts = model_facts(
+            model, feature_extractor, extraction.layers_of(model), extraction.precision
+        ) | {
             "encoding": [FORMAT, *solvers, extraction.length, extraction.stride],
             "recordings": joblib.hash([sound, measured], "sha1", coerce_mmap=True),
         }
         path = entry_of(extraction.cache_dir, facts) / "encoded.safetensors"
-        if (found := _stored(path)) is not None:
+        if (found := _stored(path, scored)) is not None:
             return found
     features = layer_features(model, feature_extractor, stories, extraction, progress)
 
@@ -138,29 +139,29 @@ def encode(
             (fitted[layer],) = encoding_model.predict([test[test_skip_trs:]])
         return fitted
 
-    predictions, impact, left_over = predicted(features), {}, None
+    layers, impact, left_over = scored.score(predicted(features)), {}, None
     for name, feature in (low_level or {}).items():
-        left = predicted(_residuals(feature, features))
-        impact[name] = scored.impact(predictions, left)
+        left = scored.score(predicted(_residuals(feature, features)))
+        impact[name] = scored.impact(layers, left)
     if low_level:
-        left_over = scored.per_voxel(left)  # of the last feature, all of them
+        left_over = left.per_voxel  # of the last feature, all of them
         impact[MEAN_IMPACT] = scored.mean_impact(impact)
     # As it is when it was kept.
     impact = _with_layers(json.loads(json.dumps(impact, default=np.ndarray.tolist)))
-    encoded = Encoded(predictions=predictions, impact=impact, left_over=left_over)
+    encoded = Encoded(layers=layers, impact=impact, left_over=left_over)
     if path is not None:
         _store(path, encoded)
     return encoded
 
 
 def _store(path, encoded):
-    arrays = {str(layer): p for layer, p in encoded.predictions.items()}
+    arrays = {str(layer): p for layer, p in encoded.layers.predictions.items()}
     if encoded.left_over is not None:
         arrays[LEFT_OVER] = encoded.left_over
     keep_arrays(path, arrays, {"impact": json.dumps(encoded.impact)})
 
 
-def _stored(path):
+def _stored(path, scored):
     """Read a result; None if it is absent or damaged."""
     found = kept_arrays(path)
     if found is None:
@@ -169,7 +170,7 @@ def _stored(path):
     left_over = arrays.pop(LEFT_OVER, None)
     predictions = {layer: arrays[str(layer)] for layer in sorted(map(int, arrays))}
     impact = _with_layers(json.loads(noted["impact"]))
-    return Encoded(predictions=predictions, impact=impact, left_over=left_over)
+    return Encoded(layers=scored.score(predictions), impact=impact, left_over=left_over)
 
 
 def _with_layers(content):

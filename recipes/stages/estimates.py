@@ -11,9 +11,9 @@ from datasets_scripts import evaluation_windows
 from evaluate_metrics import EncodingModel
 from modeling_braintune import BrainTuningCollator, layer_representations
 from recipes.stages.recordings import TuningListener
+from recipes.stages.starting_model import is_cached, starting_model
 from recipes.stages.targets import Windows
 from recipes.stages.timing import seconds_of
-from recipes.stages.training import is_cached, starting_model
 from recipes.stages.tuning_options import TrainerOptions, TuningOptions
 
 FEW, MORE = 64, 512  # voxels of the encoding models that are timed

@@ -163,31 +163,27 @@ def align(
         )
         for model, checkpoint in checkpoints.items()
     }
-    predictions = {model: one.predictions for model, one in encoded.items()}
-    baseline = predictions[next(iter(checkpoints))]
-    alignment = {model: scored.alignment(p) for model, p in predictions.items()}
-    others = {model: p for model, p in predictions.items() if p is not baseline}
+    layers = {model: one.layers for model, one in encoded.items()}
+    baseline, *others = layers
     impact = {model: one.impact for model, one in encoded.items() if low_level}
     impact_tests = {
-        model: scored.impact_tests(impact[model], impact[next(iter(impact))])
-        for model in others
-        if low_level
+        model: scored.impact_tests(impact[model], impact[baseline]) for model in others if low_level
     }
     for by_region in (r for by_feature in impact.values() for r in by_feature.values()):
         for scores in by_region.values():
             scores.pop("resamples", None)  # too many to report
     return {
-        "alignment": alignment,
-        "gain": {model: scored.gain(p, baseline) for model, p in others.items()},
-        "tests": {model: scored.tests(p, baseline) for model, p in others.items()},
-        "predicted_voxels": {model: scored.predicted(p) for model, p in predictions.items()},
+        "alignment": {model: scored.alignment(of) for model, of in layers.items()},
+        "gain": {model: scored.gain(layers[model], layers[baseline]) for model in others},
+        "tests": {model: scored.tests(layers[model], layers[baseline]) for model in others},
+        "predicted_voxels": {model: scored.predicted(of) for model, of in layers.items()},
         "impact": impact,
         "impact_tests": impact_tests,
-        "change": {model: scored.change(p, baseline) for model, p in others.items()},
+        "change": {model: scored.change(layers[model], layers[baseline]) for model in others},
         "per_voxel": {
             "voxels": voxels,
             "noise_ceiling": scored.ceiling,
-            "alignment": {model: scored.per_voxel(p) for model, p in predictions.items()},
+            "alignment": {model: of.per_voxel for model, of in layers.items()},
             "residual_alignment": {
                 model: one.left_over for model, one in encoded.items() if low_level
             },
@@ -198,8 +194,8 @@ def align(
             {
                 "model": model,
                 "other": other,
-                "gain": scored.gain(predictions[model], predictions[other]),
-                "tests": scored.tests(predictions[model], predictions[other]),
+                "gain": scored.gain(layers[model], layers[other]),
+                "tests": scored.tests(layers[model], layers[other]),
             }
             for model, other in pairs
         ],
@@ -243,6 +239,6 @@ def head_alignment(
             for region, indices in one.measured_regions.items()
         },
     )
-    by_region = scored.alignment({"head": predictions[:, live]})
+    by_region = scored.alignment(scored.score({"head": predictions[:, live]}))
     kept = ("mean", "interval", "n_voxels")
     return {region: {key: s[key] for key in kept} for region, s in by_region.items()}

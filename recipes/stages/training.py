@@ -7,13 +7,11 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from transformers import AutoConfig, AutoFeatureExtractor, PreTrainedModel, set_seed
+from transformers import AutoFeatureExtractor, set_seed
 from transformers.trainer import TRAINING_ARGS_NAME
 
 from modeling_braintune import (
-    AutoModelForBrainTuning,
     Brain,
     BrainTuningCollator,
     BrainTuningTrainer,
@@ -24,16 +22,15 @@ from modeling_braintune import (
     add_lora,
     cached_features,
     carry_tokenizer,
-    checkpoint_model_type,
     last_checkpoint,
     merge_lora,
-    replace_head,
     train_resumably,
 )
 from recipes.command.output_folder import write_json
 from recipes.command.process import progress_bars
 from recipes.stages.controls import TARGETS
 from recipes.stages.recordings import TuningListener
+from recipes.stages.starting_model import is_cached, starting_model
 from recipes.stages.targets import Windows, brains
 from recipes.stages.tuning_options import TrainerOptions, TuningOptions
 
@@ -98,52 +95,6 @@ def tune_models(
         chosen[target] = curves[name]["chosen_step"]
         say(f"{name}: chosen at step {chosen[target]}")
     return curves
-
-
-def starting_model(
-    arguments: TuningOptions, pretrained: str, voxels: np.ndarray | dict[str, np.ndarray]
-) -> PreTrainedModel:
-    """Load the model that training starts from, with what is frozen and random in it chosen.
-
-    Parameters
-    ----------
-    arguments : TuningOptions
-    pretrained : folder or name on the Hub
-    voxels : array of shape (n_selected,), or dict of {participant: array}
-        That the head predicts. Of a checkpoint that was tuned on others the head is replaced.
-
-    Returns
-    -------
-    a model for brain-tuning
-    """
-    several = isinstance(voxels, dict)
-    n_voxels = {name: len(v) for name, v in voxels.items()} if several else len(voxels)
-    checkpoint_model_type(pretrained)  # which says so where there is no checkpoint
-    tuned_on = getattr(AutoConfig.from_pretrained(pretrained), "brain", None) or {}
-    others = tuned_on and not set(tuned_on) & set(arguments.participants)
-    # In float32 whatever the checkpoint is stored in: half precision is Trainer's to choose.
-    model = AutoModelForBrainTuning.from_pretrained(
-        pretrained,
-        num_voxels=None if others else n_voxels,
-        dtype=torch.float32,
-        attn_implementation=arguments.attn_implementation,
-    )
-    if others:
-        replace_head(model, n_voxels)
-    model.freeze_feature_encoder()
-    model.set_training_switches(
-        arguments.apply_spec_augment, arguments.layerdrop, arguments.dropout
-    )
-    if arguments.heads_only:
-        model.freeze_base_model()
-        model.set_training_switches(apply_spec_augment=False, layerdrop=0.0, dropout=0.0)
-    return model
-
-
-def is_cached(arguments: TuningOptions, model: PreTrainedModel) -> bool:
-    """Whether the feature encoder's work is kept: Whisper may mask what goes into its own."""
-    masked = model.config.is_encoder_decoder and model.config.apply_spec_augment
-    return arguments.feature_cache_gb > 0 and not masked
 
 
 def train(

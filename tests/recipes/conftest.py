@@ -55,9 +55,9 @@ def pretrained(tmp_path_factory):
 def settings(recordings, pretrained):
     """Arguments of a run that takes seconds, but for the output folder."""
     return {
-        "model": str(pretrained),
+        "pretrained": str(pretrained),
         "data": str(recordings),
-        "participant": "P01",
+        "participants": ["P01"],
         "train_stories": ["story01", "story02", "story03"],
         "validation_stories": ["story04"],
         "test_story": "repeated",

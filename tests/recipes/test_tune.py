@@ -18,29 +18,23 @@ from huggingface_hub import ModelCard
 from safetensors.numpy import load_file
 from transformers import AutoModel
 
-import recipes.train
-import recipes.tune
+import recipes.stages.training
 from datasets_scripts import noise_ceiling, read_ds003020, read_regions
-from modeling_braintune import (
-    AutoModelForBrainTuning,
-    BrainTuningArguments,
-    BrainTuningCollator,
-    load_lora,
-)
-from recipes.arguments import parse_arguments
-from recipes.train import train
-from recipes.tune import DEFAULT_CONFIG, TuneArguments, tune
+from modeling_braintune import AutoModelForBrainTuning, BrainTuningCollator, load_lora
+from recipes.command.arguments import parse_arguments
+from recipes.stages.training import train
+from recipes.stages.tuning_options import TrainerOptions, TuningOptions
+from recipes.tune import DEFAULT_CONFIG, tune
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 RECIPE = str(REPOSITORY / "recipes" / "tune.py")
 LISTENING_MINI = REPOSITORY.parent / "shared" / "data" / "listening-mini"
-MODELS, REGIONS = {"pretrained", "random", "brain-tuned"}, {"language", "auditory"}
+MODELS, REGIONS = {"pretrained", "permuted", "brain-tuned"}, {"language", "auditory"}
 
 
 def arguments(config, output, *more):
-    classes = (TuneArguments, BrainTuningArguments)
     words = ["--config", str(config), "--output_dir", str(output), *more]
-    return parse_arguments(classes, DEFAULT_CONFIG, words, renamed={"participant": "participants"})
+    return parse_arguments((TuningOptions, TrainerOptions), DEFAULT_CONFIG, words)
 
 
 def command(config, output, *more):
@@ -84,18 +78,18 @@ def test_results_hold_alignment_and_gain_by_model_and_region(finished):
     assert results["gain"]["brain-tuned"]["language"]["mean"] == pytest.approx(gain)
 
 
-def test_random_model_is_taken_at_the_step_chosen_for_the_brain_tuned_one(finished):
+def test_permuted_model_is_taken_at_the_step_chosen_for_the_brain_tuned_one(finished):
     _, output, _ = finished
     curves = json.loads((output / "results.json").read_text())["curves"]
     losses = dict(curves["brain-tuned"]["validation"])
     chosen = curves["brain-tuned"]["chosen_step"]
     assert losses[chosen] == min(losses.values())
-    assert curves["random"]["chosen_step"] == curves["random"]["train"][-1][0] == chosen
+    assert curves["permuted"]["chosen_step"] == curves["permuted"]["train"][-1][0] == chosen
 
 
 def test_both_checkpoints_load_with_head_and_as_plain_backbone(finished, recordings):
     _, output, _ = finished
-    for name in ("brain-tuned", "random"):
+    for name in ("brain-tuned", "permuted"):
         model = AutoModelForBrainTuning.from_pretrained(output / name)
         regions = read_regions(recordings, "P01")
         assert 0 < model.config.num_voxels <= sum(map(len, regions.values()))
@@ -148,7 +142,7 @@ def test_one_seed_gives_the_same_losses_and_another_does_not(configuration, tmp_
     first = losses("first", "0")
     assert losses("again", "0") == first
     other = losses("other", "1")
-    for name in ("brain-tuned", "random"):
+    for name in ("brain-tuned", "permuted"):
         assert other[name]["train"] != first[name]["train"]
 
 
@@ -184,7 +178,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_weights(finished, tmp_path)
         tune(*arguments(config, resumed))
     config_file.write_text(as_it_was)
     subprocess.run(words, env=environment(), check=True, capture_output=True)
-    for name in ("brain-tuned", "random"):
+    for name in ("brain-tuned", "permuted"):
         whole = load_file(output / name / "model.safetensors")
         pieces = load_file(resumed / name / "model.safetensors")
         for key, value in whole.items():
@@ -265,12 +259,12 @@ def test_a_checkpoint_says_whose_voxels_it_predicts(finished, recordings):
     assert brain.noise_ceiling.min() > 0.4
     assert (brain.tr, brain.n_trs_per_window, brain.n_recorded_voxels) == (2.0, 5, 30)
     assert brain.targets == "responses" and len(brain.data["fingerprint"]) == 64
-    control = AutoModelForBrainTuning.from_pretrained(output / "random")
+    control = AutoModelForBrainTuning.from_pretrained(output / "permuted")
     assert control.brains["P01"].targets == "permuted"
 
 
 def test_several_participants_share_a_backbone(configuration, recordings, tmp_path):
-    config = configuration(participants=["P01", "P02"], participant=None, num_train_epochs=1)
+    config = configuration(participants=["P01", "P02"], num_train_epochs=1)
     results = tune(*arguments(config, tmp_path / "output"))
     assert results["participants"].keys() == {"P01", "P02"}
     model = AutoModelForBrainTuning.from_pretrained(tmp_path / "output" / "brain-tuned")
@@ -284,7 +278,10 @@ def test_several_participants_share_a_backbone(configuration, recordings, tmp_pa
 def test_a_new_participant_gets_a_head_on_the_frozen_backbone(finished, configuration, tmp_path):
     _, output, _ = finished
     config = configuration(
-        model=str(output / "brain-tuned"), participant="P02", heads_only=True, num_train_epochs=1
+        pretrained=str(output / "brain-tuned"),
+        participants=["P02"],
+        heads_only=True,
+        num_train_epochs=1,
     )
     results = tune(*arguments(config, tmp_path / "output"))
     assert results["curves"].keys() == {"brain-tuned"}
@@ -314,10 +311,10 @@ def test_a_control_differs_from_brain_tuning_by_its_targets_only(
                 targets.setdefault(name, []).append(np.stack([item["labels"] for item in items]))
                 return super().__call__(items)
 
-        monkeypatch.setattr(recipes.train, "BrainTuningCollator", Recorder)
+        monkeypatch.setattr(recipes.stages.training, "BrainTuningCollator", Recorder)
         return train(name, *rest, **options)
 
-    monkeypatch.setattr(recipes.tune, "train", recorded_train)
+    monkeypatch.setattr(recipes.stages.training, "train", recorded_train)
     config = configuration(
         targets=["text_model", "permuted", "responses"],
         text_teacher="phantom-gpt2-untaught",
@@ -326,7 +323,7 @@ def test_a_control_differs_from_brain_tuning_by_its_targets_only(
     )
     output = tmp_path / "output"
     results = tune(*arguments(config, output))
-    names = ["brain-tuned", "random", "text-model-tuned"]
+    names = ["brain-tuned", "permuted", "text-model-tuned"]
     assert list(results["curves"]) == list(heard) == names
     configs = [json.loads((output / name / "config.json").read_text()) for name in names]
     for own in configs:
@@ -334,7 +331,7 @@ def test_a_control_differs_from_brain_tuning_by_its_targets_only(
     assert configs[0] == configs[1] == configs[2]
     whole = heard["brain-tuned"]
     for name in names[1:]:
-        assert len(heard[name]) == len(whole) or name == "random"  # which may end earlier
+        assert len(heard[name]) == len(whole) or name == "permuted"  # which may end earlier
         for batch, other in zip(whole, heard[name], strict=False):
             np.testing.assert_array_equal(batch, other)
         assert not np.array_equal(targets[name][0], targets["brain-tuned"][0])
@@ -421,7 +418,7 @@ def test_a_full_disk_ends_in_one_line_and_the_run_goes_on_after_it(configuration
         ({"validation_stories": ["story01"]}, "'story01' is in train_stories and in validation"),
         ({"test_story": "story04"}, "'story04' is in validation_stories and in test_story"),
         ({"test_story": "story05"}, "unknown story .* got 'story05'.*story04"),
-        ({"participant": "P03"}, "unknown participant .* got 'P03'.*P01"),
+        ({"participants": ["P03"]}, "unknown participant .* got 'P03'.*P01"),
         ({"tuning_regions": ["langage"]}, "unknown region: got 'langage'.*'language'"),
         ({"ceiling_threshold": 0.999}, "no voxel of .* noise ceiling above 0.999"),
         ({"n_trs_per_window": 40}, "window of 80 s is longer than its sound of 60 s"),
@@ -430,8 +427,8 @@ def test_a_full_disk_ends_in_one_line_and_the_run_goes_on_after_it(configuration
         ({"teacher_dtype": "float8"}, "unknown teacher_dtype: got 'float8'"),
         ({"targets": ["permuted"]}, "permuted is taken at the step .* name both"),
         ({"targets": ["respones"]}, "unknown target: got 'respones'.*'responses'"),
-        ({"data": "nowhere"}, "no folder nowhere, and it is no data set on the Hub"),
-        ({"model": "./nowhere"}, "no checkpoint at './nowhere'"),
+        ({"data": "nowhere"}, "no folder nowhere, and it is not the name of a data set on the Hub"),
+        ({"pretrained": "./nowhere"}, "no checkpoint at './nowhere'"),
         ({"layers": [7]}, "layers must be among 0 .* to 2, got"),
     ],
 )
@@ -469,7 +466,7 @@ def test_a_voxel_that_is_dead_in_one_story_is_named(configuration, recordings, t
 def test_recordings_that_this_project_did_not_make(configuration, tmp_path, capsys):
     changes = {
         "data": str(LISTENING_MINI),
-        "participant": "UTS01",
+        "participants": ["UTS01"],
         "train_stories": ["avatar", "legacy", "naked"],
         "validation_stories": ["souls"],
         "test_story": "wheretheressmoke",

@@ -1,0 +1,97 @@
+"""Threads and quiet of a recipe's process, seen from outside it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import SafetensorError
+
+from recipes.process import one_line_errors
+
+CORES = len(os.sched_getaffinity(0))
+UNTOLD = CORES + 1  # threads that torch is left with, and that no process should compute with
+
+# The checkpoint lacks the head and shows a bar while it loads: two reasons to speak.
+PROGRAM = """
+import json, os, sys
+import torch
+from transformers import Wav2Vec2ForCTC
+from recipes.process import prepare_process
+
+checkpoint, untold, cases = sys.argv[1], int(sys.argv[2]), json.loads(sys.argv[3])
+Wav2Vec2ForCTC.from_pretrained(checkpoint)
+print("prepared", file=sys.stderr)
+threads = []
+for n_cores, device, n_processes in cases:
+    torch.set_num_threads(untold)
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:n_cores])
+    prepare_process(torch.device(device), n_processes)
+    threads.append(torch.get_num_threads())
+Wav2Vec2ForCTC.from_pretrained(checkpoint)
+print(json.dumps(threads))
+"""
+
+# Cores are only ever given up, from all that are allowed here down to a single one.
+ON_CPU = [(n, "cpu", n_processes) for n in range(CORES, 0, -1) for n_processes in (1, 2, 3)]
+
+
+@pytest.fixture(scope="module")
+def process(pretrained):
+    cases = json.dumps([(CORES, "cuda", 1), *ON_CPU])
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, str(pretrained), str(UNTOLD), cases],
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).resolve().parents[2],
+    )
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def test_processes_share_the_cores_that_they_may_use(process):
+    _, *threads = json.loads(process.stdout)
+    assert threads == [max(1, n_cores // n_processes) for n_cores, _, n_processes in ON_CPU]
+
+
+def test_threads_beside_an_accelerator_stay_as_they_were(process):
+    assert json.loads(process.stdout)[0] == UNTOLD
+
+
+def test_transformers_falls_silent(process):
+    before, after = process.stderr.split("prepared\n")
+    assert "Loading weights" in before and "lm_head" in before
+    assert after == ""
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ValueError("layers must be"), "ValueError: layers must be"),
+        (FileNotFoundError("no.wav: there is"), "FileNotFoundError: no.wav: there is"),
+        (ImportError("words need nltk"), "ImportError: words need nltk"),
+        (FloatingPointError("at step 3"), "FloatingPointError: at step 3"),
+        (MemoryError(), "out of memory: lower --per_device"),
+        (torch.OutOfMemoryError("CUDA out of memory."), "out of memory: lower --per_device"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "out of memory: lower"),
+        (OSError(28, "No space left on device"), "the disk is full"),
+        (SafetensorError("I/O error: No space left on device (os error 28)"), "the disk is full"),
+        (
+            RuntimeError("[enforce fail] PytorchStreamWriter failed writing file"),
+            "the disk is full",
+        ),
+    ],
+)
+def test_faults_of_input_and_machine_end_in_one_line(error, said):
+    with pytest.raises(SystemExit) as stopped, one_line_errors():
+        raise error
+    assert stopped.value.code.startswith(said)
+
+
+def test_faults_of_the_program_keep_their_traceback():
+    for error in (RuntimeError("shapes cannot be multiplied"), KeyError("x"), TypeError("y")):
+        with pytest.raises(type(error)), one_line_errors():
+            raise error

@@ -1,0 +1,39 @@
+"""What lies ahead of a run."""
+
+import pytest
+
+from modeling_braintune import BrainTuningArguments
+from recipes.arguments import parse_arguments
+from recipes.estimate import Estimate, estimate
+from recipes.targets import listener, windows
+from recipes.tune import DEFAULT_CONFIG, TuneArguments
+
+
+def test_minutes_count_every_kind_of_work_as_often_as_it_is_done():
+    ahead = Estimate(
+        once=60,
+        n_steps=30,
+        step=2,
+        n_representations=600,
+        representation=0.1,
+        n_encoding_models=12,
+        encoding_model=5,
+    )
+    assert ahead.minutes(n_tuned=2, n_measured=3) == pytest.approx(1 + 2 * 1 + 3 * (1 + 1))
+    assert ahead.minutes(n_tuned=0, n_measured=1, n_features=5) == pytest.approx(1 + 6)
+
+
+def test_an_estimate_knows_how_often_the_run_does_everything(configuration, tmp_path):
+    words = ["--config", str(configuration()), "--output_dir", str(tmp_path)]
+    classes = (TuneArguments, BrainTuningArguments)
+    arguments, training = parse_arguments(
+        classes, DEFAULT_CONFIG, words, renamed={"participant": "participants"}
+    )
+    one = listener(arguments, "P01")
+    (pairs, _) = windows(arguments, [one], ["responses"])["responses"]
+    ahead = estimate(arguments, training, arguments.model, pairs, [one])
+    n_batches = -(-len(pairs) // training.per_device_train_batch_size)
+    assert ahead.n_steps == training.num_train_epochs * n_batches
+    assert ahead.n_representations == 3 * 30 + 45  # stories of 60 s and one of 90 s, every 2 s
+    assert ahead.n_encoding_models == 2  # layers
+    assert min(ahead.once, ahead.step, ahead.representation, ahead.encoding_model) > 0

@@ -1,0 +1,84 @@
+"""What a run tunes on: the same sound for every target, and the targets themselves."""
+
+import numpy as np
+import pytest
+
+from datasets_scripts import permute_blocks
+from modeling_braintune import BrainTuningArguments
+from recipes.arguments import parse_arguments
+from recipes.targets import brains, listener, windows
+from recipes.tune import DEFAULT_CONFIG, TuneArguments
+
+
+@pytest.fixture
+def arguments(configuration, tmp_path):
+    def parsed(**changes):
+        words = ["--config", str(configuration(**changes)), "--output_dir", str(tmp_path)]
+        classes = (TuneArguments, BrainTuningArguments)
+        renamed = {"participant": "participants"}
+        return parse_arguments(classes, DEFAULT_CONFIG, words, renamed=renamed)[0]
+
+    return parsed
+
+
+def test_targets_differ_and_the_sound_does_not(arguments):
+    targets = ["responses", "permuted", "text_model", "permuted_text_model"]
+    given = arguments(targets=targets, text_teacher="phantom-gpt2-untaught")
+    one = listener(given, "P01")
+    pairs = {target: train for target, (train, _) in windows(given, [one], targets).items()}
+    for name in targets[1:]:
+        assert len(pairs[name]) == len(pairs["responses"])
+        for i in (0, 20, 65):
+            same, other = pairs["responses"][i], pairs[name][i]
+            np.testing.assert_array_equal(other["audio"], same["audio"])
+            assert not np.array_equal(other["labels"], same["labels"])
+    taught = np.stack([pairs["text_model"][i]["labels"] for i in range(22)])  # of one story
+    np.testing.assert_allclose(taught.mean(axis=0), 0, atol=1e-5)
+    np.testing.assert_allclose(taught.std(axis=0), 1, atol=1e-4)
+    shuffled = np.stack([pairs["permuted_text_model"][i]["labels"] for i in range(22)])
+    order = permute_blocks(22, 1, [0, 0])
+    np.testing.assert_array_equal(shuffled, taught[order])
+    (brain,) = brains(given, [one], "text_model", pairs["text_model"])
+    assert (brain.participant, len(brain.voxels)) == ("phantom-gpt2-untaught", taught.shape[1])
+
+
+def test_responses_of_another_story_keep_their_order(arguments):
+    given = arguments(
+        permute_across=True,
+        train_stories=["story01", "story02"],
+        validation_stories=["story03", "story04"],
+        text_teacher="phantom-gpt2-untaught",
+    )
+    one = listener(given, "P01")
+    pairs = windows(given, [one], ["permuted"], seed=3)["permuted"][0]
+    labels = np.stack([pairs[i]["labels"] for i in range(len(pairs))])
+    stories = {story.name: story.responses[:, one.voxels] for story in one.train}
+    n_trs = [len(responses) for responses in stories.values()]
+    whose = []
+    for name, part in zip(stories, np.split(labels, np.cumsum(n_trs)[:-1]), strict=True):
+        (source,) = (other for other, r in stories.items() if np.array_equal(r[: len(part)], part))
+        assert source != name
+        whose.append(source)
+    assert sorted(whose) == sorted(stories)
+    taught = windows(given, [one], ["text_model", "permuted_text_model"], seed=3)
+    own, others = (
+        np.stack([taught[target][0][i]["labels"] for i in range(len(labels))])
+        for target in ("text_model", "permuted_text_model")
+    )
+    n = min(n_trs)
+    np.testing.assert_array_equal(others[:n], own[n_trs[0] :][:n])
+    assert len(others) == len(own)
+
+
+def test_a_run_can_tune_on_fewer_stories_than_its_encoding_models_are_fitted_on(arguments):
+    given = arguments(tuning_stories=["story03", "story01"])
+    one = listener(given, "P01")
+    assert [story.name for story in one.train] == given.train_stories
+    (pairs, validation) = windows(given, [one], ["responses"])["responses"]
+    n_trs = {story.name: len(story.tr_times) for story in (*one.train, *one.validation)}
+    assert len(pairs) == n_trs["story01"] + n_trs["story03"]
+    assert len(validation) == n_trs["story04"]
+    (brain,) = brains(given, [one], "responses", pairs)
+    assert brain.data["train_stories"] == ["story03", "story01"]
+    with pytest.raises(ValueError, match="training story to tune on.*story04"):
+        arguments(tuning_stories=["story04"])
