@@ -80,14 +80,18 @@ def probe_report(
 
 
 def probe_results(report: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
-    """Take a report apart again: the results that `probe_report` joined."""
+    """Take a report apart again into the results that `probe_report` joined.
+
+    Rows of a task and model that "finished" does not name are passed over.
+    """
     results = {
         (model, task): result | {"rows": []}
         for model, tasks in report["finished"].items()
         for task, result in tasks.items()
     }
     for row in report["rows"]:
-        results[row["model"], row["task"]]["rows"].append(row)
+        if (row["model"], row["task"]) in results:
+            results[row["model"], row["task"]]["rows"].append(row)
     return results
 
 

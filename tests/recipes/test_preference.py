@@ -13,9 +13,10 @@ from scipy.spatial.distance import cosine
 from transformers import AutoFeatureExtractor, AutoModel, Wav2Vec2Model, set_seed
 
 from datasets_scripts import open_participant
-from datasets_scripts.phantom.lexicon import CONTENT_WORDS
-from modeling_braintune.clip_representations import clip_representations
-from recipes.preference import COLUMNS, PreferenceArguments, measure_preference, table
+from datasets_scripts.phantom import CONTENT_WORDS
+from evaluate_metrics.reports.task_rows import COLUMNS
+from modeling_braintune import clip_representations
+from recipes.preference import PreferenceArguments, measure_preference
 
 STORIES = ["story02", "story01"]
 MEASURES = ["d", "semantic", "phonetic", "random"]
@@ -36,10 +37,10 @@ def other(tmp_path_factory, pretrained):
 def settings(recordings, pretrained, other, tmp_path_factory):
     """Arguments of a run but for the report's folder and the lists."""
     return {
-        "model": [str(other)],
+        "checkpoints": [str(other)],
         "baseline": str(pretrained),
         "data": str(recordings),
-        "participant": "P01",
+        "participants": ["P01"],
         "stories": STORIES,
         "max_tokens": 3,
         "cache_dir": str(tmp_path_factory.mktemp("cache")),
@@ -51,7 +52,7 @@ def finished(settings, tmp_path_factory):
     """Report on the phantom's words, and its folder."""
     where = tmp_path_factory.mktemp("reports")
     return measure_preference(
-        PreferenceArguments(lists="phantom", report_dir=str(where), **settings)
+        PreferenceArguments(lists="phantom", output_dir=str(where), **settings)
     ), where
 
 
@@ -91,7 +92,7 @@ def test_the_change_is_that_of_d(finished):
 
 def test_d_is_as_defined_where_all_tokens_are_taken(settings, recordings, other, tmp_path):
     changes = {"max_tokens": 1000, "baseline": None, "layers": [2]}
-    arguments = PreferenceArguments(lists="phantom", report_dir=str(tmp_path), **settings | changes)
+    arguments = PreferenceArguments(lists="phantom", output_dir=str(tmp_path), **settings | changes)
     report = measure_preference(arguments)
     model, extractor = AutoModel.from_pretrained(other), AutoFeatureExtractor.from_pretrained(other)
     cuts = {}
@@ -131,22 +132,12 @@ def test_json_and_csv_hold_the_same(finished):
     assert read == [{k: blank.get(v, str(v)) for k, v in row.items()} for row in report["rows"]]
 
 
-def test_the_table_has_a_line_for_every_layer_of_a_model(finished):
-    report, _ = finished
-    lines = table(report | {"notes": ["so it is"]}).splitlines()
-    assert len(lines) == 3 + 6 + 2 and lines[-1] == "so it is"
-    (row,) = selected(report, model="other", layer=1, measure="d_change")
-    low, high = row["interval_low"], row["interval_high"]
-    assert lines[7].startswith("other               1      ")
-    assert f"{row['value']:+.3f} [{low:+.3f}, {high:+.3f}]" in lines[7]
-
-
 def test_the_command_goes_on_with_lists_of_a_file(finished, settings, tmp_path):
     report, where = finished
     lists = json.loads((where / "words.json").read_text())
     lists["unheard"] = next(iter(lists.values())) | {"semantic": ["of"]}
     (tmp_path / "lists.json").write_text(json.dumps(lists))
-    words = ["--lists", tmp_path / "lists.json", "--report_dir", tmp_path]
+    words = ["--lists", tmp_path / "lists.json", "--output_dir", tmp_path]
     for name, value in settings.items():
         words += [f"--{name}", *(value if isinstance(value, list) else [str(value)])]
     kept = {path: path.stat().st_mtime_ns for path in cached(settings)}
@@ -175,7 +166,7 @@ def test_what_cannot_be_measured_is_an_error(settings, tmp_path):
     for changes, message in (
         ({"lists": str(lists)}, "none of the 1 words of the lists is spoken"),
         ({"stories": ["story05"]}, "got 'story05'. Did you mean 'story0"),
-        ({"participant": "P09"}, "P09"),
+        ({"participants": ["P09"]}, "P09"),
         ({"min_seconds": 3}, "words of at least 3 s, got none"),
     ):
         with pytest.raises(ValueError, match=message):
@@ -185,19 +176,22 @@ def test_what_cannot_be_measured_is_an_error(settings, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"model": ["a/x", "b/x"]}, "last part of their names"),
-        ({"model": ["runs/pretrained"]}, "differ from one another and from 'pretrained'"),
-        ({"precision": "half"}, "float32 or bfloat16, got 'half'"),
+        ({"checkpoints": ["a/x", "b/x"]}, "last part of their names"),
+        ({"checkpoints": ["runs/pretrained"]}, "differ from one another and from 'pretrained'"),
+        ({"precision": "half"}, "float32, bfloat16, got 'half'"),
+        ({"participants": ["P01", "P02"]}, "one at a time here, got P01, P02"),
         ({"n_words": 0}, "n_words must be at least 1, got 0"),
     ],
 )
 def test_wrong_arguments_are_an_error(changes, message):
     with pytest.raises(ValueError, match=message):
-        PreferenceArguments(**{"model": ["x"], "data": "d", "participant": "P01", **changes})
+        PreferenceArguments(
+            **{"checkpoints": ["x"], "data": "d", "participants": ["P01"], **changes}
+        )
 
 
 def test_the_phantoms_lists_go_with_the_phantom():
-    given = {"model": ["x"], "participant": "P01"}
+    given = {"checkpoints": ["x"], "participants": ["P01"]}
     assert PreferenceArguments(data="phantom", **given).lists == "phantom"
     assert PreferenceArguments(data="phantom", lists="mine.json", **given).lists == "mine.json"
     assert PreferenceArguments(data="elsewhere", **given).lists is None

@@ -100,9 +100,9 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def summary(folder):
     """What is returned, and the folder of the report."""
-    report_dir = folder.parent / "summary"
-    arguments = SummaryArguments(results=[str(folder)], report_dir=str(report_dir))
-    return summarise(arguments), report_dir
+    output_dir = folder.parent / "summary"
+    arguments = SummaryArguments(results=[str(folder)], output_dir=str(output_dir))
+    return summarise(arguments), output_dir
 
 
 def selected(lines, **wanted):
@@ -147,17 +147,17 @@ def test_tasks_are_averaged_over_the_transformers_layers(summary):
 
 
 def test_rows_are_read_once_and_files_hold_the_summary(summary, folder):
-    content, report_dir = summary
+    content, output_dir = summary
     names = {"summary.json", "summary.csv", "summary.md", *(f"{name}.png" for name in FIGURES)}
-    assert {path.name for path in report_dir.iterdir()} == names
-    assert json.loads((report_dir / "summary.json").read_text()) == json.loads(json.dumps(content))
+    assert {path.name for path in output_dir.iterdir()} == names
+    assert json.loads((output_dir / "summary.json").read_text()) == json.loads(json.dumps(content))
     assert {tuple(one) for one in content["rows"]} == {COLUMNS}
     assert len(selected(content["rows"], participant="P01", layer="mean", measure="gain")) == 2
     assert len(selected(content["rows"], model="pretrained", layer="weighted_sum")) == 1
-    with open(report_dir / "summary.csv", newline="", encoding="utf-8") as file:
+    with open(output_dir / "summary.csv", newline="", encoding="utf-8") as file:
         read = list(csv.DictReader(file))
     assert tuple(read[0]) == SUMMARY
-    text = (report_dir / "summary.md").read_text(encoding="utf-8")
+    text = (output_dir / "summary.md").read_text(encoding="utf-8")
     assert text == markdown(content["summary"], content["notes"])
     blank = {None: ""}
     assert read == [
