@@ -70,13 +70,18 @@ def parse_arguments(
         content = {
             (renamed or {}).get(key, key): value
             for key, value in _read(chosen.config).items()
-            if key in known or key not in passed_over
+            if (renamed or {}).get(key, key) in known or key not in passed_over
         }
         from_file = _as_command_line(content, known, chosen.config)
     _check_known(command_line, parser)
-    return tuple(
-        parser.parse_args_into_dataclasses([*from_file, *command_line], look_for_args_file=False)
+    *filled, left = parser.parse_args_into_dataclasses(
+        [*from_file, *command_line], look_for_args_file=False, return_remaining_strings=True
     )
+    if left:
+        raise ValueError(
+            f"more values than an option takes: got {left[0]}. --help says how many each takes."
+        )
+    return tuple(filled[: len(classes)])
 
 
 def keys_of(*classes: type) -> set[str]:

@@ -6,7 +6,7 @@ from datasets_scripts import make_phantom, make_phantom_tasks
 from recipes.command.cache import cache_folder
 
 PARTICIPANTS = ("P01", "P02", "P03")
-VERSION = 2  # of recordings, tasks and models: a change of any takes new folders
+VERSION = 2  # of recordings and tasks: a change of either takes new folders
 
 
 def phantom_data() -> tuple[Path, bool]:

@@ -2,7 +2,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from recipes.arguments import parse_arguments
+from recipes.command.arguments import parse_arguments
 
 
 @dataclass
@@ -131,9 +131,9 @@ def test_an_unknown_key_is_refused_with_the_nearest_known(parse, key, suggestion
 @pytest.mark.parametrize(
     "flag, suggestion",
     [
-        ("--learning_rat 1", "got --learning_rat. Did you mean 'learning_rate'?"),
-        ("--learning_rat=1", "got --learning_rat. Did you mean 'learning_rate'?"),
-        ("--step 1", "got --step. Did you mean 'steps'?"),
+        ("--learning_rat 1", "got --learning_rat. Did you mean '--learning_rate'?"),
+        ("--learning_rat=1", "got --learning_rat. Did you mean '--learning_rate'?"),
+        ("--step 1", "got --step. Did you mean '--steps'?"),
         ("--colour red", "got --colour. --help lists those that exist."),
     ],
 )

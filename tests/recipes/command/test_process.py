@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors import SafetensorError
 
-from recipes.process import one_line_errors
+from recipes.command.process import one_line_errors
 
 CORES = len(os.sched_getaffinity(0))
 UNTOLD = CORES + 1  # threads that torch is left with, and that no process should compute with
@@ -20,7 +20,7 @@ PROGRAM = """
 import json, os, sys
 import torch
 from transformers import Wav2Vec2ForCTC
-from recipes.process import prepare_process
+from recipes.command.process import prepare_process
 
 checkpoint, untold, cases = sys.argv[1], int(sys.argv[2]), json.loads(sys.argv[3])
 Wav2Vec2ForCTC.from_pretrained(checkpoint)
@@ -46,7 +46,7 @@ def process(pretrained):
         [sys.executable, "-c", PROGRAM, str(pretrained), str(UNTOLD), cases],
         capture_output=True,
         text=True,
-        cwd=Path(__file__).resolve().parents[2],
+        cwd=Path(__file__).resolve().parents[3],
     )
     assert done.returncode == 0, done.stderr
     return done

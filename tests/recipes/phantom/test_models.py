@@ -1,20 +1,21 @@
-"""The phantom's data and models on first use and afterwards."""
+"""The phantom's models on first use and afterwards."""
 
 import pytest
+from huggingface_hub import constants
 from transformers import AutoFeatureExtractor, AutoModel, set_seed
 
-import recipes.phantom
 from modeling_braintune import AutoModelForBrainTuning
-from recipes.phantom import MODELS, phantom_model, teach_phones
+from recipes.phantom import MODELS, phantom_model
+from recipes.phantom.models import VERSION, teach_phones
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_a_model_is_made_once_and_is_an_ordinary_checkpoint(name, tmp_path, monkeypatch):
-    monkeypatch.setattr(recipes.phantom, "CACHE", tmp_path)
+    monkeypatch.setattr(constants, "HF_HOME", str(tmp_path))
     folder, made = phantom_model(name, steps=2, progress=False)
     assert made
     assert phantom_model(name, steps=2, progress=False) == (folder, False)
-    assert list(tmp_path.iterdir()) == [folder]  # nothing half-made stays beside it
+    assert list((tmp_path / "braintune").iterdir()) == [folder]  # nothing half-made stays beside it
     _, info = AutoModel.from_pretrained(folder, output_loading_info=True)
     assert not info["missing_keys"] and not info["unexpected_keys"]
     model = AutoModelForBrainTuning.from_pretrained(folder, num_voxels=3)
@@ -22,9 +23,9 @@ def test_a_model_is_made_once_and_is_an_ordinary_checkpoint(name, tmp_path, monk
 
 
 def test_what_an_interrupted_making_left_is_not_taken_for_a_model(tmp_path, monkeypatch):
-    monkeypatch.setattr(recipes.phantom, "CACHE", tmp_path)
-    left = tmp_path / f"phantom-wav2vec2-{recipes.phantom.VERSION}.partial"
-    left.mkdir()
+    monkeypatch.setattr(constants, "HF_HOME", str(tmp_path))
+    left = tmp_path / "braintune" / f"phantom-wav2vec2-{VERSION}.partial"
+    left.mkdir(parents=True)
     (left / "config.json").write_text("{")
     folder, made = phantom_model("phantom-wav2vec2", steps=1, progress=False)
     assert made and not left.exists()

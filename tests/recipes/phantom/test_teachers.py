@@ -4,10 +4,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from huggingface_hub import constants
 from sklearn.linear_model import RidgeCV
 from transformers import AutoModel, AutoModelForCausalLM, AutoProcessor, AutoTokenizer, set_seed
 
-import recipes.phantom_teachers
 from datasets_scripts.phantom.lexicon import (
     CATEGORIES,
     CONTENT_WORDS,
@@ -16,7 +16,7 @@ from datasets_scripts.phantom.lexicon import (
 )
 from datasets_scripts.phantom.recordings import tell
 from modeling_braintune.teachers import speech_representations, text_representations
-from recipes.phantom_teachers import TEACHERS, phantom_teacher, phantom_tokenizer, teach_words
+from recipes.phantom.teachers import TEACHERS, phantom_teacher, phantom_tokenizer, teach_words
 
 
 @pytest.fixture(scope="module")
@@ -36,13 +36,13 @@ def test_every_word_of_the_language_is_a_token():
 
 @pytest.mark.parametrize("name", TEACHERS)
 def test_a_teacher_is_made_once_and_is_an_ordinary_checkpoint(name, told, tmp_path, monkeypatch):
-    monkeypatch.setattr(recipes.phantom_teachers, "CACHE", tmp_path)
+    monkeypatch.setattr(constants, "HF_HOME", str(tmp_path))
     options = dict(steps=1, n_stories=1, progress=False)
     folder, made = phantom_teacher(name, **options)
     assert made
     assert phantom_teacher(name, **options) == (folder, False)
     # Nothing half-made stays beside it.
-    assert [path for path in tmp_path.iterdir() if path.is_dir()] == [folder]
+    assert [path for path in (tmp_path / "braintune").iterdir() if path.is_dir()] == [folder]
     if "whisper" in name:
         model, processor = AutoModel.from_pretrained(folder), AutoProcessor.from_pretrained(folder)
         found = speech_representations(model, processor, told.audio, told.words[-20:], [2])
@@ -66,7 +66,7 @@ def test_spelling_alone_says_nothing_of_meaning(name):
 
 
 def test_a_teacher_that_is_being_made_is_waited_for(tmp_path, monkeypatch):
-    monkeypatch.setattr(recipes.phantom_teachers, "CACHE", tmp_path)
+    monkeypatch.setattr(constants, "HF_HOME", str(tmp_path))
     with ThreadPoolExecutor(2) as pool:
         (one, made), (other, made_too) = pool.map(phantom_teacher, ["phantom-gpt2-untaught"] * 2)
     assert one == other and sorted([made, made_too]) == [False, True]

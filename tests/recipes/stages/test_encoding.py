@@ -11,9 +11,10 @@ from transformers import AutoFeatureExtractor, AutoModel
 from datasets_scripts import evaluation_windows, lanczos, low_level_features, read_ds003020
 from evaluate_metrics import EncodingModel, Residualizer, Scores
 from modeling_braintune import layer_representations
-from recipes.encoding import encode, layer_features
+from recipes.stages.encoding import Extraction, encode, layer_features
 
 WINDOWS = dict(length=4.0, stride=1.0)
+ALL, LAYER_1, LAYER_2 = (Extraction(layers=k, **WINDOWS) for k in (None, [1], [2]))
 
 
 pytestmark = pytest.mark.filterwarnings("ignore:a recording of:UserWarning")
@@ -26,7 +27,7 @@ def stories(recordings):
 
 def test_features_are_layer_representations_at_the_trs(stories, pretrained):
     story = stories[0]
-    features = layer_features(pretrained, [story], [1], **WINDOWS)
+    features = layer_features(*LAYER_1.load(pretrained), [story], LAYER_1)
     windows = evaluation_windows(len(story.audio), **WINDOWS)
     model = AutoModel.from_pretrained(pretrained)
     extractor = AutoFeatureExtractor.from_pretrained(pretrained)
@@ -38,14 +39,16 @@ def test_features_are_layer_representations_at_the_trs(stories, pretrained):
 
 def test_windows_too_short_for_a_models_first_frame_are_left_out(stories, pretrained):
     """The model needs 280 samples for a frame; the first window of this stride has 160."""
-    features = layer_features(pretrained, stories[:1], [1], length=1.0, stride=0.01)
+    often = Extraction(layers=[1], length=1.0, stride=0.01)
+    features = layer_features(*often.load(pretrained), stories[:1], often)
     assert np.isfinite(features[1][0]).all()
 
 
 def test_representations_that_are_kept_are_the_same(stories, pretrained, tmp_path):
-    direct = layer_features(pretrained, stories[:1], [1, 2], **WINDOWS)
+    keeping = dataclasses.replace(ALL, cache_dir=tmp_path)
+    direct = layer_features(*ALL.load(pretrained), stories[:1], ALL)
     for _ in range(2):
-        kept = layer_features(pretrained, stories[:1], [1, 2], cache_dir=tmp_path, **WINDOWS)
+        kept = layer_features(*keeping.load(pretrained), stories[:1], keeping)
         for layer in (1, 2):
             np.testing.assert_array_equal(kept[layer][0], direct[layer][0])
     assert len(list(tmp_path.iterdir())) == 1
@@ -69,19 +72,20 @@ def measured(stories):
 def test_the_story_is_predicted_from_each_layer_and_from_what_is_left_of_it(measured, pretrained):
     train, test, responses, scored = measured
     feature = low_level_features(train, test)["power_spectrum"]
-    encoded = encode(pretrained, *measured, low_level={"spectrum": feature}, **WINDOWS)
-    features = layer_features(pretrained, [*train, test], **WINDOWS)
+    encoded = encode(pretrained, *measured, ALL, low_level={"spectrum": feature})
+    features = layer_features(*ALL.load(pretrained), [*train, test], ALL)
     left = {}
     for layer, arrays in features.items():
         model = EncodingModel().fit(arrays[:-1], responses)
         np.testing.assert_allclose(
-            encoded.predictions[layer], model.predict(arrays[-1:])[0], atol=1e-5
+            encoded.layers.predictions[layer], model.predict(arrays[-1:])[0], atol=1e-5
         )
         residuals = Residualizer().fit(feature[:-1], arrays[:-1]).transform(feature, arrays)
         left[layer] = EncodingModel().fit(residuals[:-1], responses).predict(residuals[-1:])[0]
-    expected = scored.impact(encoded.predictions, left)["language"]["mean"]
+    left = scored.score(left)
+    expected = scored.impact(encoded.layers, left)["language"]["mean"]
     assert encoded.impact["spectrum"]["language"]["mean"] == pytest.approx(expected, abs=0.01)
-    np.testing.assert_allclose(encoded.left_over, scored.per_voxel(left), atol=1e-4)
+    np.testing.assert_allclose(encoded.left_over, left.per_voxel, atol=1e-4)
 
 
 def test_what_was_measured_is_kept_until_something_changes_that_it_follows_from(
@@ -90,16 +94,18 @@ def test_what_was_measured_is_kept_until_something_changes_that_it_follows_from(
     train, test, _, scored = measured
     spectrum = low_level_features(train, test)["power_spectrum"]
     # Responses that follow the model's second layer, so that impact has its intervals
-    features = layer_features(pretrained, [*train, test], [2], **WINDOWS)[2]
+    features = layer_features(*LAYER_2.load(pretrained), [*train, test], LAYER_2)[2]
     weights = np.random.default_rng(0).standard_normal((features[0].shape[1], 10))
     followed = (np.roll(zscore(story @ weights), 2, axis=0) for story in features)
     *responses, references = (signal.astype(np.float32) for signal in followed)
     scored = dataclasses.replace(scored, references=references)
 
     def encoded(**changes):
-        given = {"responses": responses, "scored": scored, "cache_dir": tmp_path} | WINDOWS
-        given |= {"low_level": {"spectrum": spectrum}} | changes
-        return encode(pretrained, train, test, given.pop("responses"), given.pop("scored"), **given)
+        extraction = Extraction(**WINDOWS | {"cache_dir": tmp_path} | changes.pop("windows", {}))
+        given = {"responses": responses, "scored": scored, "low_level": {"spectrum": spectrum}}
+        given |= changes
+        of_voxels = given.pop("responses"), given.pop("scored")
+        return encode(pretrained, train, test, *of_voxels, extraction, **given)
 
     def kept():
         return {path: path.stat().st_mtime_ns for path in tmp_path.glob("*/encoded.safetensors")}
@@ -109,16 +115,16 @@ def test_what_was_measured_is_kept_until_something_changes_that_it_follows_from(
     (path,) = kept()
     assert again.impact == first.impact
     np.testing.assert_array_equal(again.left_over, first.left_over)
-    for layer, predicted in first.predictions.items():
-        np.testing.assert_array_equal(again.predictions[layer], predicted)
+    for layer, predicted in first.layers.predictions.items():
+        np.testing.assert_array_equal(again.layers.predictions[layer], predicted)
 
     skipped = dataclasses.replace(scored, references=scored.references[1:])
     others = [
         {"low_level": None},
         {"low_level": {"spectrum": spectrum, "again": spectrum}},
         {"low_level": {"again": spectrum, "spectrum": spectrum}},
-        {"layers": [1]},
-        {"stride": 2.0},
+        {"windows": {"layers": [1]}},
+        {"windows": {"stride": 2.0}},
         {"test_skip_trs": 1, "scored": skipped},
         {"responses": [2 * r for r in responses]},
         {"scored": dataclasses.replace(scored, ceiling=np.full(10, 0.7))},
@@ -137,5 +143,5 @@ def test_what_was_measured_is_kept_until_something_changes_that_it_follows_from(
 
 
 def test_layers_are_in_order_whatever_the_order_they_are_asked_for_in(measured, pretrained):
-    encoded = encode(pretrained, *measured, layers=[2, 1], **WINDOWS)
-    assert list(encoded.predictions) == [1, 2]
+    encoded = encode(pretrained, *measured, dataclasses.replace(ALL, layers=[2, 1]))
+    assert list(encoded.layers.predictions) == [1, 2]

@@ -2,11 +2,11 @@
 
 import pytest
 
-from modeling_braintune import BrainTuningArguments
-from recipes.arguments import parse_arguments
-from recipes.estimate import Estimate, estimate
-from recipes.targets import listener, windows
-from recipes.tune import DEFAULT_CONFIG, TuneArguments
+from recipes.command.arguments import parse_arguments
+from recipes.stages.estimates import Estimate, estimate
+from recipes.stages.recordings import open_recordings, tuning_listener
+from recipes.stages.targets import windows
+from recipes.stages.tuning_options import TrainerOptions, TuningOptions
 
 
 def test_minutes_count_every_kind_of_work_as_often_as_it_is_done():
@@ -25,13 +25,10 @@ def test_minutes_count_every_kind_of_work_as_often_as_it_is_done():
 
 def test_an_estimate_knows_how_often_the_run_does_everything(configuration, tmp_path):
     words = ["--config", str(configuration()), "--output_dir", str(tmp_path)]
-    classes = (TuneArguments, BrainTuningArguments)
-    arguments, training = parse_arguments(
-        classes, DEFAULT_CONFIG, words, renamed={"participant": "participants"}
-    )
-    one = listener(arguments, "P01")
-    (pairs, _) = windows(arguments, [one], ["responses"])["responses"]
-    ahead = estimate(arguments, training, arguments.model, pairs, [one])
+    arguments, training = parse_arguments((TuningOptions, TrainerOptions), arguments=words)
+    one = tuning_listener(open_recordings(arguments.data, "P01", arguments), arguments)
+    (pairs, _) = windows(arguments, [one], ["responses"], located=str)["responses"]
+    ahead = estimate(arguments, training, arguments.pretrained, pairs, [one])
     n_batches = -(-len(pairs) // training.per_device_train_batch_size)
     assert ahead.n_steps == training.num_train_epochs * n_batches
     assert ahead.n_representations == 3 * 30 + 45  # stories of 60 s and one of 90 s, every 2 s

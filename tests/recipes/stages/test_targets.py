@@ -4,21 +4,29 @@ import numpy as np
 import pytest
 
 from datasets_scripts import permute_blocks
-from modeling_braintune import BrainTuningArguments
-from recipes.arguments import parse_arguments
-from recipes.targets import brains, listener, windows
-from recipes.tune import DEFAULT_CONFIG, TuneArguments
+from recipes.command.arguments import parse_arguments
+from recipes.command.checkpoints import checkpoint
+from recipes.stages.recordings import open_recordings, tuning_listener
+from recipes.stages.targets import brains
+from recipes.stages.targets import windows as windows_of
+from recipes.stages.tuning_options import TrainerOptions, TuningOptions
 
 
 @pytest.fixture
 def arguments(configuration, tmp_path):
     def parsed(**changes):
         words = ["--config", str(configuration(**changes)), "--output_dir", str(tmp_path)]
-        classes = (TuneArguments, BrainTuningArguments)
-        renamed = {"participant": "participants"}
-        return parse_arguments(classes, DEFAULT_CONFIG, words, renamed=renamed)[0]
+        return parse_arguments((TuningOptions, TrainerOptions), arguments=words)[0]
 
     return parsed
+
+
+def listener(given, name):
+    return tuning_listener(open_recordings(given.data, name, given), given)
+
+
+def windows(*given, **options):
+    return windows_of(*given, **options, located=checkpoint)
 
 
 def test_targets_differ_and_the_sound_does_not(arguments):

@@ -33,9 +33,9 @@ from transformers import (
 )
 
 from datasets_scripts import Interval, Story
-from recipes.teacher_targets import spoken_words, teacher_targets
+from recipes.stages.teacher_targets import spoken_words, teacher_targets
 
-KINDS = ["text_model", "speech_model"]
+KINDS = ["text", "speech"]
 PI2 = np.pi**2
 # Layers add nothing to a token but a constant; of each, the other half of the units is a repeat.
 EMBEDDING = {"the": (1, 3), "bin": (2, -2), "sea": (0, 5), "<unk>": (-40, 0)}
@@ -84,9 +84,9 @@ def text_model(tokenizer, tmp_path):
         [block.mlp.c_proj for block in blocks],
         model.transformer.ln_f,
     )
-    model.save_pretrained(tmp_path / "text_model")
-    tokenizer.save_pretrained(tmp_path / "text_model")
-    return tmp_path / "text_model"
+    model.save_pretrained(tmp_path / "text")
+    tokenizer.save_pretrained(tmp_path / "text")
+    return tmp_path / "text"
 
 
 @pytest.fixture
@@ -124,9 +124,9 @@ def speech_model(tokenizer, tmp_path):
         [layer.fc2 for layer in decoder.layers],
         decoder.layer_norm,
     )
-    model.save_pretrained(tmp_path / "speech_model")
-    WhisperProcessor(feature_extractor, tokenizer).save_pretrained(tmp_path / "speech_model")
-    return tmp_path / "speech_model"
+    model.save_pretrained(tmp_path / "speech")
+    WhisperProcessor(feature_extractor, tokenizer).save_pretrained(tmp_path / "speech")
+    return tmp_path / "speech"
 
 
 @pytest.fixture
@@ -161,7 +161,7 @@ def story(make_story):
 
 @pytest.fixture
 def by_kind(text_model, speech_model):
-    return {"text_model": text_model, "speech_model": speech_model}
+    return {"text": text_model, "speech": speech_model}
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -190,14 +190,14 @@ def test_a_word_after_a_long_silence(kind, by_kind, make_story):
     (targets,) = teacher_targets(
         kind, str(by_kind[kind]), [story], [0], length=4.0, say=lambda _: None
     )
-    position = 1 if kind == "text_model" else 0
+    position = 1 if kind == "text" else 0
     np.testing.assert_allclose(targets[6], [2, 10 * position - 2] * 2, rtol=1e-5)
     np.testing.assert_allclose(targets[3], 0, atol=1e-4)  # three TRs from either word
 
 
 def test_a_word_out_of_vocabulary_has_targets_too(text_model, make_story):
     story = make_story((0.5, 1.0, "zebra"))
-    (targets,) = teacher_targets("text_model", str(text_model), [story], [0], say=lambda _: None)
+    (targets,) = teacher_targets("text", str(text_model), [story], [0], say=lambda _: None)
     np.testing.assert_allclose(targets[0], [-40, 0, -40, 0])
 
 
@@ -210,7 +210,7 @@ def living(checkpoint):
 def test_sizes_are_said_before_weights_are_loaded(text_model, story):
     said = []
     targets = teacher_targets(
-        "text_model",
+        "text",
         str(text_model),
         [story, story],
         dtype="bfloat16",
@@ -225,7 +225,7 @@ def test_sizes_are_said_before_weights_are_loaded(text_model, story):
 
 
 def test_a_teacher_is_let_go_of_after_the_last_story(text_model, story):
-    targets = teacher_targets("text_model", str(text_model), [story], say=lambda _: None)
+    targets = teacher_targets("text", str(text_model), [story], say=lambda _: None)
     next(targets)
     assert living(text_model) == ["cpu"]
     assert list(targets) == []
@@ -245,7 +245,7 @@ def test_of_words_and_targets_there_is_one_copy_each(tokenizer, make_story, tmp_
         said.append(line)
         tracemalloc.start()
 
-    targets = teacher_targets("text_model", str(tmp_path), [story], context=64, say=say)
+    targets = teacher_targets("text", str(tmp_path), [story], context=64, say=say)
     found = next(targets)
     held, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
@@ -272,7 +272,7 @@ def test_words_are_read_once(text_model, story, tmp_path):
     def call():
         return list(
             teacher_targets(
-                "text_model",
+                "text",
                 str(text_model),
                 [story, story],
                 cache_dir=tmp_path / "cache",
@@ -294,12 +294,12 @@ def test_labels_are_in_lower_case_and_without_silences(story):
 def test_a_story_without_words_is_named(text_model, make_story):
     silent = make_story((0.0, 9.0, "sp"), name="silent")
     with pytest.raises(ValueError, match="story silent has no words"):
-        next(teacher_targets("text_model", str(text_model), [silent]))
+        next(teacher_targets("text", str(text_model), [silent]))
 
 
 def test_an_unknown_kind_is_told_the_nearest(story):
-    with pytest.raises(ValueError, match="'text_modle'. Did you mean 'text_model'"):
-        next(teacher_targets("text_modle", "gpt2", [story]))
+    with pytest.raises(ValueError, match="'txt'. Did you mean 'text'"):
+        next(teacher_targets("txt", "gpt2", [story]))
 
 
 SMALL = dict(hidden_size=8, num_hidden_layers=1, num_attention_heads=1, intermediate_size=8)
@@ -311,15 +311,15 @@ WAV2VEC2 = Wav2Vec2Config(
 @pytest.mark.parametrize(
     ("kind", "model", "message"),
     [
-        ("speech_model", Wav2Vec2Model(WAV2VEC2), "with its decoder, got Wav2Vec2Model"),
-        ("text_model", Wav2Vec2Model(WAV2VEC2), "causal language model, got Wav2Vec2Config"),
+        ("speech", Wav2Vec2Model(WAV2VEC2), "with its decoder, got Wav2Vec2Model"),
+        ("text", Wav2Vec2Model(WAV2VEC2), "causal language model, got Wav2Vec2Config"),
         (
-            "text_model",
+            "text",
             T5Model(T5Config(vocab_size=8, d_model=8, d_kv=4, d_ff=8, num_layers=1, num_heads=2)),
             "causal language model, got T5Config",
         ),
         (
-            "text_model",
+            "text",
             BertLMHeadModel(BertConfig(**SMALL, vocab_size=8)),
             "causal language model, blind .* got BertLMHeadModel",
         ),
@@ -337,7 +337,7 @@ def test_a_whisper_whose_decoder_is_lost_is_no_teacher(speech_model, story, tmp_
     shutil.copytree(speech_model, tmp_path / "encoder")
     encoder.save_pretrained(tmp_path / "encoder")
     with pytest.raises(ValueError, match="encoder lacks .* weights of a WhisperModel, such as dec"):
-        next(teacher_targets("speech_model", str(tmp_path / "encoder"), [story]))
+        next(teacher_targets("speech", str(tmp_path / "encoder"), [story]))
 
 
 @pytest.mark.parametrize(
@@ -353,7 +353,7 @@ def test_a_language_model_needs_no_head_to_teach(model, tokenizer, make_story, t
     model.save_pretrained(tmp_path)
     tokenizer.save_pretrained(tmp_path)
     story = make_story((0.5, 1.0, "the"))
-    (targets,) = teacher_targets("text_model", str(tmp_path), [story], [0], say=lambda _: None)
+    (targets,) = teacher_targets("text", str(tmp_path), [story], [0], say=lambda _: None)
     embedded = model.eval()(torch.tensor([[0]]), output_hidden_states=True).hidden_states[0]
     np.testing.assert_allclose(targets[0], embedded[0, 0], rtol=1e-5)
 
@@ -362,10 +362,10 @@ def test_a_tokenizer_without_offsets_is_named(text_model, story):
     ByT5Tokenizer().save_pretrained(text_model)
     (text_model / "tokenizer.json").unlink()
     with pytest.raises(ValueError, match="story short: ByT5Tokenizer .* gives no offsets"):
-        next(teacher_targets("text_model", str(text_model), [story], say=lambda _: None))
+        next(teacher_targets("text", str(text_model), [story], say=lambda _: None))
 
 
 def test_a_story_that_does_not_fit_is_named(speech_model, make_story):
     story = make_story((0.5, 1.0, "the"), (16.5, 17.0, "sea"))
     with pytest.raises(ValueError, match="story short: .*'sea'.* begins after the end .* 16 s"):
-        next(teacher_targets("speech_model", str(speech_model), [story], say=lambda _: None))
+        next(teacher_targets("speech", str(speech_model), [story], say=lambda _: None))

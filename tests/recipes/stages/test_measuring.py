@@ -1,0 +1,177 @@
+"""Alignment of known representations with planted responses."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from scipy.stats import zscore
+from transformers import AutoFeatureExtractor, AutoModel, Wav2Vec2Model, set_seed
+
+from datasets_scripts import low_level_features, noise_ceiling, read_ds003020
+from recipes.stages.encoding import Extraction, layer_features
+from recipes.stages.measuring import align
+
+LAYER_2 = Extraction(layers=[2], length=4.0, stride=1.0)
+N_REPEATS, SNR = 8, 1.0
+
+
+pytestmark = pytest.mark.filterwarnings("ignore:a recording of:UserWarning")
+
+
+@pytest.fixture(scope="module")
+def stories(recordings):
+    return list(read_ds003020(recordings, "P01"))
+
+
+@pytest.fixture(scope="module")
+def planted(stories, pretrained):
+    """Responses that follow layer 2 of the model, two TRs later, in 20 voxels; 5 more are noise."""
+    test, *stories = stories
+    features = layer_features(*LAYER_2.load(pretrained), [*stories, test], LAYER_2)[2]
+    rng = np.random.default_rng(0)
+    weights = rng.standard_normal((features[0].shape[1], 20))
+
+    def heard(story_features, n_repeats):
+        signal = np.roll(zscore(zscore(story_features) @ weights), 2, axis=0)
+        signal[:2] = 0
+        signal = np.concatenate([signal, np.zeros((len(signal), 5))], axis=1)
+        noise = rng.standard_normal((n_repeats, *signal.shape))
+        return zscore(SNR * signal + noise, axis=1).astype(np.float32)
+
+    train = [
+        dataclasses.replace(story, responses=heard(f, 1)[0], repeats=None)
+        for story, f in zip(stories, features[:-1], strict=True)
+    ]
+    repeats = heard(features[-1], N_REPEATS)
+    test = dataclasses.replace(test, responses=zscore(repeats.mean(axis=0)), repeats=repeats)
+    return train, test
+
+
+@pytest.fixture(scope="module")
+def other(tmp_path_factory, pretrained):
+    """A checkpoint of the same shape with other weights."""
+    folder = tmp_path_factory.mktemp("other")
+    set_seed(1)
+    model = Wav2Vec2Model(AutoModel.from_pretrained(pretrained).config)
+    model.save_pretrained(folder)
+    AutoFeatureExtractor.from_pretrained(pretrained).save_pretrained(folder)
+    return folder
+
+
+def test_the_model_that_the_responses_follow_wins_and_noise_is_not_predicted(
+    planted, pretrained, other
+):
+    train, test = planted
+    ceiling = noise_ceiling(test.repeats)
+    regions = {"follows": np.arange(20), "noise": np.arange(20, 25)}
+    checkpoints = {"other": other, "true": pretrained}
+    results = align(checkpoints, train, test, ceiling, regions, LAYER_2)
+    true, gain = results["alignment"]["true"]["follows"], results["gain"]["true"]["follows"]
+    assert true["mean"] > 0.6
+    assert gain["mean"] > 0 and gain["interval"][0] > 0
+    assert gain["mean"] == pytest.approx(
+        true["mean"] - results["alignment"]["other"]["follows"]["mean"]
+    )
+    assert true["n_voxels"] == (ceiling[:20] > 0.4).sum()
+    assert results["n_trs"] == len(test.responses)
+
+
+def test_pairs_of_models_are_compared_as_each_is_with_the_baseline(planted, pretrained, other):
+    train, test = planted
+    ceiling, regions = np.full(25, 0.9), {"follows": np.arange(20), "noise": np.arange(20, 25)}
+    checkpoints = {"other": other, "true": pretrained, "same": pretrained}
+    pairs = [("true", "other"), ("other", "true"), ("same", "true")]
+    results = align(checkpoints, train, test, ceiling, regions, LAYER_2, pairs=pairs)
+    against, reverse, same = results["pairs"]
+    assert (against["model"], against["other"]) == pairs[0]
+    assert against["gain"] == results["gain"]["true"]
+    assert against["tests"] == results["tests"]["true"]
+    mirrored = reverse["gain"]["follows"]
+    assert mirrored["mean"] == pytest.approx(-against["gain"]["follows"]["mean"])
+    assert same["gain"]["follows"]["mean"] == 0 and same["tests"]["follows"]["p"] == 1
+
+
+def test_a_region_without_a_voxel_above_the_threshold_is_empty(planted, pretrained):
+    train, test = planted
+    ceiling = np.where(np.arange(25) < 20, 0.9, 0.1)
+    regions = {"follows": np.arange(20), "noise": np.arange(20, 25)}
+    checkpoints = {"a": pretrained, "b": pretrained}
+    results = align(checkpoints, train, test, ceiling, regions, LAYER_2)
+    empty = {"mean": None, "interval": None, "n_voxels": 0}
+    assert results["alignment"]["a"]["noise"] == empty
+    assert results["gain"]["b"]["noise"] == empty
+    assert results["gain"]["b"]["follows"]["mean"] == 0
+
+
+def test_trs_left_out_at_the_start_are_not_scored(planted, pretrained):
+    train, test = planted
+    spoilt = test.responses.copy()
+    spoilt[:10] = np.random.default_rng(1).standard_normal(spoilt[:10].shape)
+    ceiling, regions = np.full(25, 0.9), {"follows": np.arange(20)}
+    scores = [
+        align(
+            {"model": pretrained},
+            train,
+            dataclasses.replace(test, responses=responses),
+            ceiling,
+            regions,
+            LAYER_2,
+            test_skip_trs=10,
+        )
+        for responses in (test.responses, spoilt)
+    ]
+    assert scores[0]["alignment"] == scores[1]["alignment"]
+    assert scores[0]["n_trs"] == len(test.responses) - 10
+
+
+def test_too_little_of_the_test_story_is_an_error(planted, pretrained):
+    train, test = planted
+    skip = len(test.responses) - 5
+    with pytest.raises(ValueError, match=f"test_skip_trs={skip} leaves 5 of the"):
+        align({"m": pretrained}, train, test, np.full(25, 0.9), {}, LAYER_2, test_skip_trs=skip)
+
+
+def test_what_the_test_story_holds_changes_nothing_that_is_fitted(planted, pretrained):
+    """Penalties, z-scores and inventories come from the training stories alone."""
+    train, test = planted
+    giveaway = dataclasses.replace(
+        test,
+        responses=np.roll(test.responses, 1, axis=0),
+        phones=[phone._replace(label="ZH") for phone in test.phones],
+    )
+    fitted = [
+        align(
+            {"model": pretrained},
+            train,
+            story,
+            np.full(25, 0.9),
+            {"follows": np.arange(20)},
+            LAYER_2,
+            low_level={"sound": low_level_features(train, test)["articulation"]},
+        )
+        for story in (test, giveaway)
+    ]
+    features = [low_level_features(train, story) for story in (test, giveaway)]
+    for name in features[0]:
+        for a, b in zip(features[0][name][:-1], features[1][name][:-1], strict=True):
+            np.testing.assert_array_equal(a, b)
+    # Scored on other responses, the same predictions score otherwise: nothing was fitted to them.
+    scores = [result["alignment"]["model"]["follows"]["mean"] for result in fitted]
+    assert scores[0] > 0.6 > scores[1] + 0.2
+
+
+def test_voxels_whose_scored_responses_are_dead_are_left_out_for_all_models(planted, pretrained):
+    train, test = planted
+    responses = test.responses.copy()
+    responses[:, 3], responses[5, 4] = 1.0, np.nan
+    results = align(
+        {"a": pretrained, "b": pretrained},
+        train,
+        dataclasses.replace(test, responses=responses),
+        np.full(25, 0.9),
+        {"follows": np.arange(20)},
+        LAYER_2,
+    )
+    assert results["n_excluded"] == 2
+    assert results["alignment"]["b"]["follows"]["n_voxels"] == 18
+    assert not {3, 4} & set(results["per_voxel"]["voxels"].tolist())
