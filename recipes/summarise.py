@@ -32,7 +32,8 @@ class SummaryArguments(Baseline, Output):
     )
 
     def __post_init__(self) -> None:
-        self.baseline = self.baseline or BASELINE
+        if self.baseline is None:
+            self.baseline = BASELINE
         super().__post_init__()
 
 
