@@ -66,7 +66,7 @@ def folder(tmp_path_factory):
 
     words = f"--data {recordings} --train_stories story01 story02 story03"
     words += " --validation_stories story04 --max_steps 2 --eval_steps 1 --save_steps 1"
-    words += " --evaluation_stride 8 --disable_tqdm true --use_cpu true"
+    words += " --evaluation_stride 8 --targets responses --disable_tqdm true --use_cpu true"
     done = subprocess.run(
         [sys.executable, ROOT / "recipes" / "tune.py", *words.split()],
         cwd=folder,
