@@ -4,7 +4,7 @@ from .auto import AutoModelForBrainTuning
 from .brain import Brain
 from .callbacks import FiniteLoss, LossBar, Patience, StopAt
 from .clip_representations import clip_representations
-from .collator import BrainTuningCollator, model_inputs
+from .collator import BrainTuningCollator, cut, model_inputs
 from .configuration_braintune import checkpoint_model_type
 from .ctc import (
     CtcArguments,
@@ -20,6 +20,7 @@ from .ctc import (
 )
 from .feature_cache import CachedFeatures, FeatureWindows, cached_features
 from .hub import check_access, checkpoint_files, commit_files, plain_errors, publish_checkpoint
+from .kept_arrays import Kept, checksum, keep, kept
 from .layer_representations import layer_representations, receptive_field
 from .lora import LoraForBrainTuning, add_lora, load_lora, merge_lora
 from .model_card import (
@@ -89,6 +90,7 @@ __all__ = [
     "FeatureWindows",
     "FiniteLoss",
     "HubertForBrainTuning",
+    "Kept",
     "LoraForBrainTuning",
     "LossBar",
     "Patience",
@@ -112,6 +114,7 @@ __all__ = [
     "check_text_teacher",
     "checkpoint_files",
     "checkpoint_model_type",
+    "checksum",
     "clip_representations",
     "commit_files",
     "ctc_batch",
@@ -119,8 +122,11 @@ __all__ = [
     "ctc_processor",
     "ctc_tokenizer",
     "ctc_trainer",
+    "cut",
     "entry_of",
     "frame_counter",
+    "keep",
+    "kept",
     "last_checkpoint",
     "layer_representations",
     "license_of",

@@ -11,6 +11,8 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 from transformers.utils import cached_file
 
+from .kept_arrays import written_whole
+
 BRAIN_FILE = "brain.safetensors"
 SAMPLING_RATE = 16000
 
@@ -154,9 +156,8 @@ def write_brains(brains, folder):
         for region, columns in brain.regions.items():
             arrays[f"{name}/regions/{region}"] = columns
     arrays = {key: np.ascontiguousarray(values) for key, values in arrays.items()}
-    partial = Path(folder) / f"{BRAIN_FILE}.partial"
-    save_file(arrays, partial)
-    partial.replace(partial.with_suffix(""))
+    with written_whole(Path(folder) / BRAIN_FILE) as partial:
+        save_file(arrays, partial)
 
 
 def read_brains(config, name_or_path, **hub) -> dict[str, Brain]:

@@ -1,6 +1,8 @@
 """From clips of audio to the batches that a family's models take."""
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -9,7 +11,9 @@ from transformers import FeatureExtractionMixin
 SAMPLING_RATE = 16000
 
 
-def model_inputs(feature_extractor, clips) -> dict[str, torch.Tensor]:
+def model_inputs(
+    feature_extractor: FeatureExtractionMixin, clips: Sequence[np.ndarray]
+) -> dict[str, torch.Tensor]:
     """Prepare clips for a model, each normalised by itself.
 
     Parameters
@@ -64,7 +68,27 @@ def model_inputs(feature_extractor, clips) -> dict[str, torch.Tensor]:
     )
 
 
-def batches_of_equal_length(windows, batch_size):
+def cut(audio: np.ndarray, start: int, stop: int) -> np.ndarray:
+    """Return samples `start` to `stop` of a sound, zeros where they lie outside it.
+
+    Parameters
+    ----------
+    audio : array of shape (n_samples,)
+    start, stop : int
+        May be negative or beyond the sound.
+
+    Returns
+    -------
+    float32 array of shape (stop - start,)
+    """
+    clip = np.zeros(stop - start, np.float32)
+    first, last = max(start, 0), min(stop, len(audio))
+    if first < last:
+        clip[first - start : last - start] = audio[first:last]
+    return clip
+
+
+def batches_of_equal_length(windows: np.ndarray, batch_size: int) -> Iterator[np.ndarray]:
     """Yield window indices, at most `batch_size` at a time and all of one length, short first."""
     lengths = windows[:, 1] - windows[:, 0]
     order = np.argsort(lengths, kind="stable")
@@ -88,7 +112,7 @@ class BrainTuningCollator:
 
     feature_extractor: FeatureExtractionMixin
 
-    def __call__(self, items) -> dict[str, torch.Tensor]:
+    def __call__(self, items: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
         """Return the model's inputs and "labels", a float32 (batch, n_voxels) tensor.
 
         Raises

@@ -17,7 +17,8 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers.utils import logging
 
-from .collator import model_inputs
+from .collator import cut, model_inputs
+from .kept_arrays import written_whole
 from .representation_cache import UNREAD_SETTINGS, weights_fingerprint
 
 FORMAT = 1  # of files, and of how features are made: a new one leaves old files behind
@@ -108,7 +109,8 @@ def cached_features(
             for path in list(missing):
                 with suppress(Timeout), FileLock(path.with_suffix(".lock"), blocking=wait):
                     if not _is_stored(path):
-                        _store(path, compute(_clips(*missing[path])))
+                        with written_whole(path) as partial:
+                            save_file(compute(_clips(*missing[path])), partial)
                     bar.update(len(missing.pop(path)[1]))
     return CachedFeatures(paths)
 
@@ -141,7 +143,7 @@ class FeatureWindows:
 
     Parameters
     ----------
-    pairs : data set of {"audio", "labels"} items, such as training windows
+    pairs : indexed data set of {"audio", "labels"} items whose `labels(i)` cuts no sound
     features : CachedFeatures of the same windows
 
     Raises
@@ -160,7 +162,7 @@ class FeatureWindows:
 
     def __getitem__(self, i):
         """Return a window's inputs by name, and its "labels"."""
-        return {**self._features[i], "labels": self._pairs[i]["labels"]}
+        return {**self._features[i], "labels": self._pairs.labels(i)}
 
 
 def _facts(model, feature_encoder, feature_extractor, dtype):
@@ -195,11 +197,9 @@ def _check_windows(recordings):
 
 
 def _clips(audio, windows):
-    """The sound of each window, zeros where it lies outside the recording."""
-    start, stop = windows.min(), windows.max()
-    sound = np.zeros(stop - start, np.float32)
-    inside = audio[max(start, 0) : max(stop, 0)]
-    sound[max(-start, 0) :][: len(inside)] = inside
+    """The sound of each window; windows that overlap share the memory."""
+    start = windows.min()
+    sound = cut(audio, start, windows.max())
     return [sound[first:last] for first, last in windows - start]
 
 
@@ -207,7 +207,7 @@ def _digest(facts, audio, windows):
     digest = hashlib.sha256(facts.encode())
     start, stop = windows.min(), windows.max()
     digest.update(np.ascontiguousarray(windows - start, np.int64))
-    digest.update(_clips(audio, np.array([[start, stop]]))[0])
+    digest.update(cut(audio, start, stop))
     return digest.hexdigest()
 
 
@@ -240,13 +240,6 @@ def _computed(model, feature_extractor, clips, dtype, batch_size):
     name = model.main_input_name
     shared = {key: values[:1].clone() for key, values in batches[0].items() if key != name}
     return {name: torch.cat([batch[name] for batch in batches]).contiguous(), **shared}
-
-
-def _store(path, tensors):
-    """Write a block so that no reader ever sees a part of it."""
-    partial = path.with_suffix(".partial")
-    save_file(tensors, partial)
-    partial.replace(path)
 
 
 def _loaded(path):

@@ -11,7 +11,7 @@ from torch.func import functional_call
 from transformers.utils import logging
 
 from .collator import batches_of_equal_length, model_inputs
-from .modeling_braintune import whisper_frame_mask
+from .modeling_braintune import evaluation_mode, whisper_frame_mask
 
 # What SeamlessM4TFeatureExtractor does: mel frames of 25 ms every 10 ms, taken two by two.
 MEL_PAIR_KERNELS = (400, 2)
@@ -122,17 +122,16 @@ def checked_settings(model, layers, batch_size, dtype):
 @contextmanager
 def measuring(model):
     """Evaluation mode and full float32, with all as it was before at the end."""
-    modes = [(module, module.training) for module in model.modules()]
-    allow_tf32 = torch.backends.cudnn.allow_tf32
-    model.eval()
-    # Left alone, convolutions on a GPU round float32 input to 10 bits of mantissa.
-    torch.backends.cudnn.allow_tf32 = False
+    # Not the older `allow_tf32`, which keeps a flag of its own beside this one.
+    convolutions = torch.backends.cudnn.conv
+    precision = convolutions.fp32_precision
     try:
-        yield
+        # Left alone, convolutions on a GPU round float32 input to 10 bits of mantissa.
+        convolutions.fp32_precision = "ieee"
+        with evaluation_mode(model):
+            yield
     finally:
-        torch.backends.cudnn.allow_tf32 = allow_tf32
-        for module, training in modes:
-            module.training = training
+        convolutions.fp32_precision = precision
 
 
 def represented(model, feature_extractor, clips, layers, dtype, pool, batches):

@@ -9,6 +9,8 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from huggingface_hub.errors import HTTPError, RemoteEntryNotFoundError
 from transformers.models.auto.modeling_auto import MODEL_FOR_CTC_MAPPING_NAMES
 
+from .kept_arrays import written_whole
+
 CARD = "README.md"
 UNPUBLISHED = "path/to/this/folder"
 START, END = "<!-- alignment report -->", "<!-- end of alignment report -->"
@@ -273,9 +275,8 @@ def save_card(card, folder, files=None):
         target = Path(folder) / place
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, target)
-    partial = Path(folder) / f"{CARD}.partial"
-    card.save(partial)
-    partial.replace(partial.with_suffix(""))
+    with written_whole(Path(folder) / CARD) as partial:
+        card.save(partial)
 
 
 def license_of(checkpoint):

@@ -5,6 +5,7 @@ Each class puts a linear head on the mean over time of a family's stock backbone
 pretraining checkpoints load here, and what is tuned here loads in the stock classes.
 """
 
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -33,7 +34,7 @@ from transformers import (
 from transformers.utils import ModelOutput, can_return_tuple, logging
 
 from .brain import brain_fields, read_brains, readable_weights, write_brains
-from .collator import batches_of_equal_length, model_inputs
+from .collator import batches_of_equal_length, cut, model_inputs
 from .configuration_braintune import (
     check_num_voxels,
     checkpoint_model_type,
@@ -297,19 +298,14 @@ class BrainTuningMixin:
                 f"end, got shape {tuple(windows.shape)}"
             )
         predictions = torch.empty(len(windows), columns.stop - columns.start)
-        training = self.training
-        self.eval()
-        try:
+        with evaluation_mode(self), torch.inference_mode():
             for batch in batches_of_equal_length(windows.numpy(), batch_size):
-                clips = [_cut(audio, *bounds).numpy() for bounds in windows[batch].tolist()]
+                clips = [cut(audio.numpy(), *bounds) for bounds in windows[batch].tolist()]
                 inputs = {
                     name: values.to(self.device, self.dtype if values.is_floating_point() else None)
                     for name, values in model_inputs(feature_extractor, clips).items()
                 }
-                with torch.inference_mode():
-                    predictions[batch] = self(**inputs).logits[:, columns].float().cpu()
-        finally:
-            self.train(training)
+                predictions[batch] = self(**inputs).logits[:, columns].float().cpu()
         return predictions.numpy()
 
     def brain_of(self, participant=None):
@@ -514,6 +510,18 @@ class BrainTuningMixin:
             _set_fields(self.config, live)
 
 
+@contextmanager
+def evaluation_mode(model: nn.Module) -> Iterator[None]:
+    """Put a model into evaluation mode, and each of its modules back into its own at the end."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
+
+
 def _given_or_computed(part, *inputs):
     """What a part of the feature encoder gave once, if that is at hand, or what it gives now."""
     return type(part).forward(part, *inputs) if part.given is None else part.given
@@ -536,15 +544,6 @@ def _chosen(participant, known):
     if participant not in known:
         raise ValueError(f"participant must be one of {', '.join(known)}, got {participant!r}")
     return participant
-
-
-def _cut(audio, start, stop):
-    """Samples `start` to `stop`, zeros where they lie outside the recording."""
-    clip = torch.zeros(stop - start)
-    first, last = max(start, 0), min(stop, len(audio))
-    if first < last:
-        clip[first - start : last - start] = audio[first:last]
-    return clip
 
 
 def _set_fields(config, values):

@@ -11,11 +11,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from filelock import FileLock, Timeout
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 from transformers.utils import logging
 
 from .collator import batches_of_equal_length
+from .kept_arrays import checksum, keep, kept
 from .layer_representations import (
     checked_request,
     encoder_of,
@@ -44,6 +43,7 @@ def cached_representations(
     batch_size=8,
     progress=False,
     dtype=None,
+    facts=None,
 ) -> np.ndarray:
     """Return what `layer_representations` does, computed once.
 
@@ -63,6 +63,9 @@ def cached_representations(
         As in `layer_representations`.
     cache_dir : path-like
         Made if need be.
+    facts : dict, optional
+        `model_facts` of this model and request, which takes a pass over all weights: for many
+        recordings it is asked for once.
 
     Returns
     -------
@@ -74,7 +77,9 @@ def cached_representations(
         As `layer_representations`.
     """
     clips, windows, layers = checked_request(model, audio, windows, layers, batch_size, dtype)
-    facts = model_facts(model, feature_extractor, layers, dtype) | {
+    if facts is None:
+        facts = model_facts(model, feature_extractor, layers, dtype)
+    facts = facts | {
         "audio": checksum(np.asarray(audio, np.float32)),
         "windows": checksum(windows),
     }
@@ -158,7 +163,7 @@ def entry_of(cache_dir, facts):
     folder.mkdir(parents=True, exist_ok=True)
     note = folder / "facts.json"
     if not note.exists():
-        note.write_text(text)
+        note.write_text(text, encoding="utf-8")
     return folder
 
 
@@ -191,26 +196,13 @@ def _claim(path, shape):
     return None
 
 
-def store(path, values):
-    """Write a block so that no reader ever sees a part of it."""
-    values = np.ascontiguousarray(values)  # the file takes the memory as it lies
-    unfinished = path.with_suffix(".partial")
-    save_file({"representations": values}, unfinished, {"checksum": checksum(values)})
-    unfinished.replace(path)
+def store(path: Path, values: np.ndarray) -> None:
+    """Write a block of representations, whole or not at all."""
+    keep(path, {"representations": values})
 
 
-def stored(path, shape):
-    """Read a block; None if it is absent or damaged."""
-    try:
-        with safe_open(path, "numpy") as file:
-            values = file.get_tensor("representations")
-            noted = (file.metadata() or {}).get("checksum")
-    except (FileNotFoundError, SafetensorError):
-        return None
-    sound = values.shape == shape and values.dtype == np.float32 and noted == checksum(values)
-    return values if sound else None
-
-
-def checksum(values):
-    """Return a digest of an array's bytes."""
-    return hashlib.sha256(np.ascontiguousarray(values)).hexdigest()
+def stored(path: Path, shape: tuple[int, ...]) -> np.ndarray | None:
+    """Read a block of representations; None if it is absent, damaged or of another shape."""
+    found = kept(path)
+    values = None if found is None else found.arrays.get("representations")
+    return values if values is not None and values.shape == shape else None

@@ -16,12 +16,12 @@ from filelock import FileLock
 from transformers.utils import logging
 
 from .collator import model_inputs
+from .kept_arrays import checksum
 from .layer_representations import checked_audio, checked_layers, measuring
 from .representation_cache import (
     BLOCK,
     UNREAD_FIELDS,
     UNREAD_SETTINGS,
-    checksum,
     entry_of,
     store,
     stored,

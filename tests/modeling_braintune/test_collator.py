@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from modeling_braintune import BrainTuningCollator, model_inputs
+from modeling_braintune import BrainTuningCollator, cut, model_inputs
 
 
 def items_of(clips, n_voxels=3):
@@ -112,3 +112,20 @@ def test_labels_of_some_items_only_are_an_error(make_extractor, make_clips):
     items = [{"audio": first, "labels": np.zeros(3)}, {"audio": second}]
     with pytest.raises(ValueError, match="all items of a batch or none have labels, got 1 with"):
         BrainTuningCollator(make_extractor("wav2vec2"))(items)
+
+
+@pytest.mark.parametrize(
+    ("start", "stop", "expected"),
+    [
+        (1, 3, [2, 3]),
+        (-2, 2, [0, 0, 1, 2]),
+        (3, 6, [4, 0, 0]),
+        (-1, 5, [0, 1, 2, 3, 4, 0]),
+        (-4, -2, [0, 0]),
+        (7, 9, [0, 0]),
+        (2, 2, []),
+    ],
+)
+def test_a_window_is_cut_with_silence_beyond_the_sound(start, stop, expected):
+    clip = cut(np.array([1.0, 2.0, 3.0, 4.0]), start, stop)
+    assert clip.dtype == np.float32 and clip.tolist() == expected

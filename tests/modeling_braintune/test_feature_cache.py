@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import set_seed
 
-from datasets_scripts import Story, TrainingWindows, cut, training_windows
+from datasets_scripts import Story, TrainingWindows, cut, training_windows, windows
 from modeling_braintune import (
     BrainTuningArguments,
     BrainTuningCollator,
@@ -146,8 +146,8 @@ class TestEquality:
         for part in model.feature_encoder_parts():
             add_hook_to_module(part, ModelHook())
         hooked = [part.forward for part in model.feature_encoder_parts()]
-        for given in (features, inputs, features):
-            assert torch.equal(model(**given).logits, expected)
+        for batch in (features, inputs, features):
+            assert torch.equal(model(**batch).logits, expected)
         assert hooked == [part.forward for part in model.feature_encoder_parts()]
 
     @pytest.mark.parametrize("copied", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))])
@@ -182,6 +182,14 @@ class TestEquality:
         expected, found = (collate([data[i] for i in range(4)]) for data in (pairs, on_features))
         assert torch.equal(found["attention_mask"], expected["attention_mask"])
         assert torch.equal(model(**found).logits, model(**expected).logits)
+
+    def test_no_sound_is_cut_for_cached_features(
+        self, make_frozen, ask, stories, pairs, monkeypatch
+    ):
+        on_features = FeatureWindows(pairs, ask(make_frozen(), recordings_of(stories)))
+        expected = pairs[3]["labels"]
+        monkeypatch.setattr(windows, "cut", None)
+        np.testing.assert_array_equal(on_features[3]["labels"], expected)
 
     def test_windows_of_all_recordings_are_in_order(self, make_frozen, ask, recordings):
         model = make_frozen()
@@ -353,6 +361,7 @@ class TestErrors:
 
 @given(st.data())
 def test_clips_are_cut_as_training_windows_are(data):
+    """Though those that overlap share the memory."""
     audio = noise(data.draw(st.integers(1, 50)))
     length = data.draw(st.integers(1, 60))
     starts = np.array(data.draw(st.lists(st.integers(-100, 100), min_size=1, max_size=5)))

@@ -142,17 +142,24 @@ def test_autocast_around_it_has_no_influence(make_model, make_extractor, audio):
     np.testing.assert_array_equal(found, expected)
 
 
-def test_convolutions_are_of_full_precision_meanwhile(make_model, make_extractor, audio):
+@pytest.mark.parametrize("chosen", ["tf32", "ieee", "none"])
+def test_convolutions_are_of_full_precision_meanwhile(chosen, make_model, make_extractor, audio):
     model, extractor = make_model("wav2vec2"), make_extractor("wav2vec2")
-    allowed = []
+    convolutions, meanwhile = torch.backends.cudnn.conv, []
     model.base_model.register_forward_pre_hook(
-        lambda *_: allowed.append(torch.backends.cudnn.allow_tf32)
+        lambda *_: meanwhile.append(convolutions.fp32_precision)
     )
-    before = torch.backends.cudnn.allow_tf32
-    layer_representations(model, extractor, audio, WINDOWS[:1])
-    with pytest.raises(ValueError, match="gives input_features"):
-        layer_representations(model, make_extractor("whisper"), audio, WINDOWS[:1])
-    assert before and allowed == [False] and torch.backends.cudnn.allow_tf32
+    default = convolutions.fp32_precision
+    try:
+        convolutions.fp32_precision = chosen
+        layer_representations(model, extractor, audio, WINDOWS[:1])
+        assert (convolutions.fp32_precision, meanwhile) == (chosen, ["ieee"])
+        with pytest.raises(ValueError, match="gives input_features"):
+            layer_representations(model, make_extractor("whisper"), audio, WINDOWS[:1])
+        assert convolutions.fp32_precision == chosen
+    finally:
+        convolutions.fp32_precision = default
+    assert torch.backends.cudnn.allow_tf32  # can be read, as before
 
 
 def test_no_windows_give_no_representations(make_model, make_extractor, audio):

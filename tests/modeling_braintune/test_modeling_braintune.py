@@ -601,3 +601,14 @@ def test_a_seed_gives_one_head(make_model):
     first, second = make_model("hubert"), make_model("hubert")
     assert torch.equal(first.head.weight, second.head.weight)
     assert 0 < np.std(first.head.weight.detach().numpy()) < 0.1
+
+
+def test_predicting_leaves_every_module_in_its_mode(make_model, make_extractor, make_clips):
+    model = make_model("wav2vec2").train()
+    model.wav2vec2.encoder.layers[0].eval()
+    modes = [module.training for module in model.modules()]
+    (audio,) = make_clips(0.5)
+    windows = np.array([(-800, 3200), (4000, 8800)])
+    model.predict_responses(audio, make_extractor("wav2vec2"), windows)
+    assert [module.training for module in model.modules()] == modes
+    assert len(set(modes)) == 2

@@ -8,7 +8,7 @@ import pytest
 import torch
 from transformers import AutoModel, Wav2Vec2ForCTC
 
-from modeling_braintune import layer_representations
+from modeling_braintune import layer_representations, model_facts, representation_cache
 from modeling_braintune.representation_cache import cached_representations
 
 BATCH = 8
@@ -132,6 +132,19 @@ def test_the_second_time_nothing_is_computed(cached, make_model, cache_dir):
     np.testing.assert_array_equal(first, second)
     assert (n_first, n_second) == (N_BATCHES, 0)
     assert block_files(cache_dir) == [f"{number:05d}.safetensors" for number in range(3)]
+
+
+def test_weights_are_read_once_for_many_recordings(
+    cached, make_model, make_extractor, audio, monkeypatch
+):
+    model = make_model("wav2vec2")
+    expected, _ = cached(model)
+    facts = model_facts(model, make_extractor("wav2vec2"), [0, 1, 2], None)
+    monkeypatch.setattr(representation_cache, "weights_fingerprint", None)
+    found, n_forwards = cached(model, facts=facts)
+    np.testing.assert_array_equal(found, expected)
+    assert n_forwards == 0
+    assert cached(model, facts=facts, audio=audio[::-1].copy())[1] == N_BATCHES
 
 
 def test_whisper_is_cached_too(cached, make_model, make_extractor):
