@@ -9,6 +9,7 @@ import os
 from collections.abc import Mapping
 from numbers import Integral
 from pathlib import Path
+from typing import Any
 
 from transformers import PreTrainedConfig
 
@@ -38,7 +39,9 @@ def check_num_voxels(num_voxels) -> int | dict[str, int]:
     if isinstance(num_voxels, Mapping):
         if not num_voxels:
             raise ValueError("num_voxels must name at least one participant, got {}")
-        counts = {str(name): check_num_voxels(count) for name, count in num_voxels.items()}
+        counts: dict[str, Any] = {
+            str(name): check_num_voxels(count) for name, count in num_voxels.items()
+        }
         # A configuration's file is sorted: from any other order, columns would change owners.
         if list(counts) != sorted(counts):
             raise ValueError(

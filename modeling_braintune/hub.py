@@ -51,10 +51,10 @@ def publish_checkpoint(
     PermissionError, ConnectionError
         As `check_access`, or the upload breaks off.
     """
-    files = checkpoint_files(folder)
+    files: dict[str, Path | bytes] = {**checkpoint_files(folder)}
     if CARD in files:
         # Only now is it known what the checkpoint is loaded by.
-        card = files[CARD].read_text(encoding="utf-8")
+        card = Path(folder, CARD).read_text(encoding="utf-8")
         files[CARD] = card.replace(UNPUBLISHED, repo).encode()
     check_access(repo, token, private)
     return commit_files(files, repo, "Upload checkpoint", token=token, revision=revision)

@@ -219,9 +219,11 @@ def receptive_field(model) -> int:
     """
     config = encoder_of(model).config
     if config.model_type == "wav2vec2-bert":
-        kernels, strides = MEL_PAIR_KERNELS, MEL_PAIR_STRIDES
+        kernels: tuple[int, ...] = MEL_PAIR_KERNELS
+        strides: tuple[int, ...] = MEL_PAIR_STRIDES
     else:
-        kernels, strides = getattr(config, "conv_kernel", ()), getattr(config, "conv_stride", ())
+        kernels = getattr(config, "conv_kernel", ())
+        strides = getattr(config, "conv_stride", ())
     samples = 1
     for kernel, stride in reversed(list(zip(kernels, strides, strict=True))):
         samples = (samples - 1) * stride + kernel

@@ -135,7 +135,7 @@ def _read(recording):
         recording = io.BytesIO(recording)
     elif not isinstance(recording, str | Path):
         return name, np.asarray(recording), SAMPLING_RATE
-    elif not Path(name := recording).is_file():
+    elif not Path(name := str(recording)).is_file():
         raise FileNotFoundError(f"{name}: there is no such recording")
     try:
         channels, sampling_rate = soundfile.read(recording, dtype="float32", always_2d=True)

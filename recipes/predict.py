@@ -38,7 +38,7 @@ from recipes.command.vocabulary import Checkpoints
 
 N_FSAVERAGE5 = 20484  # vertices of both hemispheres
 # By the output's suffix: which arguments, together, can say where the voxels are.
-WHERE = {
+WHERE: dict[str, list[set[str]]] = {
     ".nii": [set(), {"mask"}],
     ".nii.gz": [set(), {"mask"}],
     ".gii": [{"surface"}, {"mask", "surface"}, {"left_vertices"}],
@@ -145,7 +145,7 @@ def predict(arguments: PredictOptions) -> dict[str, Any]:
     output.parent.mkdir(parents=True, exist_ok=True)
     if output.suffix == ".gii":
         stem = output.name.removesuffix(".gii").removesuffix(".func")
-        paths = write_surface(output.with_name(stem), _placed(responses, columns), n_left)
+        paths = [*write_surface(output.with_name(stem), _placed(responses, columns), n_left)]
     elif output.suffix != ".npz":
         write_volume(output, _placed(responses, columns), mask, brain.tr)
     else:

@@ -8,6 +8,7 @@ and uploads.
 """
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import datasets
 from huggingface_hub import HfApi
@@ -52,7 +53,7 @@ def prepare(arguments: PrepareOptions) -> dict[str, datasets.DatasetDict]:
     data = recordings_folder(arguments.data)
     options = {name: getattr(arguments, name) for name in ("tr", "tr_times", "space")}
     options = {name: value for name, value in options.items() if value is not None}
-    kept = {"options": options, "cache_dir": arguments.prepared_dir}
+    kept: dict[str, Any] = {"options": options, "cache_dir": arguments.prepared_dir}
     builders = {
         name: Listening(name, data, dtype=arguments.dtype, **kept)
         for name in (*arguments.participants, STORIES)

@@ -37,7 +37,7 @@ LINE = "{:<24} {:>10} {:>9} {:>8} {:>8}  {}"
 class SweepOptions(TuningOptions):
     """Which models are tuned on how much."""
 
-    pretrained: list[str] = field(
+    pretrained: list[str] = field(  # type: ignore[assignment] # several, of which a run takes one
         metadata=TuningOptions.__dataclass_fields__["pretrained"].metadata
     )
     fractions: list[float] = field(
@@ -115,7 +115,7 @@ def sweep(arguments: SweepOptions, training: TrainerOptions) -> dict[str, Any]:
         say(LINE.format(Path(model).name, size, f"{fraction:g}", n, trs, done))
 
     # A run after the other
-    report = {"rows": [], "settings": dataclasses.asdict(arguments)}
+    report: dict[str, Any] = {"rows": [], "settings": dataclasses.asdict(arguments)}
     for model, fraction, tuned, this in runs:
         say(f"\n{Path(model).name}, {fraction:g} of the stories: {', '.join(tuned.tuning_stories)}")
         results = _results(tuned, this) or tune(tuned, this)

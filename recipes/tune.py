@@ -124,7 +124,7 @@ def tune(arguments: TuningOptions, training: TrainerOptions) -> dict[str, Any] |
         for one in listeners:
             share_in_representations(checkpoints.values(), [*one.train, one.test], extraction)
         return None
-    results = {"participants": {}, "curves": curves}
+    results: dict[str, Any] = {"participants": {}, "curves": curves}
     for one in listeners:
         say(f"Measuring on {one.test.name!r}, as heard by {one.name} ...")
         scores = measure(

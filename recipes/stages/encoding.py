@@ -1,7 +1,7 @@
 """From a checkpoint to what encoding models make of it: predictions of the held-out story."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from typing import Any
@@ -211,7 +211,8 @@ def layer_features(
         An array per story.
     """
     layers = extraction.layers_of(model)
-    represent, options = layer_representations, {"dtype": extraction.precision}
+    represent: Callable = layer_representations
+    options = {"dtype": extraction.precision}
     if extraction.cache_dir is not None:
         represent, options["cache_dir"] = cached_representations, extraction.cache_dir
     features = {layer: [] for layer in layers}

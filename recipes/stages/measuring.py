@@ -1,6 +1,6 @@
 """How well models predict the brain of a listener: alignment, gains, low-level impact, heads."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import Any
 
@@ -17,7 +17,7 @@ from recipes.stages.recordings import Listener, TuningListener, check_test_story
 
 def measure(
     one: Listener,
-    checkpoints: dict[str, str | PathLike],
+    checkpoints: Mapping[str, str | PathLike],
     arguments: Any,
     extraction: Extraction,
     *,
@@ -67,7 +67,7 @@ def measure(
 
 
 def align(
-    checkpoints: dict[str, str | PathLike],
+    checkpoints: Mapping[str, str | PathLike],
     train_stories: list[Story],
     test_story: Story,
     ceiling: np.ndarray,

@@ -192,7 +192,7 @@ def stimulus_tune(
 
     training = copy.copy(training)
     training.output_dir = str(folder / "checkpoints")
-    training.push_to_hub = False
+    training.push_to_hub = None
     if training.world_size > 1 and model.config.layerdrop:
         # Processes that skip different layers would wait for one another's gradients.
         say("LayerDrop is off: several processes train one model")

@@ -137,7 +137,7 @@ def train(
     training = copy.copy(training)
     training.output_dir = str(folder / "checkpoints")
     training.load_best_model_at_end = stop_at is None
-    training.push_to_hub = False  # what is published is the finished run
+    training.push_to_hub = None  # what is published is the finished run
     set_seed(training.seed)
     feature_extractor = AutoFeatureExtractor.from_pretrained(pretrained)
     model = starting_model(arguments, pretrained, pairs[0].voxels)

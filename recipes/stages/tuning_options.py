@@ -1,6 +1,7 @@
 """The options of tuning, for all commands that tune a model on targets."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from datasets_scripts import check_name
 from modeling_braintune import OBJECTIVES, BrainTuningArguments
@@ -218,7 +219,7 @@ class TuningOptions(
             raise ValueError("heads_only leaves nothing for adapters to change: drop lora_rank")
 
 
-def check_splits(stories: TrainStories | ValidationStories | TestStory) -> None:
+def check_splits(stories: Any) -> None:
     """Refuse a story that is named twice, in one split or in two.
 
     Raises
