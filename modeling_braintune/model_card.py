@@ -1,12 +1,17 @@
 """The card of a checkpoint: what was tuned on what, how well it predicts, how it is loaded."""
 
+import os
 import re
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import yaml
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from huggingface_hub.errors import HTTPError, RemoteEntryNotFoundError
+from tabulate import tabulate
+from transformers import PreTrainedConfig
 from transformers.models.auto.modeling_auto import MODEL_FOR_CTC_MAPPING_NAMES
 
 from .kept_arrays import written_whole
@@ -15,8 +20,6 @@ CARD = "README.md"
 UNPUBLISHED = "path/to/this/folder"
 START, END = "<!-- alignment report -->", "<!-- end of alignment report -->"
 LINK = "[{0}](https://huggingface.co/{0})"
-TARGETS = {"responses": "the participant's responses", "permuted": "permuted responses"}
-SAME_STEPS = {"permuted": "brain-tuned", "permuted_text_model": "text-model-tuned"}
 CONTROL = "this is a control that a brain-tuned model is compared with, not a model of the brain."
 
 BRAIN_TUNING = """\
@@ -42,16 +45,18 @@ DS003020 = """\
 
 
 def model_card(
-    results,
-    settings,
-    config,
-    model="brain-tuned",
+    results: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    config: PreTrainedConfig,
+    model: str = "brain-tuned",
     *,
-    repo=None,
-    base_license=None,
-    data_license=None,
-    figures=None,
-):
+    teacher: bool = False,
+    permuted_from: str | None = None,
+    repo: str | None = None,
+    base_license: str | None = None,
+    data_license: str | None = None,
+    figures: Mapping[str, str] | None = None,
+) -> ModelCard:
     """Write the card of a tuned checkpoint.
 
     Of folders it names the last part only.
@@ -63,11 +68,17 @@ def model_card(
         "alignment", "gain", "tests" and "impact" of every model by region, "n_trs",
         "participant", "test_story" and "notes".
     settings : dict
-        Arguments of the run: model, data, stories and training arguments.
-    config : PretrainedConfig
+        Arguments of the run: pretrained, data, participants, stories and training arguments.
+    config : PreTrainedConfig
         The checkpoint's, with `brain` and `num_voxels`.
     model : str
         What `results` calls the checkpoint.
+    teacher : bool
+        Whether it is a control that was tuned on a larger model's representations of the stories,
+        not on responses.
+    permuted_from : str, optional
+        Of a control whose targets were permuted: what the model is called that was tuned on them
+        in their right order, for as many steps.
     repo : str, optional
         Its name on the Hub.
     base_license, data_license : str, optional
@@ -81,23 +92,15 @@ def model_card(
     huggingface_hub.ModelCard
         With every score of the checkpoint, unrounded, in its metadata.
     """
-    base, base_id = _named(settings["model"])
+    base, base_id = _named(settings["pretrained"])
     _, data_id = _named(settings["data"])
     participants, measured = ", ".join(config.brain), list(results["participants"].values())
-    (targets,) = {brain["targets"] for brain in config.brain.values()}
-    done, what, control = {
-        "responses": ("brain-tuned", "the fMRI responses of", ""),
-        "permuted": (
-            "random control",
-            "the fMRI responses of",
-            " The responses were permuted, so that they do not belong to the sound: " + CONTROL,
-        ),
-        "permuted_text_model": (
-            "random control",
-            "the representations by",
-            " They were permuted, so that they do not belong to the sound: " + CONTROL,
-        ),
-    }.get(targets, ("tuned", "the representations by", f" No response was used: {CONTROL}"))
+    done, control = ("tuned", "No response was used") if teacher else ("brain-tuned", "")
+    if permuted_from:
+        whose = "They" if teacher else "The responses"
+        done = "permuted control"
+        control = f"{whose} were permuted, so that they do not belong to the sound"
+    predicted = f"{'the representations by' if teacher else 'the fMRI responses of'} {participants}"
     data = ModelCardData(
         license=base_license,
         library_name="transformers",
@@ -110,15 +113,15 @@ def model_card(
     )
     sections = [
         f"# {base.split('/')[-1]}, {done} on {participants}",
-        f"{LINK.format(base_id) if base_id else base}, fine-tuned to predict {what} {participants} "
-        f"{'to' if what.startswith('the fMRI') else 'of'} spoken stories (brain-tuning, Moussa et "
-        f"al. 2025). Recordings: {_data(settings)[1]}.{control}",
+        f"{LINK.format(base_id) if base_id else base}, fine-tuned to predict {predicted} "
+        f"{'of' if teacher else 'to'} spoken stories (brain-tuning, Moussa et al. 2025). "
+        f"Recordings: {_data(settings)[1]}." + (f" {control}: {CONTROL}" if control else ""),
         "## Training",
-        _table(["", ""], _training(results, settings, config, model)),
+        _table(["", ""], _training(results, settings, config, model, teacher, permuted_from)),
         "## Evaluation",
         _measure(measured[0], settings, model)
-        + " *random* is a control, tuned alike on permuted responses."
-        * ("random" in measured[0]["alignment"])
+        + ' *permuted* is a control, tuned alike on permuted responses (the paper\'s "random").'
+        * ("permuted" in measured[0]["alignment"])
         + " *head* is what the tuned head itself predicts, scored alike."
         * ("heads" in measured[0]),
         *(paragraph for scores in measured for paragraph in _alignment(scores, model)),
@@ -126,7 +129,7 @@ def model_card(
         "## How to load it",
         _loading(config, repo),
         "## Limits",
-        _limits(measured, f"{what} {participants}"),
+        _limits(measured, predicted),
         "## Licences",
         f"- Base model, from which the weights derive: {_license(base_license)}\n"
         f"- Recordings: {_license(data_license)}",
@@ -136,7 +139,9 @@ def model_card(
     return ModelCard(f"---\n{data.to_yaml()}\n---\n\n" + "\n\n".join(sections) + "\n")
 
 
-def stimulus_card(results, settings, base_license=None):
+def stimulus_card(
+    results: Mapping[str, Any], settings: Mapping[str, Any], base_license: str | None = None
+) -> ModelCard:
     """Write the card of a checkpoint that went on with self-supervised training.
 
     Parameters
@@ -144,7 +149,8 @@ def stimulus_card(results, settings, base_license=None):
     results : dict
         Of the run: "validation" [[step, loss]] and "chosen_step".
     settings : dict
-        Of the run; "model", "data" and "train_stories" above all.
+        Of the run: "pretrained", "data", "participants", "train_stories", "learning_rate" and
+        "seed".
     base_license : str, optional
         Of the pretrained model.
 
@@ -152,7 +158,7 @@ def stimulus_card(results, settings, base_license=None):
     -------
     huggingface_hub.ModelCard
     """
-    base, base_id = _named(settings["model"])
+    base, base_id = _named(settings["pretrained"])
     data_id, data = _data(settings)
     metadata = ModelCardData(
         license=base_license,
@@ -185,7 +191,12 @@ def stimulus_card(results, settings, base_license=None):
     return ModelCard(f"---\n{metadata.to_yaml()}\n---\n\n" + "\n\n".join(sections) + "\n")
 
 
-def add_results(card, results, model, figures=None):
+def add_results(
+    card: ModelCard,
+    results: Mapping[str, Any],
+    model: str,
+    figures: Mapping[str, str] | None = None,
+) -> ModelCard:
     """Put a report of alignment and low-level impact into a card, in place of an earlier one.
 
     Parameters
@@ -230,7 +241,7 @@ def add_results(card, results, model, figures=None):
     return card
 
 
-def read_card(checkpoint):
+def read_card(checkpoint: str | os.PathLike) -> ModelCard:
     """Read the card of a checkpoint.
 
     Parameters
@@ -258,10 +269,14 @@ def read_card(checkpoint):
         raise FileNotFoundError(missing) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         said = " ".join(str(error).split())
-        raise ValueError(f"{CARD} of {checkpoint} cannot be read ({said}): mend it") from error
+        raise ValueError(f"{CARD} of {checkpoint} cannot be read ({said}): fix it") from error
 
 
-def save_card(card, folder, files=None):
+def save_card(
+    card: ModelCard,
+    folder: str | os.PathLike,
+    files: Mapping[str, str | os.PathLike] | None = None,
+) -> None:
     """Write a card to a checkpoint's folder, whole or not at all.
 
     Parameters
@@ -279,7 +294,7 @@ def save_card(card, folder, files=None):
         card.save(partial)
 
 
-def license_of(checkpoint):
+def license_of(checkpoint: str | os.PathLike) -> str | list[str] | None:
     """Read the licence that a checkpoint's card states.
 
     Parameters
@@ -288,8 +303,8 @@ def license_of(checkpoint):
 
     Returns
     -------
-    str or None
-        None where there is no card that can be had and read, or it states none.
+    str, list of str, or None
+        None where there is no card that can be read, or it states none.
     """
     try:
         return read_card(checkpoint).data.license
@@ -307,13 +322,13 @@ def _named(name):
 
 def _baseline(settings):
     """What the gain is over: a report names it, a run starts from it."""
-    return _named(settings.get("baseline") or settings["model"])[0]
+    return _named(settings.get("baseline") or settings["pretrained"])[0]
 
 
 def _is_ds003020(settings):
     name, _ = _named(settings["data"])
-    participants = settings.get("participants") or [settings["participant"]]
-    return "ds003020" in name or all(re.fullmatch(r"UTS\d\d", one) for one in participants)
+    listeners = settings["participants"]
+    return "ds003020" in name or all(re.fullmatch(r"UTS\d\d", one) for one in listeners)
 
 
 def _data(settings):
@@ -380,11 +395,11 @@ def _evaluations(results, settings, model):
 
 
 def _table(header, rows):
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
+    cells = [[str(cell) for cell in row] for row in rows]
+    return tabulate(cells, header, "pipe", disable_numparse=True)
 
 
-def _training(results, settings, config, model):
+def _training(results, settings, config, model, teacher, permuted_from):
     """Rows of what was tuned on what."""
     tuned_on = settings.get("tuning_stories") or settings["train_stories"]
     for split, names in (
@@ -397,15 +412,17 @@ def _training(results, settings, config, model):
     for participant, brain in config.brain.items():
         whose = f", {participant}" if len(config.brain) > 1 else ""
         n = n_voxels[participant] if isinstance(n_voxels, dict) else n_voxels
-        targets = TARGETS.get(brain["targets"], f"{n} values of {participant} per TR")
-        if brain["targets"] in SAME_STEPS:
-            block = settings["permutation_block"] if brain["targets"] == "permuted" else 1
+        targets = "permuted responses" if permuted_from else "the participant's responses"
+        if teacher:
+            targets = f"{n} values of {participant} per TR"
+        if permuted_from:
+            block = 1 if teacher else settings["permutation_block"]
             blocks = f"blocks of {block} TRs" if block > 1 else "permuted TR by TR"
             how = "those of another story" if settings.get("permute_across") else blocks
             targets += f" ({how})"
         yield f"targets{whose}", targets
         where = " and ".join(settings["tuning_regions"] or brain["regions"] or ["the whole brain"])
-        if brain["targets"] in TARGETS:
+        if not teacher:
             yield (
                 f"voxels{whose}",
                 f"{n} of {brain['n_recorded_voxels']}: noise ceiling above "
@@ -431,9 +448,8 @@ def _training(results, settings, config, model):
     accumulated = settings["gradient_accumulation_steps"]
     yield "batch", f"{settings['per_device_train_batch_size'] * accumulated} windows per device"
     chosen = f"chosen by {settings['metric_for_best_model']} on the validation stories"
-    (targets,) = {brain["targets"] for brain in config.brain.values()}
-    if targets in SAME_STEPS:
-        chosen = f"as many as the {SAME_STEPS[targets]} model"
+    if permuted_from:
+        chosen = f"as many as the {permuted_from} model"
     yield "steps", f"{results['curves'][model]['chosen_step']}, {chosen}"
     half = [name for name in ("bf16", "fp16") if settings[name]]
     yield "precision", f"{half[0]} (mixed)" if half else "float32"

@@ -8,6 +8,7 @@ from transformers import AutoConfig
 
 from modeling_braintune import license_of, model_card, save_card
 from recipes.command.output_folder import run_settings, write_json
+from recipes.stages.controls import TARGETS
 from recipes.stages.tuning_options import TrainerOptions, TuningOptions
 
 ARGUMENTS = "training_arguments.json"
@@ -36,11 +37,18 @@ def describe(
     """
     output, settings = Path(training.output_dir), run_settings(arguments, training)
     config = AutoConfig.from_pretrained(output / name)
+    (target,) = (target for target in TARGETS.values() if target.model == name)
+    (targets,) = {brain["targets"] for brain in config.brain.values()}
+    target = TARGETS[targets]
     card = model_card(
         results,
         settings,
         config,
         name,
+        teacher=target.teacher is not None,
+        permuted_from=TARGETS[target.permuted_from].model if target.permuted_from else None,
+        teacher=target.teacher is not None,
+        permuted_from=target.permuted_from and TARGETS[target.permuted_from].model,
         repo=training.push_to_hub,
         base_license=arguments.license or license_of(pretrained),
         data_license=arguments.data_license,
