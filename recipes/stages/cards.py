@@ -37,7 +37,6 @@ def describe(
     """
     output, settings = Path(training.output_dir), run_settings(arguments, training)
     config = AutoConfig.from_pretrained(output / name)
-    (target,) = (target for target in TARGETS.values() if target.model == name)
     (targets,) = {brain["targets"] for brain in config.brain.values()}
     target = TARGETS[targets]
     card = model_card(
@@ -45,8 +44,6 @@ def describe(
         settings,
         config,
         name,
-        teacher=target.teacher is not None,
-        permuted_from=TARGETS[target.permuted_from].model if target.permuted_from else None,
         teacher=target.teacher is not None,
         permuted_from=target.permuted_from and TARGETS[target.permuted_from].model,
         repo=training.push_to_hub,

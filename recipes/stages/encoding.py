@@ -9,8 +9,6 @@ from typing import Any
 import joblib
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 from tqdm import tqdm
 from transformers import AutoFeatureExtractor, AutoModel, PreTrainedModel
 
@@ -19,12 +17,14 @@ from evaluate_metrics import MEAN_IMPACT, EncodingModel, Residualizer, ScoredLay
 from modeling_braintune import (
     cached_representations,
     entry_of,
+    keep,
+    kept,
     layer_representations,
     model_facts,
     receptive_field,
 )
 
-FORMAT = 2  # of what is kept: a new one has it computed again
+FORMAT = 3  # of what is kept: a new one has it computed again
 LEFT_OVER = "left_over"
 
 
@@ -158,18 +158,18 @@ def _store(path, encoded):
     arrays = {str(layer): p for layer, p in encoded.layers.predictions.items()}
     if encoded.left_over is not None:
         arrays[LEFT_OVER] = encoded.left_over
-    keep_arrays(path, arrays, {"impact": json.dumps(encoded.impact)})
+    keep(path, arrays, {"impact": encoded.impact})
 
 
 def _stored(path, scored):
     """Read a result; None if it is absent or damaged."""
-    found = kept_arrays(path)
+    found = kept(path)
     if found is None:
         return None
-    arrays, noted = found
+    arrays, facts = found
     left_over = arrays.pop(LEFT_OVER, None)
     predictions = {layer: arrays[str(layer)] for layer in sorted(map(int, arrays))}
-    impact = _with_layers(json.loads(noted["impact"]))
+    impact = _with_layers(facts["impact"])
     return Encoded(layers=scored.score(predictions), impact=impact, left_over=left_over)
 
 
@@ -251,18 +251,3 @@ def _residuals(feature, features):
     residualizer = Residualizer().fit(feature[:-1], together[:-1])
     left = [np.split(r, widths, axis=1) for r in residualizer.transform(feature, together)]
     return {layer: [story[i] for story in left] for i, layer in enumerate(features)}
-
-
-def keep_arrays(path, arrays, noted):
-    unfinished = path.with_suffix(".partial")
-    arrays = {name: np.ascontiguousarray(a) for name, a in arrays.items()}
-    save_file(arrays, unfinished, noted)
-    unfinished.replace(path)
-
-
-def kept_arrays(path):
-    try:
-        with safe_open(path, "numpy") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata()
-    except (FileNotFoundError, SafetensorError):
-        return None

@@ -8,37 +8,34 @@ import pytest
 import yaml
 from transformers import HubertConfig, HubertModel, Wav2Vec2FeatureExtractor
 
-from modeling_braintune import AutoModelForBrainTuning, BrainTuningArguments
-from recipes.arguments import parse_arguments
-from recipes.compare import CompareArguments, compare
-from recipes.phantom_teachers import phantom_teacher
-from recipes.tune import DEFAULT_CONFIG, TuneArguments, tune
+from modeling_braintune import AutoModelForBrainTuning
+from recipes.command.arguments import parse_arguments
+from recipes.compare import compare
+from recipes.phantom import phantom_teacher
+from recipes.stages.comparison import CompareOptions
+from recipes.stages.tuning_options import TrainerOptions, TuningOptions
+from recipes.tune import tune
 
 pytestmark = pytest.mark.filterwarnings("ignore:a recording of:UserWarning")
 
 MODELS = [
-    *("brain-tuned", "random", "text-model-tuned", "random-text-model-tuned"),
+    *("brain-tuned", "permuted", "text-model-tuned", "permuted-text-model-tuned"),
     *("other-teacher-tuned", "stimulus-tuned"),
 ]
 
 
-def parsed(settings, output, arguments_class=CompareArguments, **changes):
+def parsed(settings, output, arguments_class=CompareOptions, **changes):
     path = output.with_suffix(".yaml")
     path.write_text(yaml.safe_dump(settings | {"num_train_epochs": 1} | changes))
     words = ["--config", str(path), "--output_dir", str(output)]
-    return parse_arguments(
-        (arguments_class, BrainTuningArguments),
-        DEFAULT_CONFIG,
-        words,
-        renamed={"participant": "participants"},
-    )
+    return parse_arguments((arguments_class, TrainerOptions), arguments=words)
 
 
 @pytest.fixture(scope="module")
 def controls(tmp_path_factory, settings):
     """Settings of a run with all controls."""
     folder = tmp_path_factory.mktemp("configurations")
-    own = {key: settings[key] for key in ("model", "data", "participant", "train_stories")}
+    own = {key: settings[key] for key in ("pretrained", "data", "participants", "train_stories")}
     own |= {key: settings[key] for key in ("validation_stories", "test_story", "disable_tqdm")}
     own |= {"max_steps": 2, "eval_strategy": "steps", "eval_steps": 1, "save_steps": 1}
     own |= {"load_best_model_at_end": True, "metric_for_best_model": "eval_loss"}
@@ -59,7 +56,7 @@ def controls(tmp_path_factory, settings):
 def finished(tmp_path_factory, settings, controls):
     """A folder where tune.py was run, and then compare.py; what it held before; the results."""
     output = tmp_path_factory.mktemp("compared") / "output"
-    tune(*parsed(settings, output, TuneArguments, text_teacher="phantom-gpt2-untaught"))
+    tune(*parsed(settings, output, TuningOptions, text_teacher="phantom-gpt2-untaught"))
     before = {path: path.read_bytes() for path in output.glob("*/model.safetensors")}
     results = compare(*parsed(controls, output))
     return output, before, results
@@ -70,15 +67,15 @@ def test_every_control_is_tuned_and_measured_beside_brain_tuning(finished):
     assert list(results["alignment"]) == ["pretrained", *MODELS]
     pairs = [(pair["model"], pair["other"]) for pair in results["pairs"]]
     assert pairs == [("brain-tuned", model) for model in MODELS[1:]] + [
-        ("text-model-tuned", "random-text-model-tuned"),
+        ("text-model-tuned", "permuted-text-model-tuned"),
         ("text-model-tuned", "other-teacher-tuned"),
     ]
     for pair in results["pairs"]:
         gains = [results["alignment"][pair[key]]["language"]["mean"] for key in ("model", "other")]
         assert pair["gain"]["language"]["mean"] == pytest.approx(gains[0] - gains[1])
     chosen = {model: curve["chosen_step"] for model, curve in results["curves"].items()}
-    assert chosen["random"] == chosen["brain-tuned"]
-    assert chosen["random-text-model-tuned"] == chosen["text-model-tuned"]
+    assert chosen["permuted"] == chosen["brain-tuned"]
+    assert chosen["permuted-text-model-tuned"] == chosen["text-model-tuned"]
     written = json.loads((output / "compare.json").read_text())
     assert written["pairs"] == json.loads(json.dumps(results["pairs"]))
     for name in ("compare.csv", "compare.png", "compare-layers.png"):
@@ -89,7 +86,7 @@ def test_checkpoints_and_cards_say_which_control_they_are(finished):
     output, _, _ = finished
     for model, teacher, targets in (
         ("text-model-tuned", "phantom-gpt2-untaught", "text_model"),
-        ("random-text-model-tuned", "phantom-gpt2-untaught", "permuted_text_model"),
+        ("permuted-text-model-tuned", "phantom-gpt2-untaught", "permuted_text_model"),
         ("other-teacher-tuned", "other-teacher", "text_model"),
     ):
         (brain,) = AutoModelForBrainTuning.from_pretrained(output / model).brains.values()
@@ -99,7 +96,7 @@ def test_checkpoints_and_cards_say_which_control_they_are(finished):
 
 def test_what_is_in_the_folder_already_is_not_done_again(finished, controls, capsys):
     output, before, results = finished
-    assert {path.parent.name for path in before} == {"brain-tuned", "random"}
+    assert {path.parent.name for path in before} == {"brain-tuned", "permuted"}
     assert all(path.read_bytes() == content for path, content in before.items())
     times = {path: path.stat().st_mtime_ns for path in output.glob("*/*.safetensors")}
     kept = Path(controls["cache_dir"])
@@ -108,7 +105,7 @@ def test_what_is_in_the_folder_already_is_not_done_again(finished, controls, cap
     assert again["alignment"] == results["alignment"] and again["pairs"] == results["pairs"]
     assert all(path.stat().st_mtime_ns == time for path, time in (times | measured).items())
     printed = capsys.readouterr().out
-    assert printed.count("is tuned") == len(MODELS) and "min ahead" in printed
+    assert printed.count("is tuned") == len(MODELS) and "Estimated time: " in printed
 
 
 @pytest.mark.parametrize(
@@ -122,11 +119,8 @@ def test_what_is_in_the_folder_already_is_not_done_again(finished, controls, cap
     ],
 )
 def test_bad_settings_are_refused(finished, controls, changes, message):
-    given = {key: value for key, value in (controls | changes).items()}
-    if "participants" in given:
-        del given["participant"]
     with pytest.raises((ValueError, FileExistsError), match=message):
-        compare(*parsed(given, finished[0]))
+        compare(*parsed(controls | changes, finished[0]))
 
 
 def test_other_settings_of_the_stimulus_are_refused_too(finished, controls, tmp_path):
@@ -149,4 +143,4 @@ def test_a_family_without_self_supervised_losses_is_named(controls, tmp_path):
     HubertModel(config).save_pretrained(tmp_path / "hubert")
     Wav2Vec2FeatureExtractor().save_pretrained(tmp_path / "hubert")
     with pytest.raises(ValueError, match="hubert is of hubert; give --stimulus false"):
-        compare(*parsed(controls, tmp_path / "out", model=str(tmp_path / "hubert")))
+        compare(*parsed(controls, tmp_path / "out", pretrained=str(tmp_path / "hubert")))

@@ -12,7 +12,7 @@ import torch
 from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, set_seed
 
 from modeling_braintune import AutoModelForBrainTuning, Brain, BrainEncodingPipeline
-from recipes.predict import PredictArguments, main, predict
+from recipes.predict import PredictOptions, main, predict
 
 RECIPE = str(Path(__file__).resolve().parents[2] / "recipes" / "predict.py")
 TR = 2.0045
@@ -130,7 +130,7 @@ def volume(values_by_place):
 @pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
 def test_planted_voxels_lie_where_the_checkpoint_says(planted, audio, tmp_path, capsys, suffix):
     output = tmp_path / "new" / "folder" / f"responses{suffix}"
-    predict(PredictArguments(model=planted, audio=audio, output=str(output)))
+    predict(PredictOptions(checkpoints=[planted], audio=audio, output=str(output)))
     image = nibabel.load(output)
     np.testing.assert_array_equal(image.affine, AFFINE)
     assert image.header.get_zooms() == pytest.approx((2.0, 2.0, 3.0, TR))
@@ -146,7 +146,7 @@ def test_planted_voxels_lie_where_the_checkpoint_says(planted, audio, tmp_path, 
 def test_with_a_mask_all_recorded_voxels_are_placed(model, write_mask, audio, tmp_path, request):
     output = tmp_path / "responses.nii.gz"
     model = request.getfixturevalue(model)
-    predict(PredictArguments(model=model, audio=audio, output=str(output), mask=write_mask()))
+    predict(PredictOptions(checkpoints=[model], audio=audio, output=str(output), mask=write_mask()))
     image = nibabel.load(output)
     np.testing.assert_array_equal(image.affine, AFFINE)
     values = dict.fromkeys(RECORDED, np.nan) | dict(zip(RECORDED[VOXELS], PLANTED, strict=True))
@@ -164,7 +164,9 @@ def test_vertices_take_the_values_of_the_voxels_that_they_lie_in(
     )
     output, mask = tmp_path / "responses.func.gii", write_mask() if masked else None
     predict(
-        PredictArguments(model=planted, audio=audio, output=str(output), surface=surface, mask=mask)
+        PredictOptions(
+            checkpoints=[planted], audio=audio, output=str(output), surface=surface, mask=mask
+        )
     )
     expected = np.full((2, 10242), np.nan)
     expected[0, [0, 7]] = PLANTED[:2]
@@ -177,7 +179,7 @@ def test_vertices_take_the_values_of_the_voxels_that_they_lie_in(
 @pytest.mark.parametrize("name", ["responses.func.gii", "responses.gii"])
 def test_recorded_vertices_are_split_between_hemispheres(placeless, audio, tmp_path, name):
     output = str(tmp_path / name)
-    predict(PredictArguments(model=placeless, audio=audio, output=output, left_vertices=4))
+    predict(PredictOptions(checkpoints=[placeless], audio=audio, output=output, left_vertices=4))
     _, second, third = PLANTED
     nan = np.nan
     for side, values in {"L": [second, nan, nan, third], "R": [nan, PLANTED[0], nan]}.items():
@@ -188,7 +190,7 @@ def test_recorded_vertices_are_split_between_hemispheres(placeless, audio, tmp_p
 def test_arrays_say_all_that_the_pipeline_says(make_checkpoint, audio, tmp_path):
     model = make_checkpoint(brain(places=None, space=None), planted=None)
     output = tmp_path / "responses.npz"
-    predicted = predict(PredictArguments(model=model, audio=audio, output=str(output)))
+    predicted = predict(PredictOptions(checkpoints=[model], audio=audio, output=str(output)))
     with np.load(output, allow_pickle=False) as file:
         arrays = dict(file)
     regions = {"language": [0, 2], "auditory": []}
@@ -214,18 +216,18 @@ def test_of_several_participants_one_is_chosen(make_checkpoint, audio, tmp_path)
     other = brain("P02", places=RECORDED[:3])
     model = make_checkpoint(brain(), other, planted=[*PLANTED, 11.0, 12.0, 13.0])
     output = str(tmp_path / "responses.nii.gz")
-    predict(PredictArguments(model=model, audio=audio, output=output, participant="P02"))
+    predict(PredictOptions(checkpoints=[model], audio=audio, output=output, participants=["P02"]))
     expected = volume(dict(zip(RECORDED[:3], [11.0, 12.0, 13.0], strict=True)))
     np.testing.assert_array_equal(nibabel.load(output).get_fdata(dtype=np.float32), expected)
     with pytest.raises(ValueError, match="P01, P02"):
-        predict(PredictArguments(model=model, audio=audio, output=output))
+        predict(PredictOptions(checkpoints=[model], audio=audio, output=output))
 
 
 def test_a_file_that_cannot_be_replaced_leaves_nothing_beside_it(planted, audio, tmp_path):
     output = tmp_path / "responses.npz"
     output.mkdir()
     with pytest.raises(IsADirectoryError):
-        predict(PredictArguments(model=planted, audio=audio, output=str(output)))
+        predict(PredictOptions(checkpoints=[planted], audio=audio, output=str(output)))
     assert list(tmp_path.iterdir()) == [output]
 
 
@@ -235,9 +237,9 @@ def refused(planted, audio, tmp_path):
 
     def check(message, error=ValueError, output="responses.nii.gz", **arguments):
         output = tmp_path / "output" / output
-        arguments = {"model": planted, "audio": audio, "output": str(output)} | arguments
+        arguments = {"checkpoints": [planted], "audio": audio, "output": str(output)} | arguments
         with pytest.raises(error, match=message) as raised:
-            predict(PredictArguments(**arguments))
+            predict(PredictOptions(**arguments))
         assert "\n" not in str(raised.value)
         assert not output.parent.exists()
 
@@ -267,21 +269,21 @@ def test_a_recording_that_is_not_there_is_named(refused, tmp_path):
 
 
 def test_a_participant_that_the_model_does_not_know_is_named(refused):
-    refused("P01.*got 'P03'", participant="P03")
+    refused("P01.*got 'P03'", participants=["P03"])
 
 
 def test_a_model_must_say_whose_voxels_it_predicts(refused, pretrained, make_checkpoint, tmp_path):
     message = "does not say whose voxels it predicts; give a checkpoint that recipes/tune.py wrote"
-    refused(message, model=str(pretrained))
-    refused(message, model=make_checkpoint())
-    refused("no checkpoint at", FileNotFoundError, model=str(tmp_path / "nowhere"))
+    refused(message, checkpoints=[str(pretrained)])
+    refused(message, checkpoints=[make_checkpoint()])
+    refused("no checkpoint at", FileNotFoundError, checkpoints=[str(tmp_path / "nowhere")])
 
 
 def test_a_damaged_model_is_named(refused, make_checkpoint):
     model = make_checkpoint(brain())
     weights = Path(model) / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-100])
-    refused(f"weights of '{model}' cannot be read", model=model)
+    refused(f"weights of '{model}' cannot be read", checkpoints=[model])
 
 
 @pytest.mark.parametrize(
@@ -301,9 +303,9 @@ def test_the_name_of_the_output_says_what_else_is_needed(refused, output, option
 
 def test_places_must_be_known_for_an_image(refused, placeless, write_surface_places):
     message = "where the voxels of P01 lie is not known: give the voxel mask .* as --mask"
-    refused(message, model=placeless)
+    refused(message, checkpoints=[placeless])
     surface = write_surface_places({0: 3})
-    refused(message, model=placeless, output="responses.func.gii", surface=surface)
+    refused(message, checkpoints=[placeless], output="responses.func.gii", surface=surface)
 
 
 @pytest.mark.parametrize(
@@ -327,19 +329,19 @@ def test_a_mask_of_other_places_is_refused(refused, make_checkpoint, write_mask,
         space={"shape": list(SHAPE), "affine": AFFINE.tolist()},
     )
     message = "mask.nii.gz: the checkpoint has its voxels in other places"
-    refused(message, model=make_checkpoint(every), mask=write_mask(**other))
+    refused(message, checkpoints=[make_checkpoint(every)], mask=write_mask(**other))
 
 
 def test_a_mask_must_fit_the_recordings(refused, placeless, write_mask, tmp_path):
     message = "the mask has 6 true voxels, but there are values for 7"
-    refused(message, model=placeless, mask=write_mask(RECORDED[1:]))
+    refused(message, checkpoints=[placeless], mask=write_mask(RECORDED[1:]))
     missing = str(tmp_path / "none.nii")
     refused("none.nii: there is no such mask", FileNotFoundError, mask=missing)
     inside = np.zeros(SHAPE)
     inside.flat[RECORDED] = 1
     np.save(tmp_path / "mask.npy", inside)
     message = "mask.npy: an array has no affine"
-    refused(message, model=placeless, mask=str(tmp_path / "mask.npy"))
+    refused(message, checkpoints=[placeless], mask=str(tmp_path / "mask.npy"))
 
 
 def test_a_surface_must_be_of_the_functional_space(refused, write_surface_places, tmp_path):
@@ -359,7 +361,7 @@ def test_left_vertices_must_be_some_of_those_recorded(refused, placeless):
     for n_left in (0, 7):
         refused(
             f"--left_vertices must be from 1 to 6, got {n_left}",
-            model=placeless,
+            checkpoints=[placeless],
             output="responses.func.gii",
             left_vertices=n_left,
         )
@@ -368,7 +370,16 @@ def test_left_vertices_must_be_some_of_those_recorded(refused, placeless):
 
 def test_as_a_process(planted, audio, tmp_path):
     output = tmp_path / "responses.nii.gz"
-    words = [sys.executable, RECIPE, "--model", planted, "--audio", audio, "--output", str(output)]
+    words = [
+        sys.executable,
+        RECIPE,
+        "--checkpoints",
+        planted,
+        "--audio",
+        audio,
+        "--output",
+        str(output),
+    ]
     done = subprocess.run(words, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.endswith(f"in 3 TRs of 2.0045 s: {output}\n")
@@ -376,7 +387,7 @@ def test_as_a_process(planted, audio, tmp_path):
 
 
 def test_the_process_stops_with_one_line(monkeypatch):
-    words = ["predict.py", "--model", "m", "--audio", "a.wav", "--output", "a.txt"]
+    words = ["predict.py", "--checkpoints", "m", "--audio", "a.wav", "--output", "a.txt"]
     monkeypatch.setattr(sys, "argv", words)
     with pytest.raises(SystemExit, match="^ValueError: --output a.txt: its name must end in .*$"):
         main()

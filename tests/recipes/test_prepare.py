@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from datasets_scripts import read_ds003020
-from recipes.prepare import PrepareArguments, prepare
+from recipes.prepare import PrepareOptions, prepare
 
 RECIPE = str(Path(__file__).resolve().parents[2] / "recipes" / "prepare.py")
 
@@ -56,7 +56,9 @@ def client(loopback_hub, tmp_path):
 
 def test_it_says_what_was_prepared(recordings, tmp_path, capsys):
     prepared = prepare(
-        PrepareArguments(str(recordings), ["P01"], dtype="float16", cache_dir=str(tmp_path))
+        PrepareOptions(
+            data=str(recordings), participants=["P01"], dtype="float16", prepared_dir=str(tmp_path)
+        )
     )
     assert set(prepared) == {"P01", "stories"}
     n_trs = sum(len(story.tr_times) for story in read_ds003020(recordings, "P01"))

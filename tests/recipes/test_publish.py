@@ -13,23 +13,24 @@ from safetensors.numpy import save_file
 
 from evaluate_metrics import space_files
 from modeling_braintune.model_card import UNPUBLISHED
-from recipes.publish import PublishArguments
+from recipes.publish import PublishOptions
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 BROKEN_AFTER = {"second weights": 1, "commit": 2}  # so many uploads succeed
+TO = "--push_to_hub"
 REFUSED = {  # command line without checkpoint, and the line that it ends with
-    ("--to", "grace/other"): "PermissionError: grace/other: the token is that of ada, who may",
-    ("--to", "ada/../other"): "HFValidationError: Repo id must be",
-    ("--to", "other"): "ValueError: a repository is named <your name>/<its name>, got 'other'",
-    ("--to", "ada/open", "--revision", "draft"): (
+    (TO, "grace/other"): "PermissionError: grace/other: the token is that of ada, who may",
+    (TO, "ada/../other"): "HFValidationError: Repo id must be",
+    (TO, "other"): "ValueError: a repository is named <your name>/<its name>, got 'other'",
+    (TO, "ada/open", "--revision", "draft"): (
         "FileNotFoundError: ada/open: No such branch: 'draft' (404); check the names of repository"
     ),
-    ("--to", "ada/open", "--private", "true"): (
+    (TO, "ada/open", "--private", "true"): (
         "ValueError: ada/open exists and is public: make it private on the Hub, or take another"
     ),
-    ("--to", "ada/other", "--metric", "m"): "ValueError: give one of checkpoint and metric, got",
+    (TO, "ada/other", "--metric", "m"): "ValueError: give one of --checkpoints and --metric",
 }
 PROGRAM = """
 import contextlib, io, json, os, sys
@@ -82,11 +83,11 @@ def published(start_loopback_hub, tmp_path_factory):
         hubs[name] = start_loopback_hub("--fail-after", str(n_written))
     hub = hubs["whole"]
     HfApi(hub.url, hub.token).create_repo("ada/open")
-    model = ("--checkpoint", str(folder))
-    to_model = (*model, "--to", "ada/published")
+    model = ("--checkpoints", str(folder))
+    to_model = (*model, "--push_to_hub", "ada/published")
     commands = [
         (hub.url, hub.token, *to_model, "--private", "true"),
-        (hub.url, hub.token, "--metric", "low_level_impact", "--to", "ada/metric"),
+        (hub.url, hub.token, "--metric", "low_level_impact", "--push_to_hub", "ada/metric"),
         *((hub.url, hub.token, *model, *words) for words in REFUSED),
         (hub.url, "hf_wrong", *to_model),
         (hub.url, "", *to_model),
@@ -142,7 +143,7 @@ def test_a_metric_is_uploaded_as_a_space(published, tmp_path):
 @pytest.mark.parametrize("words", REFUSED)
 def test_what_is_refused_ends_in_one_line_and_writes_nothing(published, words):
     hub = published.hubs["whole"]
-    checkpoint = ("--checkpoint", str(published.folder))
+    checkpoint = ("--checkpoints", str(published.folder))
     ((printed, ended),) = published.ran[hub.url, hub.token, *checkpoint, *words]
     assert ended.startswith(REFUSED[words]) and "\n" not in ended
     assert printed == ""
@@ -183,5 +184,5 @@ def test_the_folder_is_left_as_it_was(published):
 
 
 def test_a_metric_and_a_checkpoint_are_not_published_as_one():
-    with pytest.raises(ValueError, match="give one of .* got checkpoint=a and metric=b"):
-        PublishArguments(to="ada/x", checkpoint="a", metric="b")
+    with pytest.raises(ValueError, match="give one of .* got checkpoints=a and metric=b"):
+        PublishOptions(push_to_hub="ada/x", checkpoints=["a"], metric="b")

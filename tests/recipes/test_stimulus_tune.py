@@ -1,206 +1,44 @@
-"""The control that only hears: what it leaves behind, what it refuses, how it goes on."""
+"""Self-supervised training as a command."""
 
-import dataclasses
-import json
 import os
-import shutil
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
-import h5py
-import numpy as np
 import pytest
-from safetensors.numpy import load_file
-from transformers import AutoConfig, AutoFeatureExtractor, AutoModel, AutoModelForPreTraining
-
-from datasets_scripts import TrainingWindows, open_participant, read_ds003020
-from modeling_braintune import BrainTuningArguments
-from recipes.arguments import parse_arguments
-from recipes.encoding import layer_features
-from recipes.stimulus_tune import (
-    DEFAULT_CONFIG,
-    StimulusArguments,
-    sound_windows,
-    stimulus_tune,
-)
-from recipes.tune import TuneArguments
+from transformers import AutoModel
 
 RECIPE = str(Path(__file__).resolve().parents[2] / "recipes" / "stimulus_tune.py")
 
 
-def arguments(config, output):
-    return parse_arguments(
-        (StimulusArguments, BrainTuningArguments),
-        DEFAULT_CONFIG,
-        ["--config", str(config), "--output_dir", str(output)],
-        passed_over={key.name for key in dataclasses.fields(TuneArguments)},
+@pytest.fixture
+def run(configuration, tmp_path):
+    def run(**changes):
+        short = dict(max_steps=2, eval_steps=1, save_steps=1, mask_time_length=2)
+        words = ["--config", configuration(**short | changes), "--output_dir", tmp_path / "output"]
+        return subprocess.run(
+            [sys.executable, RECIPE, *map(str, words)],
+            capture_output=True,
+            text=True,
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+        )
+
+    return run
+
+
+def test_a_configuration_of_brain_tuning_trains_an_ordinary_checkpoint(run, tmp_path):
+    done = run()
+    assert done.returncode == 0, done.stderr
+    assert "Chosen at step" in done.stdout and "stimulus-tuned/" in done.stdout
+    _, info = AutoModel.from_pretrained(
+        tmp_path / "output" / "stimulus-tuned", output_loading_info=True
     )
+    assert not info["missing_keys"]
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory, settings, pretrained):
-    """Configuration, output folder and results of a run."""
-    folder = tmp_path_factory.mktemp("stimulus")
-    config = folder / "configuration.yaml"
-    config.write_text(json.dumps(settings | brief(pretrained)))  # JSON is YAML
-    return config, folder / "output", stimulus_tune(*arguments(config, folder / "output"))
-
-
-def brief(model, **changes):
-    return {"model": str(model), "num_train_epochs": 2, "eval_steps": 6, "save_steps": 6} | changes
-
-
-def weights(output):
-    return load_file(output / "stimulus-tuned" / "model.safetensors")
-
-
-def test_the_losses_fall_and_the_best_step_is_chosen(finished):
-    _, output, results = finished
-    steps, losses = zip(*results["train"], strict=True)
-    assert steps == tuple(range(1, len(steps) + 1))
-    assert np.mean(losses[-8:]) < np.mean(losses[:8])
-    validation = dict(results["validation"])
-    assert validation[results["chosen_step"]] == min(validation.values())
-    assert json.loads((output / "stimulus-tuned" / "results.json").read_text()) == results
-
-
-def test_training_moves_the_transformer_and_not_the_feature_encoder(finished, pretrained):
-    _, output, results = finished
-    before, after = load_file(pretrained / "model.safetensors"), weights(output)
-    moved = {name for name, value in before.items() if (after[f"wav2vec2.{name}"] != value).any()}
-    assert any(name.startswith("encoder.layers.0") for name in moved)
-    assert not any(name.startswith("feature_extractor") for name in moved)
-    assert results["new"] == ["project_hid", "project_q", "quantizer"]
-
-
-def test_the_result_is_an_ordinary_checkpoint_that_says_what_it_heard(
-    finished, pretrained, recordings
-):
-    _, output, _ = finished
-    folder = output / "stimulus-tuned"
-    for model_class in (AutoModel, AutoModelForPreTraining):
-        _, info = model_class.from_pretrained(folder, output_loading_info=True)
-        assert not info["missing_keys"]
-    said, own = (json.loads((place / "config.json").read_text()) for place in (folder, pretrained))
-    heard = said.pop("stimulus_tuned")
-    assert heard["stories"] == ["story01", "story02", "story03"] and len(heard["data"]) == 64
-    assert said == own | {"architectures": ["Wav2Vec2ForPreTraining"]}
-    AutoFeatureExtractor.from_pretrained(folder)
-    assert {path.suffix for path in folder.iterdir()} == {".json", ".safetensors", ".md"}
-    card = (folder / "README.md").read_text()
-    assert "stimulus-tuned" in card and "not a model of the brain" in card
-    assert "| stories | 3: story01, story02, story03 |" in card
-
-    (story,) = read_ds003020(recordings, "P01", ["story04"])
-    features = layer_features(folder, [story], length=4.0, stride=2.0)
-    assert features[2][0].shape == (len(story.tr_times), 16)
-
-
-def test_the_windows_are_those_of_brain_tuning(finished, recordings):
-    config, output, _ = finished
-    asked, _ = arguments(config, output)
-    participant = open_participant(recordings, "P01")
-    own = sound_windows(asked, participant, ["story01", "story02"])
-    live = [int(np.flatnonzero(np.isfinite(next(participant.stories()).responses[0]))[0])]
-    tuned_on = TrainingWindows(participant.stories(["story01", "story02"]), live)
-    assert len(own) == len(tuned_on)
-    for i in range(0, len(own), 9):
-        np.testing.assert_array_equal(own[i]["audio"], tuned_on[i]["audio"])
-
-
-def test_other_responses_to_the_same_sound_give_the_same_weights(
-    finished, configuration, pretrained, recordings, tmp_path
-):
-    _, output, _ = finished
-    copy = shutil.copytree(recordings, tmp_path / "recordings")
-    for path in (copy / "derivative" / "preprocessed_data" / "P01").glob("*.hf5"):
-        with h5py.File(path, "r+") as file:
-            file["data"][:] = np.random.default_rng(0).standard_normal(file["data"].shape)
-    config = configuration(**brief(pretrained, data=str(copy)))
-    stimulus_tune(*arguments(config, tmp_path / "output"))
-    other = weights(tmp_path / "output")
-    for name, values in weights(output).items():
-        np.testing.assert_array_equal(other[name], values, err_msg=name)
-    heard, again = (
-        AutoConfig.from_pretrained(folder / "stimulus-tuned").stimulus_tuned
-        for folder in (output, tmp_path / "output")
-    )
-    assert heard == again
-
-
-def test_a_killed_run_goes_on_and_ends_with_the_same_weights(finished, tmp_path):
-    config, output, results = finished
-    resumed = tmp_path / "resumed"
-    process = subprocess.Popen(
-        [sys.executable, RECIPE, "--config", str(config), "--output_dir", str(resumed)],
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-        stdout=subprocess.DEVNULL,
-    )
-    state = resumed / "stimulus-tuned" / "checkpoints" / "checkpoint-6" / "trainer_state.json"
-    deadline = time.monotonic() + 120
-    while not state.exists() and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert state.exists() and not (resumed / "stimulus-tuned" / "results.json").exists()
-
-    asked, training = arguments(config, resumed)
-    training.log_level_replica = "error"  # as in the process that was killed
-    other = dataclasses.replace(asked, train_stories=["story01", "story02"])
-    with pytest.raises(FileExistsError, match=r"other settings \(train_stories, stimulus_tuned\)"):
-        stimulus_tune(other, training)
-    again = stimulus_tune(asked, training)
-    np.testing.assert_allclose(again["validation"], results["validation"], rtol=1e-5)
-    pieces = weights(resumed)
-    for name, whole in weights(output).items():
-        np.testing.assert_allclose(pieces[name], whole, atol=1e-6, err_msg=name)
-
-
-def test_a_finished_run_is_not_overwritten_unless_told(finished, tmp_path):
-    config, output, _ = finished
-    copy = shutil.copytree(output, tmp_path / "output")
-    (copy / "brain-tuned").mkdir()
-    asked, training = arguments(config, copy)
-    with pytest.raises(FileExistsError, match="stimulus-tuned holds a finished run"):
-        stimulus_tune(asked, training)
-    training.max_steps = 3
-    stimulus_tune(dataclasses.replace(asked, overwrite_output_dir=True), training)
-    assert len(json.loads((copy / "stimulus-tuned" / "results.json").read_text())["train"]) == 3
-    assert (copy / "brain-tuned").exists()
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"validation_stories": ["story01"]}, "name a story once, got story01 again"),
-        ({"train_stories": ["story05"]}, "unknown story .* got 'story05'.*story04"),
-        ({"participant": "P03"}, "unknown participant .* got 'P03'.*P01"),
-        ({"n_trs_per_window": 40}, "window of 80 s is longer than its sound of 60 s"),
-        ({"model": "./nowhere"}, "no checkpoint at './nowhere'"),
-        ({"mask_time_length": 1}, "mask_time_length in 2 to the .* got 0.65 and 1"),
-    ],
-)
-def test_bad_settings_stop_the_run_before_it_begins(configuration, tmp_path, changes, message):
-    with pytest.raises((ValueError, FileNotFoundError), match=message):
-        stimulus_tune(*arguments(configuration(**changes), tmp_path / "output"))
+def test_one_participant_says_where_windows_lie(run, tmp_path):
+    refused = run(participants=["P01", "P02"])
+    assert refused.returncode == 1
+    (line,) = refused.stderr.splitlines()
+    assert "participants must name one at a time here, got P01, P02" in line
     assert not (tmp_path / "output").exists()
-
-
-@pytest.mark.parametrize("path", [DEFAULT_CONFIG, DEFAULT_CONFIG.with_name("stimulus.yaml")])
-def test_configurations_hear_what_those_of_brain_tuning_tune_on(path, tmp_path):
-    brain = DEFAULT_CONFIG.with_name("phantom.yaml" if path == DEFAULT_CONFIG else "ds003020.yaml")
-    (own, ours), (other, theirs) = (arguments(config, tmp_path) for config in (path, brain))
-    differing = {
-        key
-        for key, value in dataclasses.asdict(own).items()
-        if dataclasses.asdict(other)[key] != value
-    }
-    assert differing <= {"mask_time_length", "layers", "test_skip_trs", "evaluation_stride"}
-    assert (ours.seed, ours.optim, ours.train_batch_size) == (
-        theirs.seed,
-        theirs.optim,
-        theirs.train_batch_size,
-    )

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import AutoConfig, AutoModel, WhisperConfig
 
-from modeling_braintune import BrainTuningArguments
-from recipes.arguments import parse_arguments
-from recipes.sweep import SweepArguments, n_parameters, story_shares, sweep
-from recipes.tune import DEFAULT_CONFIG, TuneArguments
+from recipes.command.arguments import parse_arguments
+from recipes.stages.recordings import open_recordings
+from recipes.stages.tuning_options import TrainerOptions
+from recipes.sweep import SweepOptions, n_parameters, story_shares, sweep
 
 STORIES = [f"story{i:02d}" for i in range(1, 33)]
 BOTH = STORIES[:2]  # of the three to train on; swept over
@@ -78,12 +78,7 @@ def classes(settings, tmp_path_factory):
     config.write_text(json.dumps(settings | short | {"evaluation_stride": 4.0}))
     words = ["--config", str(config), "--output_dir", str(folder / "output")]
     words += ["--fractions", "1", "0.4"]
-    return parse_arguments(
-        (SweepArguments, TuneArguments, BrainTuningArguments),
-        DEFAULT_CONFIG,
-        words,
-        renamed={"participant": "participants"},
-    )
+    return parse_arguments((SweepOptions, TrainerOptions), arguments=words)
 
 
 @pytest.fixture(scope="module")
@@ -95,10 +90,11 @@ def test_every_run_has_rows_that_say_what_was_tuned_on_how_much(swept, classes, 
     assert {(row["fraction"], row["model"]) for row in swept["rows"]} == {
         (fraction, model) for fraction in (0.4, 1.0) for model in ("pretrained", "brain-tuned")
     }
-    output = Path(classes[2].output_dir)
+    output = Path(classes[1].output_dir)
     assert json.loads((output / "sweep.json").read_text()) == swept
     trs = {row["fraction"]: row["n_trs"] for row in swept["rows"]}
-    told = {story.name: len(story.tr_times) for story in classes[1].open("P01").stories(BOTH)}
+    participant = open_recordings(classes[0].data, "P01", classes[0])
+    told = {story.name: len(story.tr_times) for story in participant.stories(BOTH)}
     assert trs[1.0] == sum(told.values()) > trs[0.4]
     (weights,) = {row["n_parameters"] for row in swept["rows"]}
     assert weights == n_parameters(pretrained)
@@ -114,7 +110,7 @@ def test_every_run_has_rows_that_say_what_was_tuned_on_how_much(swept, classes, 
         ]
         assert row["value"] == results["alignment"]["brain-tuned"]["language"]["mean"]
         settings = json.loads((folder / "settings.json").read_text())
-        assert settings["train_stories"] == classes[1].train_stories == STORIES[:3]
+        assert settings["train_stories"] == classes[0].train_stories == STORIES[:3]
         stories = settings["tuning_stories"]
         assert len(stories) == (1 if fraction == "0.4" else 2)
         assert row["n_trs"] == sum(told[story] for story in stories)
@@ -135,16 +131,16 @@ def test_finished_runs_are_reused_and_other_settings_refused(swept, classes, cap
     assert sweep(*classes) == swept
     said = capsys.readouterr().out
     assert said.count("  finished\n") == 2 and "to be run" not in said and "step" not in said
-    sweeping, arguments, training = classes
+    arguments, training = classes
     with pytest.raises(FileExistsError, match="0.4 holds a finished run"):
-        sweep(sweeping, dataclasses.replace(arguments, tr=2.0045), training)
+        sweep(dataclasses.replace(arguments, tr=2.0045), training)
 
 
 def test_a_sweep_that_cannot_be_told_apart_or_published_is_refused(classes):
-    sweeping, arguments, training = classes
+    arguments, training = classes
     with pytest.raises(ValueError, match="different last parts"):
-        sweep(dataclasses.replace(sweeping, models=["a/x", "b/x"]), arguments, training)
+        sweep(dataclasses.replace(arguments, pretrained=["a/x", "b/x"]), training)
     pushing = copy.copy(training)
-    pushing.push_to_hub = True
+    pushing.push_to_hub = "ada/sweep"
     with pytest.raises(ValueError, match="publish one with publish.py"):
-        sweep(sweeping, arguments, pushing)
+        sweep(arguments, pushing)

@@ -112,7 +112,7 @@ def test_tuning_moves_the_transformer_and_not_the_feature_encoder(finished, pret
 def test_the_run_says_what_lies_ahead_and_what_came_out(finished):
     _, output, printed = finished
     for words in (
-        "min ahead",
+        "Estimated time: ",
         "voxels of 30: noise ceiling above 0.4 in language and auditory",
         "pretrained",
         "brain-tuned: chosen at step",
@@ -207,7 +207,7 @@ def test_two_processes_give_the_losses_of_one_with_the_same_batch(configuration,
     config = configuration(**DETERMINISTIC, num_train_epochs=1, activation_checkpointing=True)
     more = ("--per_device_train_batch_size", "4", "--layerdrop", "0.1")
     printed = torchrun(config, tmp_path / "two", *more)
-    assert printed.count("min ahead") == 1
+    assert printed.count("Estimated time: ") == 1
     assert printed.count("LayerDrop is off") == 2  # of the brain-tuned model and of its control
     tune(*arguments(config, tmp_path / "one"))
     one, two = curves(tmp_path / "one"), curves(tmp_path / "two")

@@ -5,9 +5,9 @@ import json
 
 import pytest
 
-from modeling_braintune import BrainTuningArguments
-from recipes.arguments import parse_arguments
-from recipes.tune import DEFAULT_CONFIG, TuneArguments, run_settings
+from recipes.command.arguments import parse_arguments
+from recipes.command.output_folder import run_settings
+from recipes.stages.tuning_options import TrainerOptions, TuningOptions
 from recipes.tune_seeds import tune_seeds
 
 
@@ -24,12 +24,7 @@ def results(pretrained, tuned):
 
 def test_only_a_seed_finished_with_the_same_settings_is_reused(tmp_path, settings, configuration):
     words = ["--config", str(configuration()), "--output_dir", str(tmp_path / "seeds")]
-    arguments, training = parse_arguments(
-        (TuneArguments, BrainTuningArguments),
-        DEFAULT_CONFIG,
-        words,
-        renamed={"participant": "participants"},
-    )
+    arguments, training = parse_arguments((TuningOptions, TrainerOptions), arguments=words)
     done, folder = results(0.1, 0.2), tmp_path / "seeds" / "seed-3"
     folder.mkdir(parents=True)
     (folder / "results.json").write_text(json.dumps(done))
