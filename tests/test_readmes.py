@@ -1,5 +1,6 @@
 """What the READMEs show: their Python runs, their options exist, their links lead somewhere."""
 
+import doctest
 import importlib
 import os
 import re
@@ -90,7 +91,11 @@ def test_python_blocks_run_one_after_the_other(page, folder, monkeypatch):
     names = {"__name__": "readme"}
     with chdir(folder):
         for block in blocks(page, "python"):
-            exec(compile(block, str(page), "exec"), names)
+            if block.startswith(">>> "):
+                example = doctest.DocTestParser().get_doctest(block, names, page.name, None, None)
+                assert doctest.DocTestRunner().run(example).failed == 0
+            else:
+                exec(compile(block, str(page), "exec"), names)
 
 
 def options(module, monkeypatch, capsys):
