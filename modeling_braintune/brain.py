@@ -1,20 +1,24 @@
 """Whose voxels a head predicts, as a checkpoint carries it beside its weights."""
 
 import math
+import os
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from pickle import UnpicklingError
+from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
+from transformers import PreTrainedConfig
 from transformers.utils import cached_file
 
+from .collator import SAMPLING_RATE
 from .kept_arrays import written_whole
 
 BRAIN_FILE = "brain.safetensors"
-SAMPLING_RATE = 16000
 
 
 @dataclass(kw_only=True)
@@ -65,7 +69,7 @@ class Brain:
     space: dict | None = None
     data: dict = field(default_factory=dict)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         self.voxels = np.asarray(self.voxels, np.int64)
         self.noise_ceiling = np.asarray(self.noise_ceiling, np.float32)
         self.regions = {name: np.asarray(v, np.int64) for name, v in self.regions.items()}
@@ -90,7 +94,7 @@ class Brain:
                     f"{name} must be from 0 to {n - 1}, got {indices.min()} to {indices.max()}"
                 )
 
-    def windows(self, n_samples) -> np.ndarray:
+    def windows(self, n_samples: int) -> np.ndarray:
         """Bounds of the sound behind each TR of a recording, TR by TR from its start.
 
         They are those of the training windows, and may reach beyond the recording, where silence
@@ -111,7 +115,7 @@ class Brain:
         length = round(self.n_trs_per_window * self.tr * SAMPLING_RATE)
         return np.stack([ends - length, ends], axis=1)
 
-    def recorded(self, predictions) -> np.ndarray:
+    def recorded(self, predictions: np.ndarray) -> np.ndarray:
         """Put predicted responses where their voxels are in the recordings.
 
         Parameters
@@ -132,7 +136,7 @@ class Brain:
 FIELDS = ("tr", "n_trs_per_window", "n_recorded_voxels", "targets", "trims", "space", "data")
 
 
-def brain_fields(brains) -> dict:
+def brain_fields(brains: Mapping[str, Brain]) -> dict:
     """Return what the configuration says of each participant.
 
     Parameters
@@ -145,7 +149,7 @@ def brain_fields(brains) -> dict:
     }
 
 
-def write_brains(brains, folder):
+def write_brains(brains: Mapping[str, Brain], folder: str | os.PathLike) -> None:
     """Write the arrays of {participant: Brain} to `brain.safetensors` in a folder."""
     arrays = {}
     for name, brain in brains.items():
@@ -160,7 +164,9 @@ def write_brains(brains, folder):
         save_file(arrays, partial)
 
 
-def read_brains(config, name_or_path, **hub) -> dict[str, Brain]:
+def read_brains(
+    config: PreTrainedConfig, name_or_path: str | os.PathLike, **hub: Any
+) -> dict[str, Brain]:
     """Read back what `brain_fields` and `write_brains` put into a checkpoint.
 
     Parameters
@@ -222,7 +228,7 @@ def _brain(name, fields, arrays):
 
 
 @contextmanager
-def readable_weights(name):
+def readable_weights(name: str | os.PathLike) -> Iterator[None]:
     """Say which checkpoint it is whose weights are damaged, or a pickle that would run code.
 
     Raises

@@ -1,9 +1,13 @@
 """What each layer of a speech model makes of a whole clip: the mean over its frames."""
 
 import hashlib
+import os
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
+import torch
+from transformers import FeatureExtractionMixin, PreTrainedModel
 from transformers.utils import logging
 
 from .layer_representations import (
@@ -18,16 +22,16 @@ from .representation_cache import entry_of, gathered_once, model_facts
 
 
 def clip_representations(
-    model,
-    feature_extractor,
-    clips,
-    layers=None,
+    model: PreTrainedModel,
+    feature_extractor: FeatureExtractionMixin,
+    clips: Sequence[np.ndarray],
+    layers: Sequence[int] | None = None,
     *,
-    names=None,
-    cache_dir=None,
-    batch_size=8,
-    progress=False,
-    dtype=None,
+    names: Sequence[str] | None = None,
+    cache_dir: str | os.PathLike | None = None,
+    batch_size: int = 8,
+    progress: bool = False,
+    dtype: torch.dtype | None = None,
 ) -> np.ndarray:
     """Represent clips by the means of every layer over their real frames.
 

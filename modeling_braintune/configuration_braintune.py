@@ -26,7 +26,7 @@ HUB_ARGUMENTS = (
 MODEL_ARGUMENTS = ("dtype", "torch_dtype", "quantization_config", "trust_remote_code")
 
 
-def check_num_voxels(num_voxels) -> int | dict[str, int]:
+def check_num_voxels(num_voxels: Any) -> int | dict[str, int]:
     """Return `num_voxels` as a plain int, or as a dict of them for several participants.
 
     Raises
@@ -59,12 +59,14 @@ def check_num_voxels(num_voxels) -> int | dict[str, int]:
     return int(num_voxels)
 
 
-def total_voxels(num_voxels) -> int:
+def total_voxels(num_voxels: int | Mapping[str, int]) -> int:
     """Return how many outputs the head has, those of all participants."""
     return sum(num_voxels.values()) if isinstance(num_voxels, Mapping) else num_voxels
 
 
-def with_num_voxels(config: PreTrainedConfig, num_voxels=None) -> PreTrainedConfig:
+def with_num_voxels(
+    config: PreTrainedConfig, num_voxels: int | Mapping[str, int] | None = None
+) -> PreTrainedConfig:
     """Return a copy of `config` whose `num_voxels` is set and checked.
 
     Parameters
@@ -108,7 +110,11 @@ def hub_arguments(kwargs: dict) -> dict:
     return {name: kwargs[name] for name in HUB_ARGUMENTS if name in kwargs}
 
 
-def checkpoint_model_type(name_or_path, config=None, **kwargs) -> str | None:
+def checkpoint_model_type(
+    name_or_path: str | os.PathLike,
+    config: PreTrainedConfig | str | os.PathLike | None = None,
+    **kwargs: Any,
+) -> str | None:
     """Read which family a checkpoint belongs to.
 
     Parameters
@@ -142,7 +148,10 @@ def _is_path(name: str) -> bool:
 
 
 def load_config(
-    config_class: type[PreTrainedConfig], name_or_path, config=None, **kwargs
+    config_class: type[PreTrainedConfig],
+    name_or_path: str | os.PathLike,
+    config: PreTrainedConfig | str | os.PathLike | None = None,
+    **kwargs: Any,
 ) -> tuple[PreTrainedConfig, dict]:
     """Load a stock configuration apart from its model.
 

@@ -2,12 +2,15 @@
 
 import hashlib
 import json
+import os
 import shutil
 import warnings
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from operator import index
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,10 +18,12 @@ from filelock import FileLock, Timeout
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
+from transformers import FeatureExtractionMixin
 from transformers.utils import logging
 
 from .collator import cut, model_inputs
 from .kept_arrays import written_whole
+from .modeling_braintune import BrainTuningMixin
 from .representation_cache import UNREAD_SETTINGS, weights_fingerprint
 
 FORMAT = 1  # of files, and of how features are made: a new one leaves old files behind
@@ -26,22 +31,22 @@ BLOCK = 128  # windows in a file: what an interruption can cost
 
 
 def cached_features(
-    model,
-    feature_extractor,
-    recordings,
+    model: BrainTuningMixin,
+    feature_extractor: FeatureExtractionMixin,
+    recordings: Sequence[tuple[np.ndarray, np.ndarray]],
     *,
-    cache_dir,
-    dtype=None,
-    batch_size=8,
-    max_bytes=None,
-    progress=False,
-):
+    cache_dir: str | os.PathLike,
+    dtype: torch.dtype | None = None,
+    batch_size: int = 8,
+    max_bytes: int | None = None,
+    progress: bool = False,
+) -> "CachedFeatures | None":
     """Compute what `model.frozen_features` gives for windows of sound, once for all passes.
 
     A file holds a block of up to 128 windows, mapped into memory and not read before it is asked
     for. It is named after all that its features follow from (the feature encoder's weights, the
     feature extractor, the sound, precision and kind of device), so that whoever tunes on the same
-    sound shares it: the random control, later runs, other participants who heard it.
+    sound shares it: the permuted control, later runs, other participants who heard it.
 
     Features are those of a batch of `batch_size` windows under the model's own kernels. Training
     on them gives the loss and gradients of training on sound to the last bit where a kernel
@@ -123,15 +128,15 @@ class CachedFeatures:
     paths : list of the files of blocks, in order
     """
 
-    def __init__(self, paths):
+    def __init__(self, paths: Sequence[Path]) -> None:
         blocks = {path: _loaded(path) for path in set(paths)}
         self._blocks = [blocks[path] for path in paths]
         self._ends = np.cumsum([len(next(iter(block.values()))) for block in self._blocks])
 
-    def __len__(self):
+    def __len__(self) -> int:
         return int(self._ends[-1])
 
-    def __getitem__(self, i):
+    def __getitem__(self, i: int) -> dict[str, torch.Tensor]:
         """Return the inputs of a window by name, each without the dimension of a batch."""
         i = range(len(self))[index(i)]
         k = np.searchsorted(self._ends, i, side="right")
@@ -152,15 +157,15 @@ class FeatureWindows:
         If they are not equally many.
     """
 
-    def __init__(self, pairs, features):
+    def __init__(self, pairs: Any, features: CachedFeatures) -> None:
         if len(pairs) != len(features):
             raise ValueError(f"got features of {len(features)} windows for {len(pairs)} pairs")
         self._pairs, self._features = pairs, features
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._pairs)
 
-    def __getitem__(self, i):
+    def __getitem__(self, i: int) -> dict[str, Any]:
         """Return a window's inputs by name, and its "labels"."""
         return {**self._features[i], "labels": self._pairs.labels(i)}
 

@@ -1,13 +1,16 @@
 """What each layer of a speech model makes of the audio up to a moment."""
 
 from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 
 import numpy as np
 import torch
+from torch import nn
 from torch.func import functional_call
+from transformers import FeatureExtractionMixin, PreTrainedModel
 from transformers.utils import logging
 
 from .collator import batches_of_equal_length, model_inputs
@@ -17,16 +20,20 @@ from .modeling_braintune import evaluation_mode, whisper_frame_mask
 MEL_PAIR_KERNELS = (400, 2)
 MEL_PAIR_STRIDES = (160, 2)
 
+# Batches of indices of clips to the same with their values, as `represented` makes them
+Represent = Callable[[Iterable[np.ndarray]], Iterator[tuple[np.ndarray, np.ndarray]]]
+Pool = Callable[[torch.Tensor, torch.Tensor | None], torch.Tensor]
+
 
 def layer_representations(
-    model,
-    feature_extractor,
-    audio,
-    windows,
-    layers=None,
-    batch_size=8,
-    progress=False,
-    dtype=None,
+    model: PreTrainedModel,
+    feature_extractor: FeatureExtractionMixin,
+    audio: np.ndarray,
+    windows: np.ndarray,
+    layers: Sequence[int] | None = None,
+    batch_size: int = 8,
+    progress: bool = False,
+    dtype: torch.dtype | None = None,
 ) -> np.ndarray:
     """Represent windows of audio by every layer's last real frame (Moussa et al. 2025, 3.2).
 
@@ -60,7 +67,15 @@ def layer_representations(
     return gathered(represent, model, windows, layers, batch_size, progress)
 
 
-def gathered(represent, model, windows, layers, batch_size, progress, unit="window"):
+def gathered(
+    represent: Represent,
+    model: PreTrainedModel,
+    windows: np.ndarray,
+    layers: Sequence[int],
+    batch_size: int,
+    progress: bool,
+    unit: str = "window",
+) -> np.ndarray:
     """Collect what `represent` makes of batches of windows of equal length.
 
     Parameters
@@ -84,18 +99,27 @@ def gathered(represent, model, windows, layers, batch_size, progress, unit="wind
     return representations
 
 
-def shape_of(model, layers, windows):
+def shape_of(
+    model: PreTrainedModel, layers: Sequence[int], windows: np.ndarray
+) -> tuple[int, int, int]:
     """Return the shape of the representations of windows."""
     return len(layers), len(windows), encoder_of(model).config.hidden_size
 
 
-def encoder_of(model):
+def encoder_of(model: PreTrainedModel) -> PreTrainedModel:
     """Return the part of a model that turns audio into layers of frames."""
     backbone = model.base_model
     return backbone.get_encoder() if backbone.config.is_encoder_decoder else backbone
 
 
-def checked_request(model, audio, windows, layers, batch_size, dtype):
+def checked_request(
+    model: PreTrainedModel,
+    audio: np.ndarray,
+    windows: np.ndarray,
+    layers: Sequence[int] | None,
+    batch_size: int,
+    dtype: torch.dtype | None,
+) -> tuple[list[np.ndarray], np.ndarray, list[int]]:
     """Return what is asked for in full, or raise as `layer_representations` says.
 
     Returns
@@ -110,7 +134,9 @@ def checked_request(model, audio, windows, layers, batch_size, dtype):
     return [audio[start:end] for start, end in windows], windows, layers
 
 
-def checked_settings(model, layers, batch_size, dtype):
+def checked_settings(
+    model: PreTrainedModel, layers: Sequence[int] | None, batch_size: int, dtype: torch.dtype | None
+) -> list[int]:
     """Return the layers as a list, or raise as `layer_representations` says."""
     if batch_size < 1:
         raise ValueError(f"batch_size must be at least 1, got {batch_size}")
@@ -120,7 +146,7 @@ def checked_settings(model, layers, batch_size, dtype):
 
 
 @contextmanager
-def measuring(model):
+def measuring(model: nn.Module) -> Iterator[None]:
     """Evaluation mode and full float32, with all as it was before at the end."""
     # Not the older `allow_tf32`, which keeps a flag of its own beside this one.
     convolutions = torch.backends.cudnn.conv
@@ -134,7 +160,15 @@ def measuring(model):
         convolutions.fp32_precision = precision
 
 
-def represented(model, feature_extractor, clips, layers, dtype, pool, batches):
+def represented(
+    model: PreTrainedModel,
+    feature_extractor: FeatureExtractionMixin,
+    clips: Sequence[np.ndarray],
+    layers: Sequence[int],
+    dtype: torch.dtype | None,
+    pool: Pool,
+    batches: Iterable[np.ndarray],
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield each batch of indices of clips with its float32 (n_layers, batch, hidden) values.
 
     `pool` takes a layer's (batch, frames, hidden) and the mask of real frames, or None, to one
@@ -205,12 +239,12 @@ def _frame_mask(inputs, num_frames):
     return mask if mask.shape[1] == num_frames else whisper_frame_mask(mask)
 
 
-def last_frame(hidden_states, mask):
+def last_frame(hidden_states: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
     """Take the last real frame of clips of one length."""
     return hidden_states[:, -1 if mask is None else int(mask[0].sum()) - 1]
 
 
-def receptive_field(model) -> int:
+def receptive_field(model: PreTrainedModel) -> int:
     """Return how many samples a window must have at least: those behind one frame.
 
     A CNN feature encoder takes its kernels and strides together, and so do the mel frames and
@@ -230,7 +264,7 @@ def receptive_field(model) -> int:
     return samples
 
 
-def checked_layers(layers, last):
+def checked_layers(layers: Sequence[int] | None, last: int) -> list[int]:
     """Return layers as a list, all up to the last if None, or raise a ValueError."""
     known = range(last + 1)
     layers = list(known if layers is None else layers)
@@ -242,7 +276,7 @@ def checked_layers(layers, last):
     return [int(layer) for layer in layers]
 
 
-def checked_audio(audio, name="audio"):
+def checked_audio(audio: np.ndarray, name: str = "audio") -> np.ndarray:
     """Return finite mono samples as float32, or raise a ValueError that tells their name."""
     audio = np.asarray(audio, dtype=np.float32)
     if audio.ndim != 1 or not np.isfinite(audio).all():

@@ -1,11 +1,15 @@
 """Low-rank adapters in place of tuning a whole backbone (Moussa & Toneva 2025, NeurIPS)."""
 
+import os
+from typing import Any
+
 from peft import LoraConfig, PeftConfig, PeftModel
 from transformers import AutoConfig
 
 from .auto import AutoModelForBrainTuning
 from .brain import read_brains
 from .configuration_braintune import checkpoint_model_type
+from .modeling_braintune import BrainTuningMixin
 from .new_head import replace_head
 
 # Query, key, value and output of an attention; the second four in Wav2vec2-BERT and Conformers.
@@ -15,7 +19,9 @@ PROJECTIONS = "q_proj|k_proj|v_proj|out_proj|linear_q|linear_k|linear_v|linear_o
 class LoraForBrainTuning(PeftModel):
     """A model for brain-tuning with adapters, saved with its head but without its backbone."""
 
-    def save_pretrained(self, save_directory, is_main_process=True, **kwargs):
+    def save_pretrained(
+        self, save_directory: str | os.PathLike, is_main_process: bool = True, **kwargs: Any
+    ) -> None:
         """Save adapters and head as peft does; configuration and brains go beside them."""
         # Left to itself, peft asks the Hub whether the backbone's vocabulary has grown.
         kwargs["save_embedding_layers"] = False
@@ -27,7 +33,9 @@ class LoraForBrainTuning(PeftModel):
             model._save_own_files(save_directory)
 
 
-def add_lora(model, rank=8, alpha=32, dropout=0.1):
+def add_lora(
+    model: BrainTuningMixin, rank: int = 8, alpha: float = 32, dropout: float = 0.1
+) -> LoraForBrainTuning:
     """Put adapters on the attention projections of the encoder; all else but the head is frozen.
 
     Parameters
@@ -58,7 +66,7 @@ def add_lora(model, rank=8, alpha=32, dropout=0.1):
     return LoraForBrainTuning(model, lora)
 
 
-def merge_lora(model):
+def merge_lora(model: LoraForBrainTuning) -> BrainTuningMixin:
     """Add the adapters to the weights that they stand beside.
 
     Parameters
@@ -78,7 +86,12 @@ def merge_lora(model):
     return model.merge_and_unload(safe_merge=True)
 
 
-def load_lora(name_or_path, base=None, is_trainable=False, **hub):
+def load_lora(
+    name_or_path: str | os.PathLike,
+    base: str | os.PathLike | None = None,
+    is_trainable: bool = False,
+    **hub: Any,
+) -> LoraForBrainTuning:
     """Load adapters and head with the backbone that they were trained on.
 
     Parameters

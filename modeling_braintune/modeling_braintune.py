@@ -5,19 +5,25 @@ Each class puts a linear head on the mean over time of a family's stock backbone
 pretraining checkpoints load here, and what is tuned here loads in the stock classes.
 """
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import Any, Self
 
+import numpy as np
 import torch
 from torch import nn
 from transformers import (
     Data2VecAudioModel,
     Data2VecAudioPreTrainedModel,
+    FeatureExtractionMixin,
     GenerationConfig,
     HubertModel,
     HubertPreTrainedModel,
+    PreTrainedConfig,
+    PreTrainedModel,
     UniSpeechSatModel,
     UniSpeechSatPreTrainedModel,
     Wav2Vec2BertModel,
@@ -33,7 +39,7 @@ from transformers import (
 )
 from transformers.utils import ModelOutput, can_return_tuple, logging
 
-from .brain import brain_fields, read_brains, readable_weights, write_brains
+from .brain import Brain, brain_fields, read_brains, readable_weights, write_brains
 from .collator import batches_of_equal_length, cut, model_inputs
 from .configuration_braintune import (
     check_num_voxels,
@@ -78,7 +84,11 @@ class BrainTuningMixin:
             backbone_class = WavLMModel
     """
 
-    backbone_class = None
+    backbone_class: type[PreTrainedModel]
+
+    # Of the family's class, which stands behind this one
+    base_model_prefix: str
+    main_input_name: str
 
     # Saved checkpoints take this code along: with trust, `AutoModel` then finds the class and its
     # head without this package.
@@ -88,7 +98,7 @@ class BrainTuningMixin:
     # take it for a sum and not divide it by the number of accumulation steps.
     accepts_loss_kwargs = False
 
-    def __init__(self, config):
+    def __init__(self, config: PreTrainedConfig) -> None:
         super().__init__(config)
         num_voxels = total_voxels(check_num_voxels(getattr(config, "num_voxels", None)))
         adapted = getattr(config, "add_adapter", False)
@@ -105,7 +115,14 @@ class BrainTuningMixin:
         self.train()
 
     @classmethod
-    def from_pretrained(cls, name_or_path, num_voxels=None, *, output_loading_info=False, **kwargs):
+    def from_pretrained(
+        cls,
+        name_or_path: str | os.PathLike,
+        num_voxels: int | Mapping[str, int] | None = None,
+        *,
+        output_loading_info: bool = False,
+        **kwargs: Any,
+    ) -> Any:
         """Load a plain, CTC, pretraining or brain-tuned checkpoint of this family.
 
         Parameters
@@ -165,7 +182,9 @@ class BrainTuningMixin:
             parameter.data = parameter.data.clone()
         return (model, info) if output_loading_info else model
 
-    def save_pretrained(self, save_directory, is_main_process=True, **kwargs):
+    def save_pretrained(
+        self, save_directory: str | os.PathLike, is_main_process: bool = True, **kwargs: Any
+    ) -> None:
         """Save as the stock classes do, with the checkpoint's own training switches.
 
         The participants' voxels go to `brain.safetensors`, and the code of this class beside it.
@@ -186,7 +205,7 @@ class BrainTuningMixin:
         if self.brains:
             write_brains(self.brains, folder)
 
-    def set_brains(self, *brains):
+    def set_brains(self, *brains: Brain) -> None:
         """Say whose voxels the head predicts; checkpoints carry it from then on.
 
         Parameters
@@ -207,7 +226,7 @@ class BrainTuningMixin:
         self.brains = {name: named[name] for name in wanted}
         self.config.brain = brain_fields(self.brains)
 
-    def set_objective(self, name):
+    def set_objective(self, name: str) -> None:
         """Choose the loss, for this model in memory only.
 
         Parameters
@@ -238,7 +257,7 @@ class BrainTuningMixin:
             self._voxel_weights = torch.cat(ceilings)
         self._objective = OBJECTIVES[name]
 
-    def columns_of(self, participant=None) -> slice:
+    def columns_of(self, participant: str | None = None) -> slice:
         """Return which of the head's outputs are a participant's, of the only one by default.
 
         Raises
@@ -256,8 +275,14 @@ class BrainTuningMixin:
         return slice(first, first + counts[participant])
 
     def predict_responses(
-        self, audio, feature_extractor, windows=None, *, participant=None, batch_size=8
-    ):
+        self,
+        audio: np.ndarray,
+        feature_extractor: FeatureExtractionMixin,
+        windows: np.ndarray | None = None,
+        *,
+        participant: str | None = None,
+        batch_size: int = 8,
+    ) -> np.ndarray:
         """Predict the responses to a recording.
 
         Parameters
@@ -308,7 +333,7 @@ class BrainTuningMixin:
                 predictions[batch] = self(**inputs).logits[:, columns].float().cpu()
         return predictions.numpy()
 
-    def brain_of(self, participant=None):
+    def brain_of(self, participant: str | None = None) -> Brain:
         """Return the `Brain` of a participant; without a name, of the only one.
 
         Raises
@@ -323,7 +348,7 @@ class BrainTuningMixin:
             )
         return self.brains[_chosen(participant, self.brains)]
 
-    def train(self, mode=True):
+    def train(self, mode: bool = True) -> Self:
         """Switch the mode of all but batch norms, which keep the statistics they came with.
 
         What a clip predicts then depends neither on the clips beside it nor on their padding.
@@ -334,7 +359,13 @@ class BrainTuningMixin:
                 module.eval()
         return self
 
-    def forward(self, input_values, attention_mask=None, labels=None, **kwargs):
+    def forward(
+        self,
+        input_values: torch.Tensor,
+        attention_mask: torch.Tensor | None = None,
+        labels: torch.Tensor | None = None,
+        **kwargs: Any,
+    ) -> BrainTuningOutput:
         """Predict the response of every voxel to each clip.
 
         Parameters
@@ -355,11 +386,11 @@ class BrainTuningMixin:
         """
         return self._predict(input_values, attention_mask, labels, **kwargs)
 
-    def freeze_feature_encoder(self):
+    def freeze_feature_encoder(self) -> None:
         """Keep the CNN feature encoder as it is (Moussa et al. 2025, section 3.3)."""
         self.base_model.feature_extractor._freeze_parameters()
 
-    def freeze_base_model(self):
+    def freeze_base_model(self) -> None:
         """Keep the whole backbone as it is, so that only the head is trained."""
         self.base_model.requires_grad_(False)
 
@@ -368,7 +399,7 @@ class BrainTuningMixin:
         part = getattr(self.base_model, "feature_extractor", None)
         return [] if part is None else [part]
 
-    def frozen_features(self, inputs) -> dict[str, torch.Tensor]:
+    def frozen_features(self, inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """Go as far as the frozen feature encoder goes, once for many passes.
 
         What comes back takes the place of the inputs and gives what they give, as long as the
@@ -387,7 +418,12 @@ class BrainTuningMixin:
         values = self.base_model.feature_extractor(inputs["input_values"])
         return {**inputs, "input_values": values}
 
-    def set_training_switches(self, apply_spec_augment=None, layerdrop=None, dropout=None):
+    def set_training_switches(
+        self,
+        apply_spec_augment: bool | None = None,
+        layerdrop: float | None = None,
+        dropout: float = None,
+    ) -> None:
         """Choose what is random in training, for this model in memory only.
 
         None leaves a switch as it is. Checkpoints are saved with the values that the model came
@@ -576,7 +612,7 @@ class WavLMForBrainTuning(BrainTuningMixin, WavLMPreTrainedModel):
 
     backbone_class = WavLMModel
 
-    def __init__(self, config):
+    def __init__(self, config: PreTrainedConfig) -> None:
         super().__init__(config)
         for layer in self.wavlm.encoder.layers:
             layer.attention.torch_multi_head_self_attention = partial(_attend, layer.attention)
@@ -635,7 +671,13 @@ class Wav2Vec2BertForBrainTuning(BrainTuningMixin, Wav2Vec2BertPreTrainedModel):
 
     backbone_class = Wav2Vec2BertModel
 
-    def forward(self, input_features, attention_mask=None, labels=None, **kwargs):
+    def forward(
+        self,
+        input_features: torch.Tensor,
+        attention_mask: torch.Tensor | None = None,
+        labels: torch.Tensor | None = None,
+        **kwargs: Any,
+    ) -> BrainTuningOutput:
         """Predict the response of every voxel to each clip.
 
         Parameters
@@ -656,10 +698,10 @@ class Wav2Vec2BertForBrainTuning(BrainTuningMixin, Wav2Vec2BertPreTrainedModel):
         """
         return self._predict(input_features, attention_mask, labels, **kwargs)
 
-    def freeze_feature_encoder(self):
+    def freeze_feature_encoder(self) -> None:
         """Do nothing: in place of a CNN there are mel frames, which have no parameters."""
 
-    def frozen_features(self, inputs):
+    def frozen_features(self, inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """Return the inputs: mel frames are all that comes before the transformer."""
         return inputs
 
@@ -675,12 +717,17 @@ class WhisperForBrainTuning(BrainTuningMixin, WhisperPreTrainedModel):
 
     backbone_class = WhisperModel
 
-    def __init__(self, config):
+    def __init__(self, config: PreTrainedConfig) -> None:
         super().__init__(config)
         self.generation_config = None
 
     @classmethod
-    def from_pretrained(cls, name_or_path, num_voxels=None, **kwargs):
+    def from_pretrained(
+        cls,
+        name_or_path: str | os.PathLike,
+        num_voxels: int | Mapping[str, int] | None = None,
+        **kwargs: Any,
+    ) -> Any:
         loaded = super().from_pretrained(name_or_path, num_voxels, **kwargs)
         model = loaded[0] if isinstance(loaded, tuple) else loaded
         try:
@@ -696,14 +743,20 @@ class WhisperForBrainTuning(BrainTuningMixin, WhisperPreTrainedModel):
         if self.generation_config is not None:
             self.generation_config.save_pretrained(folder)
 
-    def train(self, mode=True):
+    def train(self, mode: bool = True) -> Self:
         """Switch the mode of all but the decoder, which stays frozen and in evaluation mode."""
         super().train(mode)
         # Loading makes parameters anew, all with gradients, and then comes by here.
         self.model.decoder.eval().requires_grad_(False)
         return self
 
-    def forward(self, input_features, attention_mask=None, labels=None, **kwargs):
+    def forward(
+        self,
+        input_features: torch.Tensor,
+        attention_mask: torch.Tensor | None = None,
+        labels: torch.Tensor | None = None,
+        **kwargs: Any,
+    ) -> BrainTuningOutput:
         """Predict the response of every voxel to each clip.
 
         Parameters
@@ -730,17 +783,17 @@ class WhisperForBrainTuning(BrainTuningMixin, WhisperPreTrainedModel):
             )
         return self._predict(input_features, attention_mask, labels, **kwargs)
 
-    def feature_encoder_parts(self):
+    def feature_encoder_parts(self) -> list[nn.Module]:
         """Return both convolutions."""
         return [self.model.encoder.conv1, self.model.encoder.conv2]
 
-    def freeze_feature_encoder(self):
+    def freeze_feature_encoder(self) -> None:
         """Keep both convolutions and the position embeddings as they are."""
         encoder = self.model.encoder
         for part in (encoder.conv1, encoder.conv2, encoder.embed_positions):
             part.requires_grad_(False)
 
-    def frozen_features(self, inputs):
+    def frozen_features(self, inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """As in the other families, both convolutions being the feature encoder.
 
         Raises

@@ -1,12 +1,14 @@
 """A head for participants whom a model was not tuned on."""
 
+from collections.abc import Mapping
+
 from torch import nn
 
 from .configuration_braintune import check_num_voxels, total_voxels
 from .modeling_braintune import BrainTuningMixin
 
 
-def replace_head(model, num_voxels):
+def replace_head(model: BrainTuningMixin, num_voxels: int | Mapping[str, int]) -> None:
     """Give a model a fresh head for other participants, in place.
 
     The backbone stays as it is; the old head and what was said of its voxels are gone, and the

@@ -3,7 +3,12 @@
 import torch
 
 
-def squared_error(predictions, responses, measured, weights):
+def squared_error(
+    predictions: torch.Tensor,
+    responses: torch.Tensor,
+    measured: torch.Tensor,
+    weights: torch.Tensor | None,
+) -> torch.Tensor:
     """Mean squared error: the mean over each clip's voxels, then over clips.
 
     Parameters
@@ -23,7 +28,12 @@ def squared_error(predictions, responses, measured, weights):
     return ((error * share).sum(1) / share.sum(1)).mean()
 
 
-def negative_correlation(predictions, responses, measured, weights=None):
+def negative_correlation(
+    predictions: torch.Tensor,
+    responses: torch.Tensor,
+    measured: torch.Tensor,
+    weights: torch.Tensor | None = None,
+) -> torch.Tensor:
     """Minus the Pearson correlation of each voxel over the clips of a batch, averaged over voxels.
 
     It is blind to the scale of the predictions. Voxels measured in fewer than two clips of the

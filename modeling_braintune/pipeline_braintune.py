@@ -1,8 +1,10 @@
 """`pipeline("brain-encoding")`: from any recording to the responses that it would evoke."""
 
 import io
+import os
 from math import gcd
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -11,7 +13,7 @@ from transformers import Pipeline
 from transformers.pipelines import PIPELINE_REGISTRY
 
 from .auto import AutoModelForBrainTuning
-from .brain import SAMPLING_RATE
+from .collator import SAMPLING_RATE
 
 TASK = "brain-encoding"
 
@@ -37,7 +39,7 @@ class BrainEncodingPipeline(Pipeline):
     _load_feature_extractor = True
     _load_tokenizer = False
 
-    def __init__(self, *args, **kwargs):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if not getattr(self.model, "brains", None):
             raise ValueError(
@@ -45,7 +47,7 @@ class BrainEncodingPipeline(Pipeline):
                 "checkpoint that recipes/tune.py wrote, or a model after its set_brains"
             )
 
-    def __call__(self, inputs, **kwargs):
+    def __call__(self, inputs: Any, **kwargs: Any) -> Any:
         """Predict the responses to one recording, or to each of a list.
 
         Parameters
@@ -70,7 +72,7 @@ class BrainEncodingPipeline(Pipeline):
         """
         return super().__call__(inputs, **kwargs | {"batch_size": 1})
 
-    def save_pretrained(self, save_directory, **kwargs):
+    def save_pretrained(self, save_directory: str | os.PathLike, **kwargs: Any) -> None:
         """Save the model and its feature extractor."""
         # The base class would have the checkpoint ask for code to be trusted, and name a class
         # that the library then looks for in itself.
@@ -81,7 +83,7 @@ class BrainEncodingPipeline(Pipeline):
         whose = {name: given.pop(name) for name in ("participant",) if name in given}
         return {}, whose | given, whose
 
-    def preprocess(self, recording):
+    def preprocess(self, recording: Any) -> dict[str, np.ndarray]:
         name, samples, sampling_rate = _read(recording)
         if samples.dtype.kind != "f" or samples.ndim != 1:
             raise ValueError(
@@ -104,7 +106,9 @@ class BrainEncodingPipeline(Pipeline):
         )
         return {"responses": responses}
 
-    def postprocess(self, model_outputs, participant=None):
+    def postprocess(
+        self, model_outputs: dict[str, Any], participant: str | None = None
+    ) -> dict[str, Any]:
         brain, responses = self.model.brain_of(participant), model_outputs["responses"]
         return {
             "responses": responses,

@@ -2,20 +2,26 @@
 
 import hashlib
 import json
+import os
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import partial
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from filelock import FileLock, Timeout
+from torch import nn
+from transformers import FeatureExtractionMixin, PreTrainedModel
 from transformers.utils import logging
 
 from .collator import batches_of_equal_length
 from .kept_arrays import checksum, keep, kept
 from .layer_representations import (
+    Represent,
     checked_request,
     encoder_of,
     last_frame,
@@ -33,17 +39,17 @@ UNREAD_SETTINGS = {"_processor_class", "processor_class", "auto_map"}
 
 
 def cached_representations(
-    model,
-    feature_extractor,
-    audio,
-    windows,
-    layers=None,
+    model: PreTrainedModel,
+    feature_extractor: FeatureExtractionMixin,
+    audio: np.ndarray,
+    windows: np.ndarray,
+    layers: Sequence[int] | None = None,
     *,
-    cache_dir,
-    batch_size=8,
-    progress=False,
-    dtype=None,
-    facts=None,
+    cache_dir: str | os.PathLike,
+    batch_size: int = 8,
+    progress: bool = False,
+    dtype: torch.dtype | None = None,
+    facts: dict[str, Any] | None = None,
 ) -> np.ndarray:
     """Return what `layer_representations` does, computed once.
 
@@ -88,7 +94,16 @@ def cached_representations(
     return gathered_once(entry, represent, model, windows, layers, batch_size, progress)
 
 
-def gathered_once(entry, represent, model, windows, layers, batch_size, progress, unit="window"):
+def gathered_once(
+    entry: Path,
+    represent: Represent,
+    model: PreTrainedModel,
+    windows: np.ndarray,
+    layers: Sequence[int],
+    batch_size: int,
+    progress: bool,
+    unit: str = "window",
+) -> np.ndarray:
     """Do as `gathered`, but for the blocks that an entry of the cache holds already."""
     missing = {entry / f"{i:05d}.safetensors": block for i, block in enumerate(_blocks(windows))}
     path_of = {index: path for path, block in missing.items() for index in block}
@@ -128,7 +143,7 @@ def gathered_once(entry, represent, model, windows, layers, batch_size, progress
     return representations
 
 
-def weights_fingerprint(module) -> str:
+def weights_fingerprint(module: nn.Module) -> str:
     """Return a digest of every name, shape, type and value of a module's state.
 
     It is the same in every process and on every device.
@@ -140,7 +155,12 @@ def weights_fingerprint(module) -> str:
     return digest.hexdigest()
 
 
-def model_facts(model, feature_extractor, layers, dtype):
+def model_facts(
+    model: PreTrainedModel,
+    feature_extractor: FeatureExtractionMixin,
+    layers: Sequence[int] | None,
+    dtype: torch.dtype | None,
+) -> dict[str, Any]:
     """Return all that representations of any sound follow from, as JSON holds it."""
     encoder = encoder_of(model)
     fields = json.loads(encoder.config.to_json_string(use_diff=False))
@@ -156,7 +176,7 @@ def model_facts(model, feature_extractor, layers, dtype):
     }
 
 
-def entry_of(cache_dir, facts):
+def entry_of(cache_dir: str | os.PathLike, facts: dict[str, Any]) -> Path:
     """Return the folder of an entry, made if need be, with a note of what it holds."""
     text = json.dumps(facts, indent=1, sort_keys=True)
     folder = Path(cache_dir) / hashlib.sha256(text.encode()).hexdigest()

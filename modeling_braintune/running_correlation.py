@@ -1,7 +1,10 @@
 """Pearson correlation per voxel without keeping the predictions."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
+from transformers import EvalPrediction
 
 
 class RunningCorrelation:
@@ -29,16 +32,20 @@ class RunningCorrelation:
     [1.0, -1.0]
     """
 
-    def __init__(self, squared_error=False):
+    def __init__(self, squared_error: bool = False) -> None:
         self._squared_error = squared_error
         self.reset()
 
-    def reset(self):
+    def reset(self) -> None:
         """Forget all samples."""
-        self._sums = None
-        self._errors = []
+        self._sums: np.ndarray | None = None
+        self._errors: list[np.ndarray] = []
 
-    def update(self, predictions, references):
+    def update(
+        self,
+        predictions: np.ndarray | torch.Tensor | Sequence,
+        references: np.ndarray | torch.Tensor | Sequence,
+    ) -> None:
         """Add samples.
 
         Parameters
@@ -100,7 +107,7 @@ class RunningCorrelation:
         r[live] = product[live] / np.sqrt(x_square[live]) / np.sqrt(y_square[live])
         return r.clip(-1.0, 1.0)
 
-    def __call__(self, eval_prediction, compute_result: bool) -> dict[str, float]:
+    def __call__(self, eval_prediction: EvalPrediction, compute_result: bool) -> dict[str, float]:
         """Add a batch of an evaluation; at its last one, return the mean over voxels.
 
         Voxels whose references are constant or all NaN are left out of the mean.

@@ -5,9 +5,13 @@ brain-tuned model has: the contrastive and diversity losses of wav2vec 2.0 (Baev
 section 3.2).
 """
 
+import os
+from typing import Any
+
 import numpy as np
 import torch
-from transformers import AutoConfig, AutoModelForPreTraining
+from torch import nn
+from transformers import AutoConfig, AutoModelForPreTraining, PreTrainedModel
 from transformers.models.wav2vec2.modeling_wav2vec2 import (
     _compute_mask_indices,
     _sample_negative_indices,
@@ -21,8 +25,13 @@ FAMILIES = ("wav2vec2", "wav2vec2-conformer")  # whose pretraining classes compu
 
 
 def load_for_pretraining(
-    name_or_path, n_samples, *, mask_time_prob=0.65, mask_time_length=10, **kwargs
-):
+    name_or_path: str | os.PathLike,
+    n_samples: int,
+    *,
+    mask_time_prob: float = 0.65,
+    mask_time_length: int = 10,
+    **kwargs: Any,
+) -> tuple[PreTrainedModel, list[str]]:
     """Load a checkpoint into its family's pretraining class, its feature encoder frozen.
 
     Masks are those of wav2vec 2.0's own pretraining by default (Baevski et al. 2020, section 4.2),
@@ -96,7 +105,13 @@ class SelfSupervisedTrainer(BrainTuningTrainer):
     of one that was never interrupted.
     """
 
-    def compute_loss(self, model, inputs, return_outputs=False, **_):
+    def compute_loss(
+        self,
+        model: nn.Module,
+        inputs: dict[str, torch.Tensor],
+        return_outputs: bool = False,
+        **_: Any,
+    ) -> Any:
         """Mask a batch and compute its loss per masked frame."""
         sound = {name: values for name, values in inputs.items() if name != "labels"}
         values, config = sound["input_values"], self.model.config
@@ -113,7 +128,7 @@ class SelfSupervisedTrainer(BrainTuningTrainer):
         loss = outputs.loss / int(masked.sum())
         return (loss, outputs) if return_outputs else loss
 
-    def evaluate(self, *args, **kwargs):
+    def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
         """Evaluate as Trainer does, with the same masks each time."""
         state = np.random.get_state()
         np.random.seed(self.args.seed)

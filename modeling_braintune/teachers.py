@@ -6,13 +6,16 @@ decoder, or of a causal language model.
 
 import hashlib
 import json
+import os
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from filelock import FileLock
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, ProcessorMixin
 from transformers.utils import logging
 
 from .collator import model_inputs
@@ -40,16 +43,16 @@ class Passage(NamedTuple):
 
 
 def text_representations(
-    model,
-    tokenizer,
-    words,
-    layers=None,
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    words: Sequence[str],
+    layers: Sequence[int] | None = None,
     *,
-    context=512,
-    out=None,
-    cache_dir=None,
-    fingerprint=None,
-    progress=False,
+    context: int = 512,
+    out: np.ndarray | None = None,
+    cache_dir: str | os.PathLike | None = None,
+    fingerprint: str | None = None,
+    progress: bool = False,
 ) -> np.ndarray:
     """Represent each word of a story by the layers of a causal language model.
 
@@ -134,18 +137,18 @@ def text_representations(
 
 
 def speech_representations(
-    model,
-    processor,
-    audio,
-    words,
-    layers=None,
+    model: PreTrainedModel,
+    processor: ProcessorMixin,
+    audio: np.ndarray,
+    words: Sequence[Any],
+    layers: Sequence[int] | None = None,
     *,
-    length=None,
-    batch_size=8,
-    out=None,
-    cache_dir=None,
-    fingerprint=None,
-    progress=False,
+    length: float | None = None,
+    batch_size: int = 8,
+    out: np.ndarray | None = None,
+    cache_dir: str | os.PathLike | None = None,
+    fingerprint: str | None = None,
+    progress: bool = False,
 ) -> np.ndarray:
     """Represent each word of a story by the layers of a Whisper's decoder.
 
@@ -208,7 +211,7 @@ def speech_representations(
     )
 
 
-def target_size(model, layers=None) -> int:
+def target_size(model: PreTrainedModel, layers: Sequence[int] | None = None) -> int:
     """Return how many numbers a teacher makes of a word, before it does so.
 
     Parameters
@@ -242,7 +245,7 @@ def _name(model):
     return f"{type(model).__name__} {model.config._name_or_path}".strip()
 
 
-def check_text_teacher(model):
+def check_text_teacher(model: PreTrainedModel) -> None:
     """Refuse a model that is no causal language model, as `text_representations` does."""
     blind = all(getattr(module, "is_causal", True) for module in model.modules())
     if model.config.is_encoder_decoder or not blind:
@@ -252,7 +255,7 @@ def check_text_teacher(model):
         )
 
 
-def check_speech_teacher(model):
+def check_speech_teacher(model: PreTrainedModel) -> None:
     """Refuse a model that is no Whisper with a decoder, as `speech_representations` does."""
     if model.config.model_type != "whisper" or not hasattr(model.base_model, "decoder"):
         raise ValueError(f"a speech teacher must be a Whisper with its decoder, got {_name(model)}")
