@@ -20,7 +20,6 @@ from typing import Any, ClassVar, NamedTuple
 from accelerate import PartialState
 from datasets import DatasetDict
 from tqdm import tqdm
-from transformers import AutoConfig
 
 from datasets_scripts import check_name
 from datasets_scripts.collections import COLLECTIONS, TASKS, collection_of, tasks_by_clips
@@ -146,8 +145,8 @@ def probe(arguments: ProbeArguments) -> dict[str, Any]:
 
     with tqdm(total=len(pairs), desc="Probing", unit="task") as bar:
         for label, name in checkpoints.items():
-            participant = tuned_participant(AutoConfig.from_pretrained(name))
             one = hearer(name)
+            participant = tuned_participant(one.model.config)
             facts = facts_of(one, arguments)
             for source in sources:
                 keys = result_keys(facts, source.data, source.tasks, arguments.weighted_sum)

@@ -9,6 +9,7 @@ from accelerate import PartialState
 from transformers import AutoFeatureExtractor, AutoModel, FeatureExtractionMixin, PreTrainedModel
 
 from modeling_braintune import clip_representations, model_facts
+from modeling_braintune.configuration_braintune import checkpoint_model_type
 from recipes.command.cache import representations_folder
 from recipes.command.process import progress_bars
 
@@ -26,7 +27,13 @@ def hearer(checkpoint: str) -> Hearer:
     Parameters
     ----------
     checkpoint : folder or name on the Hub
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        There is no checkpoint.
     """
+    checkpoint_model_type(checkpoint)  # which says so where there is none
     model = AutoModel.from_pretrained(checkpoint, dtype=torch.float32)
     return Hearer(model.to(PartialState().device), AutoFeatureExtractor.from_pretrained(checkpoint))
 
