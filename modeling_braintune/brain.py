@@ -178,7 +178,7 @@ def read_brains(
     Returns
     -------
     dict of {participant: Brain}
-        Empty where the configuration speaks of none.
+        Empty where the configuration names none.
 
     Raises
     ------
@@ -191,8 +191,8 @@ def read_brains(
     path = cached_file(name_or_path, BRAIN_FILE, _raise_exceptions_for_missing_entries=False, **hub)
     if path is None:
         raise ValueError(
-            f"the configuration of '{name_or_path}' speaks of the voxels of {', '.join(said)}, "
-            f"but {BRAIN_FILE} is not beside it: get the whole checkpoint"
+            f"the configuration of '{name_or_path}' names the voxels of {', '.join(said)}, "
+            f"but {BRAIN_FILE} is not beside it: download the whole checkpoint"
         )
     with readable_weights(path):
         arrays = load_file(path)
@@ -206,13 +206,13 @@ def read_brains(
             raise ValueError(f"voxels of {found}, not {expected}")
     except KeyError as error:
         raise ValueError(
-            f"{path} has no array {error}, of which config.json beside it speaks: get the whole "
+            f"{path} has no array {error}, which config.json beside it names: download the whole "
             "checkpoint"
         ) from error
     except (AttributeError, TypeError, ValueError) as error:
         raise ValueError(
             f"{path} and config.json beside it do not describe the voxels of one head ({error}): "
-            "get the whole checkpoint"
+            "download the whole checkpoint"
         ) from error
     return brains
 
@@ -241,7 +241,7 @@ def readable_weights(name: str | os.PathLike) -> Iterator[None]:
     except SafetensorError as error:
         raise ValueError(
             f"the weights of '{name}' cannot be read ({error}): the file is damaged or was not "
-            "written to its end; get it again"
+            "written to its end; download it again"
         ) from error
     except UnpicklingError as error:
         raise ValueError(

@@ -171,7 +171,7 @@ class BrainTuningMixin:
             model.brains = read_brains(config, name_or_path, **hub_arguments(kwargs))
         elif head_expected:
             raise ValueError(
-                f"the configuration of '{name_or_path}' speaks of {config.num_voxels} voxels, but "
+                f"the configuration of '{name_or_path}' names {config.num_voxels} voxels, but "
                 f"its weights hold no head: pass num_voxels={config.num_voxels} for a new one"
             )
         elif hasattr(config, "brain"):

@@ -129,7 +129,7 @@ def written(make_config, tmp_path):
 def test_a_missing_file_is_named(written):
     config, folder = written
     (folder / BRAIN_FILE).unlink()
-    message = f"speaks of the voxels of P01, but {BRAIN_FILE} is not beside it"
+    message = f"names the voxels of P01, but {BRAIN_FILE} is not beside it"
     with pytest.raises(ValueError, match=message):
         read_brains(config, folder)
 
@@ -145,7 +145,7 @@ def test_a_damaged_file_is_named(written):
 def test_arrays_of_another_brain_are_refused(written):
     config, folder = written
     write_brains({"P02": Brain(**FIELDS | {"participant": "P02"})}, folder)
-    with pytest.raises(ValueError, match="has no array 'P01/voxels', of which config.json"):
+    with pytest.raises(ValueError, match="has no array 'P01/voxels', which config.json"):
         read_brains(config, folder)
     write_brains({"P01": Brain(**FIELDS)}, folder)
     with pytest.raises(ValueError, match="has no array 'P01/regions/language'"):

@@ -388,8 +388,8 @@ def test_every_fault_has_a_message_that_says_what_it_is(make_checkpoint, run, up
         ("revision", "OSError", "ada/faultless", "absent is not a valid git identifier"),
         ("family", "ValueError", "'ada/faultless' is 'wav2vec2'", "use AutoModelForBrainTuning"),
         ("voxels", "ValueError", "got num_voxels=6", "leave num_voxels out to keep that head"),
-        ("truncated", "ValueError", "'ada/truncated' cannot be read", "get it again"),
-        ("brainless", "ValueError", "'ada/brainless'", "get the whole checkpoint"),
+        ("truncated", "ValueError", "'ada/truncated' cannot be read", "download it again"),
+        ("brainless", "ValueError", "'ada/brainless'", "download the whole checkpoint"),
         ("push_as_stranger", "HfHubHTTPError", "grace may not write to 'ada'"),
         ("push_with_wrong_token", "HfHubHTTPError", "Invalid credentials"),
     ):

@@ -307,7 +307,7 @@ class TestCheckpoints:
     def test_a_head_that_is_only_promised_is_an_error(self, make_model, tmp_path):
         make_model("wav2vec2").save_pretrained(tmp_path / "tuned")
         AutoModelForCTC.from_pretrained(tmp_path / "tuned").save_pretrained(tmp_path / "ctc")
-        with pytest.raises(ValueError, match="speaks of 5 voxels, but its weights hold no head"):
+        with pytest.raises(ValueError, match="names 5 voxels, but its weights hold no head"):
             Wav2Vec2ForBrainTuning.from_pretrained(tmp_path / "ctc")
         assert Wav2Vec2ForBrainTuning.from_pretrained(tmp_path / "ctc", 5).head.out_features == 5
 
@@ -377,7 +377,7 @@ class TestFaultyCheckpoints:
     def test_a_damaged_file(self, name, damage, checkpoint):
         (checkpoint / name).write_bytes(DAMAGES[damage]((checkpoint / name).read_bytes()))
         message = self.refusal(checkpoint)
-        assert "cannot be read" in message and "get it again" in message
+        assert "cannot be read" in message and "download it again" in message
 
     def test_brain_safetensors_is_missing(self, checkpoint):
         (checkpoint / "brain.safetensors").unlink()
@@ -423,7 +423,7 @@ class TestFaultyCheckpoints:
         config = json.loads((checkpoint / "config.json").read_text())
         (checkpoint / "config.json").write_text(json.dumps(config | {"brain": brain}))
         message = self.refusal(checkpoint)
-        assert re.search(reason, message) and "get the whole checkpoint" in message
+        assert re.search(reason, message) and "download the whole checkpoint" in message
 
     def test_a_pickle_that_would_run_code(self, checkpoint, tmp_path):
         class Payload:
