@@ -95,7 +95,8 @@ def _check_known(command_line, parser):
     for word in command_line:
         option = word.partition("=")[0]
         if option.startswith("--") and option not in known:
-            raise ValueError(f"unknown option: got {option}.{_suggestion(option, known)}")
+            names = [name for name in known if name != "--help"]
+            raise ValueError(f"unknown option: got {option}.{_suggestion(option, names)}")
 
 
 def _read(path):

@@ -332,6 +332,22 @@ class Overwrite(Words):
 
 
 @dataclass(kw_only=True)
+class Decided(Words):
+    """What transformers would take as an option of its Trainer, and a command decides itself."""
+
+    hub_model_id: str | None = field(default=None, init=False)
+    hub_private_repo: bool | None = field(default=None, init=False)
+    hub_strategy: str = field(default="every_save", init=False)
+    hub_always_push: bool = field(default=False, init=False)
+    hub_revision: str | None = field(default=None, init=False)
+    hub_token: str | None = field(default=None, init=False)
+    do_train: bool = field(default=False, init=False)
+    do_eval: bool = field(default=False, init=False)
+    do_predict: bool = field(default=False, init=False)
+    resume_from_checkpoint: str | None = field(default=None, init=False)
+
+
+@dataclass(kw_only=True)
 class Hub(Words):
     """Whether and where results are published."""
 

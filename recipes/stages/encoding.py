@@ -66,6 +66,11 @@ class Extraction:
         """Return the layers of a model, in order."""
         return sorted(self.layers or range(1, model.config.num_hidden_layers + 1))
 
+    def facts_of(self, model: PreTrainedModel, feature_extractor: Any) -> dict[str, Any]:
+        """Return all that a model's representations follow from; weights are hashed for it."""
+        layers = self.layers_of(model)
+        return model_facts(model, feature_extractor, layers, self.precision)
+
     def load(self, checkpoint: str | PathLike) -> tuple[PreTrainedModel, Any]:
         """Load a backbone in float32, and its feature extractor."""
         model = AutoModel.from_pretrained(checkpoint, dtype=torch.float32).to(self.device)
@@ -115,21 +120,22 @@ def encode(
     """
     stories = [*train_stories, test_story]
     model, feature_extractor = extraction.load(checkpoint)
-    path = None
+    path = facts = None
     if extraction.cache_dir is not None:
+        facts = extraction.facts_of(model, feature_extractor)
         sound = [[story.audio, story.tr_times] for story in stories]
         measured = [responses, scored, list((low_level or {}).items()), test_skip_trs]
         solvers = [repr(solver.get_params()) for solver in (EncodingModel(), Residualizer())]
-        facts = model_facts(
-            model, feature_extractor, extraction.layers_of(model), extraction.precision
-        ) | {
+        measurement = facts | {
             "encoding": [FORMAT, *solvers, extraction.length, extraction.stride],
             "recordings": joblib.hash([sound, measured], "sha1", coerce_mmap=True),
         }
-        path = entry_of(extraction.cache_dir, facts) / "encoded.safetensors"
+        path = entry_of(extraction.cache_dir, measurement) / "encoded.safetensors"
         if (found := _stored(path, scored)) is not None:
             return found
-    features = layer_features(model, feature_extractor, stories, extraction, progress)
+    features = layer_features(
+        model, feature_extractor, stories, extraction, progress=progress, facts=facts
+    )
 
     def predicted(features):
         """Responses to the test story, by layer."""
@@ -190,7 +196,9 @@ def layer_features(
     feature_extractor: Any,
     stories: list[Story],
     extraction: Extraction,
+    *,
     progress: str | None = None,
+    facts: dict[str, Any] | None = None,
 ) -> dict[int, list[np.ndarray]]:
     """Representations of stories by the layers of a model, on the stories' TR axis.
 
@@ -204,6 +212,8 @@ def layer_features(
     extraction : Extraction
     progress : str, optional
         Name to show a progress bar under.
+    facts : dict, optional
+        Of `Extraction.facts_of`, where they are known already.
 
     Returns
     -------
@@ -214,7 +224,9 @@ def layer_features(
     represent: Callable = layer_representations
     options = {"dtype": extraction.precision}
     if extraction.cache_dir is not None:
-        represent, options["cache_dir"] = cached_representations, extraction.cache_dir
+        represent = cached_representations
+        facts = facts or extraction.facts_of(model, feature_extractor)
+        options |= {"cache_dir": extraction.cache_dir, "facts": facts}
     features = {layer: [] for layer in layers}
     for story in tqdm(stories, desc=progress or None, unit="story", disable=not progress):
         windows = evaluation_windows(

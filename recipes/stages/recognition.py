@@ -46,25 +46,19 @@ from recipes.command.output_folder import (
     remove,
     write_json,
 )
-from recipes.command.vocabulary import Output, Overwrite, Seed
+from recipes.command.vocabulary import Decided, Output, Overwrite, Seed
 from recipes.stages.timing import seconds_of
 
 CHECKPOINTS = "checkpoints"  # of an unfinished training
 
 
 @dataclass
-class RecognitionOptions(Output, Overwrite, Seed, CtcArguments):
+class RecognitionOptions(Output, Overwrite, Seed, Decided, CtcArguments):
     """Options of the Trainer, but for those that a command decides."""
 
     command: ClassVar[str] = "asr"
 
     push_to_hub: bool = field(default=False, init=False)
-    hub_model_id: str | None = field(default=None, init=False)
-    hub_private_repo: bool | None = field(default=None, init=False)
-    hub_strategy: str = field(default="every_save", init=False)
-    hub_always_push: bool = field(default=False, init=False)
-    hub_revision: str | None = field(default=None, init=False)
-    hub_token: str | None = field(default=None, init=False)
 
 
 def check_one_process(training: CtcArguments) -> None:

@@ -8,6 +8,7 @@ from modeling_braintune import OBJECTIVES, BrainTuningArguments
 from recipes.command.vocabulary import (
     Alignment,
     Attention,
+    Decided,
     EarlyStopping,
     Hub,
     Layers,
@@ -242,12 +243,5 @@ def check_splits(stories: Any) -> None:
 
 
 @dataclass(kw_only=True)
-class TrainerOptions(Output, Overwrite, Hub, Seed, BrainTuningArguments):
+class TrainerOptions(Output, Overwrite, Hub, Seed, Decided, BrainTuningArguments):
     """Options of the Trainer, but for those that a command decides."""
-
-    hub_model_id: str | None = field(default=None, init=False)
-    hub_private_repo: bool | None = field(default=None, init=False)
-    hub_strategy: str = field(default="every_save", init=False)
-    hub_always_push: bool = field(default=False, init=False)
-    hub_revision: str | None = field(default=None, init=False)
-    hub_token: str | None = field(default=None, init=False)
