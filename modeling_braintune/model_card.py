@@ -53,7 +53,7 @@ def model_card(
     teacher: bool = False,
     permuted_from: str | None = None,
     repo: str | None = None,
-    base_license: str | None = None,
+    base_license: str | list[str] | None = None,
     data_license: str | None = None,
     figures: Mapping[str, str] | None = None,
 ) -> ModelCard:
@@ -140,7 +140,9 @@ def model_card(
 
 
 def stimulus_card(
-    results: Mapping[str, Any], settings: Mapping[str, Any], base_license: str | None = None
+    results: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    base_license: str | list[str] | None = None,
 ) -> ModelCard:
     """Write the card of a checkpoint that went on with self-supervised training.
 

@@ -7,6 +7,7 @@ model, or of a text model, concatenated.
 from collections.abc import Callable, Iterator
 from functools import partial
 from os import PathLike
+from typing import Any
 
 import numpy as np
 import torch
@@ -102,7 +103,7 @@ def teacher_targets(
     load = partial(auto.from_pretrained, name, dtype=dtype)
     say(_sizes(name, _outline(kind, name, load), layers, stories, words))
     model = load(device_map=device)
-    kept = {"cache_dir": cache_dir, "progress": progress}
+    kept: dict[str, Any] = {"cache_dir": cache_dir, "progress": progress}
     if cache_dir is not None:
         kept["fingerprint"] = weights_fingerprint(model)
     if kind == "text":
