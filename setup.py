@@ -4,7 +4,7 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
-FIGURES = ["matplotlib>=3.10.7", "nilearn>=0.14"]
+FIGURES = ["matplotlib>=3.10.7", "nilearn>=0.14.1"]
 WORDS = ["nltk>=3.9.1", "rapidfuzz>=3.9.7"]
 
 setup(
@@ -58,7 +58,7 @@ setup(
         "nibabel>=5.3",
         "h5py>=3.12",
         "safetensors>=0.8.0",
-        "soundfile>=0.13",
+        "soundfile>=0.13.1",
         "praatio>=6.2",
         "jiwer>=4",
         "pyyaml>=6",
@@ -72,7 +72,7 @@ setup(
             *FIGURES,
             *WORDS,
             "pytest>=9",
-            "pytest-xdist>=3.6",
+            "pytest-xdist>=3.6.1",
             "hypothesis>=6.100",
             "import-linter>=2.5",
             "mypy>=2",
