@@ -18,10 +18,10 @@ class BrainTuningArguments(TrainingArguments):
     """Training arguments with the defaults of Moussa et al. 2025, section 3.3."""
 
     learning_rate: float = field(
-        default=5e-5, metadata={"help": "Peak learning rate of the backbone."}
+        default=5e-5, metadata={"help": "Peak learning rate of the backbone; 5e-5 by default."}
     )
     head_learning_rate: float = field(
-        default=1e-4, metadata={"help": "Peak learning rate of the head."}
+        default=1e-4, metadata={"help": "Peak learning rate of the head; 1e-4 by default."}
     )
     lr_scheduler_type: str = field(
         default="linear", metadata={"help": "Course of both learning rates after warm-up."}

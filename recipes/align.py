@@ -40,6 +40,7 @@ from recipes.command.vocabulary import (
     Output,
     Recordings,
     Representations,
+    Surface,
     TestStory,
     TrainStories,
 )
@@ -66,20 +67,13 @@ class AlignOptions(
     Alignment,
     LowLevel,
     Representations,
+    Surface,
     Output,
 ):
     """Which models are measured, against which one, and where the report goes."""
 
     command = "align"
 
-    surface: str | None = field(
-        default=None,
-        metadata={
-            "help": "File .npy of the places of fsaverage5's vertices in the participant's "
-            "functional space, (20484, 3) in mm, left hemisphere first, to draw maps on the "
-            "surface; by default maps are slices."
-        },
-    )
     update_card: bool = field(
         default=False,
         metadata={

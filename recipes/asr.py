@@ -26,10 +26,10 @@ from evaluate_metrics.reports.probes import COLUMNS
 from evaluate_metrics.reports.recognition import recognition_report, recognition_table
 from modeling_braintune import check_family
 from recipes.command.arguments import CONFIGS, parse_arguments
-from recipes.command.checkpoints import BASELINE, PHANTOM, checkpoint, clips_folder, labelled
+from recipes.command.checkpoints import BASELINE, checkpoint, clips_folder, labelled
 from recipes.command.output_folder import RESULTS, write_json
 from recipes.command.process import one_line_errors, prepare_process
-from recipes.command.vocabulary import Baseline, Checkpoints, MaxUnusable
+from recipes.command.vocabulary import Baseline, Checkpoints, Collections, MaxUnusable
 from recipes.stages.controls import tuned_participant
 from recipes.stages.recognition import (
     RecognitionOptions,
@@ -44,18 +44,9 @@ REPORT = "asr.json"
 
 
 @dataclass(kw_only=True)
-class AsrArguments(Checkpoints, Baseline, MaxUnusable):
+class AsrArguments(Checkpoints, Baseline, Collections, MaxUnusable):
     """Which models learn to recognise what."""
 
-    collection: str = field(
-        metadata={"help": f"Collection of the clips: {' or '.join(TRANSCRIBED)}."}
-    )
-    data: str = field(
-        metadata={
-            "help": "Folder of the collection, or name of a prepared data set on the Hub; "
-            f"{PHANTOM} is made."
-        }
-    )
     units: str = field(
         default="phones",
         metadata={
@@ -65,7 +56,13 @@ class AsrArguments(Checkpoints, Baseline, MaxUnusable):
     )
 
     def __post_init__(self) -> None:
-        check_name("collection", self.collection, TRANSCRIBED)
+        for name in self.folders:
+            check_name("collection", name, TRANSCRIBED)
+        if len(self.folders) != 1:
+            raise ValueError(
+                f"collections must name one of {', '.join(TRANSCRIBED)}, such as "
+                f"timit=path/to/TIMIT, got {' '.join(self.collections) or 'none'}"
+            )
         check_name("units", self.units, UNITS)
         self.names = labelled(self.checkpoints, self.baseline)
         super().__post_init__()
@@ -93,18 +90,19 @@ def asr(arguments: AsrArguments, training: RecognitionOptions) -> dict[str, Any]
     """
     check_one_process(training)
     output, units = Path(training.output_dir), arguments.units
-    task = f"{arguments.collection}/asr_{units}"
+    ((collection, given),) = arguments.folders.items()
+    task = f"{collection}/asr_{units}"
     checkpoints = {label: checkpoint(name) for label, name in arguments.names.items()}
     for name in checkpoints.values():
         check_family(name)
 
     # What is heard and said, alike for all models
-    folder = clips_folder(arguments.collection, arguments.data)
+    folder = clips_folder(collection, given)
     splits, tokenizer, notes = open_transcribed(
-        arguments.collection, folder, units, list(checkpoints.values()), arguments.max_unusable
+        collection, folder, units, list(checkpoints.values()), arguments.max_unusable
     )
     sizes = ", ".join(f"{len(splits[split])} {split}" for split in SPLITS)
-    print(f"{task}: {sizes} clips of {arguments.data}, {len(tokenizer) - 2} tokens")
+    print(f"{task}: {sizes} clips of {given}, {len(tokenizer) - 2} tokens")
     ahead = [
         name
         for label, name in checkpoints.items()

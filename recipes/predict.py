@@ -34,7 +34,7 @@ from modeling_braintune import (
 from recipes.command.arguments import parse_arguments
 from recipes.command.checkpoints import one_checkpoint, one_participant
 from recipes.command.process import one_line_errors, prepare_process
-from recipes.command.vocabulary import Checkpoints
+from recipes.command.vocabulary import Checkpoints, Participants, Surface
 
 N_FSAVERAGE5 = 20484  # vertices of both hemispheres
 # By the output's suffix: which arguments, together, can say where the voxels are.
@@ -47,7 +47,7 @@ WHERE: dict[str, list[set[str]]] = {
 
 
 @dataclass(kw_only=True)
-class PredictOptions(Checkpoints):
+class PredictOptions(Checkpoints, Participants, Surface):
     """Which model hears which recording, and where its predictions go."""
 
     audio: str = field(
@@ -59,13 +59,6 @@ class PredictOptions(Checkpoints):
             "(surface maps, a file for each hemisphere) or .npz (arrays)."
         }
     )
-    participants: list[str] = field(
-        default_factory=list,
-        metadata={
-            "help": "Participant by name whose responses are predicted; needed only where the "
-            "model predicts several."
-        },
-    )
     mask: str | None = field(
         default=None,
         metadata={
@@ -73,18 +66,11 @@ class PredictOptions(Checkpoints):
             "those that the model predicts are placed, if the checkpoint says where they are."
         },
     )
-    surface: str | None = field(
-        default=None,
-        metadata={
-            "help": "File .npy of the places of fsaverage5's vertices in the participant's "
-            "functional space, (20484, 3) in mm, left hemisphere first, for .func.gii."
-        },
-    )
     left_vertices: int | None = field(
         default=None,
         metadata={
             "help": "Number of the left hemisphere's vertices, which come first, for .func.gii "
-            "where the recordings are of vertices instead of voxels."
+            "where the recordings are of vertices instead of voxels; none by default."
         },
     )
 

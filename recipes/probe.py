@@ -40,6 +40,7 @@ from recipes.command.vocabulary import (
     Baseline,
     BatchSize,
     Checkpoints,
+    Collections,
     Layers,
     MaxUnusable,
     Output,
@@ -54,7 +55,14 @@ REPORT = "probes.json"
 
 @dataclass(kw_only=True)
 class ProbeArguments(
-    Checkpoints, Baseline, Layers, Representations, BatchSize, MaxUnusable, Output
+    Checkpoints,
+    Baseline,
+    Collections,
+    Layers,
+    Representations,
+    BatchSize,
+    MaxUnusable,
+    Output,
 ):
     """Which models are probed by which tasks."""
 
@@ -65,14 +73,6 @@ class ProbeArguments(
             "help": "Tasks that models are probed by: all of a collection, one or several of "
             f"{', '.join(COLLECTIONS)}, or single ones such as timit/mfcc."
         }
-    )
-    data: list[str] | None = field(
-        default=None,
-        metadata={
-            "help": "Folder, or name of a prepared data set on the Hub, of each collection in the "
-            f"order of the tasks; {PHANTOM} (the default where that is the only collection) is "
-            "made."
-        },
     )
     weighted_sum: bool = field(
         default=False,
@@ -86,14 +86,14 @@ class ProbeArguments(
         self.names = labelled(self.checkpoints, self.baseline)
         for name in self.tasks:
             check_name("collection or task", name, [*COLLECTIONS, *TASKS])
-        collections = list(dict.fromkeys(map(collection_of, self.tasks)))
-        if self.data is None and collections == [PHANTOM]:
-            self.data = [PHANTOM]
-        if len(self.data or ()) != len(collections):
+        for name in self.folders:
+            check_name("collection", name, COLLECTIONS)
+        wanted = dict.fromkeys(map(collection_of, self.tasks))
+        if lacking := [name for name in wanted if name not in {*self.folders, PHANTOM}]:
             raise ValueError(
-                f"data must hold a folder for each of {', '.join(collections)}, got {self.data}"
+                f"collections must say where {', '.join(lacking)} is: give --collections "
+                f"{' '.join(f'{name}=<folder>' for name in lacking)}"
             )
-        self.folders = dict(zip(collections, self.data or (), strict=True))
         super().__post_init__()
 
 
@@ -183,7 +183,7 @@ def open_sources(arguments: ProbeArguments) -> tuple[list[Source], list[str]]:
     """
     sources, notes = [], []
     for (collection, build), tasks in tasks_by_clips(arguments.tasks).items():
-        given = arguments.folders[collection]
+        given = arguments.folders.get(collection, PHANTOM)
         folder = clips_folder(collection, given)
         data, n_unreadable = open_clips(build, folder, tasks, arguments.max_unusable)
         if n_unreadable:

@@ -16,7 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import HfArgumentParser, Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2Model
 
 from modeling_braintune import layer_representations
-from recipes.process import prepare_process
+from recipes.command.process import prepare_process
 
 
 @dataclass

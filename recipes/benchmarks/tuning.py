@@ -28,7 +28,7 @@ from modeling_braintune import AutoModelForBrainTuning, BrainTuningCollator
 from modeling_braintune.feature_cache import FeatureWindows, cached_features
 from recipes.benchmarks.representations import peak, timed
 from recipes.benchmarks.windows import AnonymousMemory
-from recipes.process import prepare_process
+from recipes.command.process import prepare_process
 
 SIZES = {
     "base": {},

@@ -56,7 +56,10 @@ def parse_arguments(
     chooser.add_argument("--config", type=Path, default=default)
     chosen, command_line = chooser.parse_known_args(arguments)
 
-    parser = HfArgumentParser(classes, allow_abbrev=False)
+    parser = HfArgumentParser(classes, allow_abbrev=False, formatter_class=_OptionHelp)
+    for action in parser._actions:
+        if action.option_strings[0].startswith("--no_"):
+            action.help = f"The same as --{action.dest} false."
     name = "none" if default is None else f"{CONFIGS.name}/{default.name} of this package"
     parser.add_argument(
         "--config",
@@ -82,6 +85,14 @@ def parse_arguments(
             f"more values than an option takes: got {left[0]}. --help says how many each takes."
         )
     return tuple(filled[: len(classes)])
+
+
+class _OptionHelp(argparse.ArgumentDefaultsHelpFormatter):
+    """Help that adds the default where the text does not name it, as transformers' own do not."""
+
+    def _get_help_string(self, action):
+        said = "default" in action.help or action.help.startswith("The same as")
+        return action.help if said else super()._get_help_string(action)
 
 
 def keys_of(*classes: type) -> set[str]:

@@ -22,18 +22,40 @@ class Words:
 
 
 @dataclass(kw_only=True)
-class Recordings(Words):
+class Participants(Words):
+    """Whose responses."""
+
+    participants: list[str] = field(
+        default_factory=list,
+        metadata={
+            "help": "Participants by name, such as UTS01 UTS02, the phantom's being P01 to P03; "
+            "by default the only one, where a checkpoint says who that is."
+        },
+    )
+
+
+@dataclass(kw_only=True)
+class Surface(Words):
+    """Where the cortical surface lies."""
+
+    surface: str | None = field(
+        default=None,
+        metadata={
+            "help": "File .npy of the places of fsaverage5's vertices in the participant's "
+            "functional space, (20484, 3) in mm, left hemisphere first, for maps on the surface; "
+            "by default maps are volumes."
+        },
+    )
+
+
+@dataclass(kw_only=True)
+class Recordings(Participants):
     """Whose recordings, and how they are read."""
 
     data: str = field(
         metadata={
             "help": "Recordings: a folder in the layout of ds003020 or of BIDS derivatives, the "
             "name of a prepared data set on the Hub, or phantom."
-        }
-    )
-    participants: list[str] = field(
-        metadata={
-            "help": "Participants by name, such as UTS01 UTS02; the phantom's are P01 to P03."
         }
     )
     dtype: str = field(
@@ -57,10 +79,15 @@ class Recordings(Words):
     space: str | None = field(
         default=None,
         metadata={
-            "help": "Space of BIDS images, such as MNI152NLin2009cAsym; needed only where there "
-            "are images in several spaces."
+            "help": "Space of BIDS images, such as MNI152NLin2009cAsym; by default the only one "
+            "that there is."
         },
     )
+
+    def __post_init__(self) -> None:
+        if not self.participants:
+            raise ValueError("participants must name at least one: give --participants")
+        super().__post_init__()
 
 
 @dataclass(kw_only=True)
@@ -172,7 +199,7 @@ class Checkpoints(Words):
         default_factory=list,
         metadata={
             "help": "Models that are measured or used: checkpoint folders, names on the Hub, or "
-            "phantom-wav2vec2, phantom-hubert and phantom-whisper."
+            "phantom-wav2vec2, phantom-hubert and phantom-whisper; none by default."
         },
     )
 
@@ -242,6 +269,40 @@ class MaxUnusable(Words):
             "unusable, from 0 to 1; 0.01 by default."
         },
     )
+
+
+@dataclass(kw_only=True)
+class Collections(Words):
+    """Where collections of labelled clips are."""
+
+    collections: list[str] = field(
+        default_factory=list,
+        metadata={
+            "help": "Collections of clips, each with its folder or the name of a prepared data set "
+            "on the Hub, such as timit=path/to/TIMIT; phantom alone is made. None by default."
+        },
+    )
+
+    @property
+    def folders(self) -> dict[str, str]:
+        """Folder or name on the Hub of each collection; the phantom's may be "phantom" alone.
+
+        Raises
+        ------
+        ValueError
+            One is not given as <name>=<folder>, or twice.
+        """
+        folders: dict[str, str] = {}
+        for given in self.collections:
+            name, _, folder = given.partition("=")
+            folder = folder or ("phantom" if given == "phantom" else "")
+            if not name or not folder or name in folders:
+                raise ValueError(
+                    "collections must name each once as <name>=<folder>, got "
+                    f"{' '.join(self.collections)}"
+                )
+            folders[name] = folder
+        return folders
 
 
 @dataclass(kw_only=True)

@@ -17,13 +17,8 @@ from recipes.stages.tuning_options import TrainerOptions, TuningOptions
 class CompareOptions(TuningOptions, LowLevel, Representations, Seeds):
     """Which controls brain-tuning is compared with."""
 
-    targets: list[str] = field(
-        default_factory=lambda: ["responses", "permuted", "speech_model", "text_model"],
-        metadata={
-            "help": "What models are tuned on, one model for each target: "
-            f"{', '.join(TARGETS)}; by default all but the last."
-        },
-    )
+    default_targets = ("responses", "permuted", "speech_model", "text_model")
+
     stimulus: bool = field(
         default=True,
         metadata={

@@ -1,7 +1,7 @@
 """The options of tuning, for all commands that tune a model on targets."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from datasets_scripts import check_name
 from modeling_braintune import OBJECTIVES, BrainTuningArguments
@@ -40,6 +40,8 @@ class TuningOptions(
     Alignment,
 ):
     """What is tuned on which recordings, and how the result is measured."""
+
+    default_targets: ClassVar[tuple[str, ...]] = ("responses", "permuted")
 
     tuning_stories: list[str] | None = field(
         default=None,
@@ -80,11 +82,12 @@ class TuningOptions(
         default=0.1,
         metadata={"help": "Dropout of the adapters' inputs, from 0 to below 1; 0.1 by default."},
     )
-    targets: list[str] = field(
-        default_factory=lambda: ["responses", "permuted"],
+    targets: list[str] | None = field(
+        default=None,
         metadata={
             "help": "What models are tuned on, one model for each target: "
-            f"{', '.join(TARGETS)}; by default responses and permuted."
+            f"{', '.join(TARGETS)}; by default responses and permuted, to compare controls all "
+            "but the last."
         },
     )
     permute_across: bool = field(
@@ -206,6 +209,8 @@ class TuningOptions(
         if len(set(self.participants)) < len(self.participants):
             raise ValueError(f"name each participant once, got {', '.join(self.participants)}")
         self.participants = sorted(self.participants)  # as checkpoints have them
+        if self.targets is None:
+            self.targets = list(self.default_targets)
         for name in self.targets:
             check_name("target", name, TARGETS)
         check_name("teacher_dtype", self.teacher_dtype, DTYPES)

@@ -54,8 +54,7 @@ def arguments(folder, output, *models, baseline=None, units="phones", **changes)
         AsrArguments(
             checkpoints=list(map(str, models)),
             baseline=baseline and str(baseline),
-            collection="phantom",
-            data=str(folder),
+            collections=[f"phantom={folder}"],
             units=units,
         ),
         RecognitionOptions(
@@ -187,15 +186,17 @@ def test_bad_arguments_are_refused(folder, tmp_path):
         arguments(folder, tmp_path, "a", units="phone")
     with pytest.raises(ValueError, match="last part of their names"):
         arguments(folder, tmp_path, "a/x", "b/x")
+    with pytest.raises(ValueError, match="must name one of phantom, timit, .* got none"):
+        AsrArguments(checkpoints=["a"])
 
 
 @pytest.mark.parametrize("name", ["phantom-asr.yaml", "asr.yaml"])
 def test_the_configurations_are_complete_but_for_the_data(name):
-    words = ["--config", str(DEFAULT_CONFIG.with_name(name)), "--data", "folder"]
+    words = ["--config", str(DEFAULT_CONFIG.with_name(name)), "--collections", "timit=a"]
     asked, training = parse_arguments(
         (AsrArguments, RecognitionOptions), DEFAULT_CONFIG, [*words, "--checkpoints", "a/b"]
     )
-    assert list(asked.names) == ["pretrained", "b"] and asked.data == "folder"
+    assert list(asked.names) == ["pretrained", "b"] and asked.folders == {"timit": "a"}
     assert training.load_best_model_at_end and training.metric_for_best_model == "wer"
 
 

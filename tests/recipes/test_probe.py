@@ -70,7 +70,7 @@ def settings(folder, other, tmp_path_factory):
     """Arguments of a run but for the report's folder."""
     return {
         "checkpoints": [str(other)],
-        "data": [str(folder)],
+        "collections": [f"phantom={folder}"],
         "cache_dir": str(tmp_path_factory.mktemp("cache")),
     }
 
@@ -245,7 +245,7 @@ def test_unreadable_recordings_are_counted(spoilt, settings, tmp_path):
         layers=[1],
         max_unusable=0.05,
         output_dir=str(tmp_path / "report"),
-        **settings | {"data": [data]},
+        **settings | {"collections": [f"phantom={data}"]},
     )
     with pytest.warns(UserWarning, match="1 of the 30 recordings of test are unreadable"):
         report = probe(arguments)
@@ -256,7 +256,9 @@ def test_unreadable_recordings_are_counted(spoilt, settings, tmp_path):
 def test_a_clip_that_is_too_short_is_named(spoilt, settings, tmp_path):
     data = spoilt("train-00007.wav", lambda path: soundfile.write(path, np.ones(100), 16000))
     arguments = ProbeArguments(
-        tasks=["phantom/mood"], output_dir=str(tmp_path), **settings | {"data": [data]}
+        tasks=["phantom/mood"],
+        output_dir=str(tmp_path),
+        **settings | {"collections": [f"phantom={data}"]},
     )
     with pytest.raises(ValueError, match="clip sentences/train-00007.wav has 100 samples, shorter"):
         probe(arguments)
@@ -273,7 +275,9 @@ def test_a_class_that_no_training_clip_has_is_an_error(spoilt, settings, tmp_pat
 
     data = spoilt("train-00000.wav", say_happy_in_training)
     arguments = ProbeArguments(
-        tasks=["phantom/mood"], output_dir=str(tmp_path), **settings | {"data": [data]}
+        tasks=["phantom/mood"],
+        output_dir=str(tmp_path),
+        **settings | {"collections": [f"phantom={data}"]},
     )
     with pytest.raises(ValueError, match="phantom/mood: validation targets hold 'sad'"):
         probe(arguments)
@@ -283,8 +287,11 @@ def test_a_class_that_no_training_clip_has_is_an_error(spoilt, settings, tmp_pat
     ("changes", "message"),
     [
         ({"tasks": ["phantom/moods"]}, "got 'phantom/moods'. Did you mean 'phantom/mood'?"),
-        ({"tasks": ["timit"]}, r"a folder for each of timit, got None"),
-        ({"tasks": ["timit", "slurp"], "data": ["a"]}, r"each of timit, slurp, got \['a'\]"),
+        ({"tasks": ["timit"]}, "where timit is: give --collections timit=<folder>"),
+        ({"tasks": ["timit", "slurp"], "collections": ["timit=a"]}, "where slurp is: .*slurp=<f"),
+        ({"collections": ["timit"]}, "each once as <name>=<folder>, got timit"),
+        ({"collections": ["timit=a", "timit=b"]}, "each once as <name>=<folder>, got timit=a"),
+        ({"collections": ["timid=a"]}, "got 'timid'. Did you mean 'timit'?"),
         ({"checkpoints": ["a/x", "b/x"]}, "last part of their names"),
         ({"checkpoints": ["runs/pretrained"]}, "differ from one another and from 'pretrained'"),
         ({"precision": "half"}, "float32, bfloat16, got 'half'"),
@@ -296,12 +303,14 @@ def test_wrong_arguments_are_an_error(changes, message):
 
 
 def test_the_phantom_needs_no_folder():
-    assert ProbeArguments(checkpoints=["x"], tasks=TWO_TASKS).folders == {"phantom": "phantom"}
+    assert ProbeArguments(checkpoints=["x"], tasks=TWO_TASKS).folders == {}
 
 
 def test_a_folder_of_something_else_is_said_to_be_so(tmp_path, settings):
     arguments = ProbeArguments(
-        tasks=["crema_d"], output_dir=str(tmp_path), **settings | {"data": [str(tmp_path)]}
+        tasks=["crema_d"],
+        output_dir=str(tmp_path),
+        **settings | {"collections": [f"crema_d={tmp_path}"]},
     )
     with pytest.raises(FileNotFoundError, match="not a complete folder of CREMA-D"):
         probe(arguments)

@@ -361,7 +361,7 @@ def test_adapters_are_tuned_and_merged(configuration, tmp_path, pretrained):
 def test_a_finished_run_is_published_with_a_card_of_its_numbers(finished, loopback_hub, tmp_path):
     config, output, _ = finished
     hub = loopback_hub.environment(tmp_path / "home")
-    words = [sys.executable, *command(config, output, "--push_to_hub", "true", "--hub_model_id")]
+    words = [sys.executable, *command(config, output, "--push_to_hub")]
     done = subprocess.run([*words, "ada/mini"], env=hub, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "Uploaded to ada/mini" in done.stdout

@@ -1,0 +1,99 @@
+"""One vocabulary: a word of the command line means one thing in all commands."""
+
+import dataclasses
+
+import pytest
+from transformers import TrainingArguments
+
+from recipes.align import AlignOptions
+from recipes.asr import AsrArguments
+from recipes.command.vocabulary import Collections, Output, Representations, Seeds
+from recipes.predict import PredictOptions
+from recipes.preference import PreferenceArguments
+from recipes.prepare import PrepareOptions
+from recipes.probe import ProbeArguments
+from recipes.publish import PublishOptions
+from recipes.stages.comparison import CompareOptions
+from recipes.stages.recognition import RecognitionOptions
+from recipes.stages.stimulus import StimulusOptions
+from recipes.stages.tuning_options import TrainerOptions, TuningOptions
+from recipes.summarise import SummaryArguments
+from recipes.sweep import SweepOptions
+
+COMMANDS = {
+    "tune": (TuningOptions, TrainerOptions),
+    "align": (AlignOptions,),
+    "compare": (CompareOptions, TrainerOptions),
+    "stimulus_tune": (StimulusOptions, TrainerOptions),
+    "sweep": (SweepOptions, TrainerOptions),
+    "tune_seeds": (Seeds, TuningOptions, TrainerOptions),
+    "probe": (ProbeArguments,),
+    "preference": (PreferenceArguments,),
+    "asr": (AsrArguments, RecognitionOptions),
+    "summarise": (SummaryArguments,),
+    "predict": (PredictOptions,),
+    "prepare": (PrepareOptions,),
+    "publish": (PublishOptions,),
+}
+OF_TRAINER = {field.name for field in dataclasses.fields(TrainingArguments)}
+OURS = {"output_dir", "push_to_hub", "seed"}  # which Trainer has too
+
+
+def options(command):
+    """Fields that a command takes, but for those that are Trainer's."""
+    for cls in COMMANDS[command]:
+        for field in dataclasses.fields(cls):
+            if field.init and field.name not in OF_TRAINER - OURS:
+                yield field
+
+
+def default_of(field):
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return field.default
+
+
+def test_an_option_of_several_commands_has_one_help_text_and_one_default():
+    known = {}
+    for command in COMMANDS:
+        for field in options(command):
+            said = field.metadata["help"], default_of(field)
+            assert known.setdefault(field.name, said) == said, (command, field.name)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_is_a_sentence_that_names_the_default(command):
+    for field in options(command):
+        text = field.metadata["help"]
+        assert text[0].isupper() and text.endswith("."), field.name
+        if default_of(field) is not dataclasses.MISSING:
+            assert "default" in text, field.name
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_old_spellings_are_gone(command):
+    old = {"model", "models", "participant", "report_dir", "to", "checkpoint", "hub_model_id"}
+    assert not old & {field.name for field in options(command)}
+
+
+def test_a_command_writes_to_a_folder_of_its_name_by_default():
+    @dataclasses.dataclass(kw_only=True)
+    class Options(Output):
+        command = "measure"
+
+    assert Options().output_dir == "outputs/measure"
+    assert Options(output_dir="mine").output_dir == "mine"
+
+
+def test_precision_is_one_of_two():
+    assert Representations().torch_precision is None
+    with pytest.raises(ValueError, match="one of float32, bfloat16, got 'half'"):
+        Representations(precision="half")
+
+
+def test_collections_are_named_with_their_folders():
+    given = Collections(collections=["timit=a=b", "phantom"])
+    assert given.folders == {"timit": "a=b", "phantom": "phantom"}
+    for wrong in (["timit"], ["=a"], ["slurp="], ["slurp=a", "slurp=b"]):
+        with pytest.raises(ValueError, match="each once as <name>=<folder>"):
+            _ = Collections(collections=wrong).folders
