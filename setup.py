@@ -44,8 +44,8 @@ setup(
     python_requires=">=3.11",
     install_requires=[
         "torch>=2.11",
-        "transformers>=5.17",
-        "datasets>=5",
+        "transformers>=5.22",
+        "datasets>=5.1",
         "accelerate>=1.15",
         "evaluate>=0.4.6",
         "huggingface-hub>=1.33",
