@@ -1,0 +1,29 @@
+"""Where things are kept."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from huggingface_hub import constants
+
+from recipes.command.cache import cache_folder, representations_folder
+
+
+def test_the_cache_is_looked_up_when_it_is_asked_for(tmp_path, monkeypatch):
+    monkeypatch.setattr(constants, "HF_HOME", str(tmp_path))
+    assert cache_folder("teachers") == tmp_path / "braintune" / "teachers"
+    assert representations_folder(None) == tmp_path / "braintune" / "representations"
+    assert representations_folder("mine") == Path("mine")
+
+
+def test_help_names_no_folder_of_this_machine(tmp_path):
+    command = Path(__file__).resolve().parents[3] / "recipes" / "probe.py"
+    printed = subprocess.run(
+        [sys.executable, str(command), "--help"],
+        env=os.environ | {"HF_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert "--cache_dir" in printed and str(tmp_path) not in printed
