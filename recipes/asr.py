@@ -44,7 +44,7 @@ REPORT = "asr.json"
 
 
 @dataclass(kw_only=True)
-class AsrArguments(Checkpoints, Baseline, Collections, MaxUnusable):
+class AsrOptions(Checkpoints, Baseline, Collections, MaxUnusable):
     """Which models learn to recognise what."""
 
     units: str = field(
@@ -68,12 +68,12 @@ class AsrArguments(Checkpoints, Baseline, Collections, MaxUnusable):
         super().__post_init__()
 
 
-def asr(arguments: AsrArguments, training: RecognitionOptions) -> dict[str, Any]:
+def asr(arguments: AsrOptions, training: RecognitionOptions) -> dict[str, Any]:
     """Tune every model to recognise speech, count its errors, and write the report.
 
     Parameters
     ----------
-    arguments : AsrArguments
+    arguments : AsrOptions
     training : RecognitionOptions
 
     Returns
@@ -143,7 +143,7 @@ def asr(arguments: AsrArguments, training: RecognitionOptions) -> dict[str, Any]
 
 def main() -> None:
     with one_line_errors():
-        arguments, training = parse_arguments((AsrArguments, RecognitionOptions), DEFAULT_CONFIG)
+        arguments, training = parse_arguments((AsrOptions, RecognitionOptions), DEFAULT_CONFIG)
         prepare_process(training.device, training.world_size)
         asr(arguments, training)
 

@@ -73,7 +73,7 @@ Neighbours = dict[str, dict[str, list[str]]]
 
 
 @dataclass(kw_only=True)
-class PreferenceArguments(
+class PreferenceOptions(
     Recordings, Checkpoints, Baseline, Layers, Representations, BatchSize, Seed, Output
 ):
     """Which models hear which words."""
@@ -127,12 +127,12 @@ class Words(NamedTuple):
     notes: list[str]  # what was left out
 
 
-def measure_preference(arguments: PreferenceArguments) -> dict[str, Any]:
+def measure_preference(arguments: PreferenceOptions) -> dict[str, Any]:
     """Measure every layer's semantic against phonetic preference, and write the report.
 
     Parameters
     ----------
-    arguments : PreferenceArguments
+    arguments : PreferenceOptions
 
     Returns
     -------
@@ -184,7 +184,7 @@ def measure_preference(arguments: PreferenceArguments) -> dict[str, Any]:
     return report
 
 
-def spoken_words(arguments: PreferenceArguments) -> Words:
+def spoken_words(arguments: PreferenceOptions) -> Words:
     """Draw words from the stories, and cut out their tokens."""
     folder = recordings_folder(arguments.data)
     participant = open_recordings(folder, arguments.participant, arguments)
@@ -235,7 +235,7 @@ def listed_words(lists: str | None, vocabulary: Iterable[str]) -> Neighbours:
 
 def main() -> None:
     with one_line_errors():
-        (arguments,) = parse_arguments((PreferenceArguments,))
+        (arguments,) = parse_arguments((PreferenceOptions,))
         prepare_process(PartialState().device, 1)
         measure_preference(arguments)
 

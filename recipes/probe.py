@@ -54,7 +54,7 @@ REPORT = "probes.json"
 
 
 @dataclass(kw_only=True)
-class ProbeArguments(
+class ProbeOptions(
     Checkpoints,
     Baseline,
     Collections,
@@ -105,12 +105,12 @@ class Source(NamedTuple):
     targets: Callable[[str], Targets]  # of a task, worked out once
 
 
-def probe(arguments: ProbeArguments) -> dict[str, Any]:
+def probe(arguments: ProbeOptions) -> dict[str, Any]:
     """Probe every layer of every model by every task, and write the report.
 
     Parameters
     ----------
-    arguments : ProbeArguments
+    arguments : ProbeOptions
 
     Returns
     -------
@@ -172,7 +172,7 @@ def probe(arguments: ProbeArguments) -> dict[str, Any]:
     return report
 
 
-def open_sources(arguments: ProbeArguments) -> tuple[list[Source], list[str]]:
+def open_sources(arguments: ProbeOptions) -> tuple[list[Source], list[str]]:
     """Open the clips of all tasks, and say how many there are.
 
     Returns
@@ -194,7 +194,7 @@ def open_sources(arguments: ProbeArguments) -> tuple[list[Source], list[str]]:
     return sources, notes
 
 
-def represent(one: Hearer, data: DatasetDict, arguments: ProbeArguments) -> dict[str, Any]:
+def represent(one: Hearer, data: DatasetDict, arguments: ProbeOptions) -> dict[str, Any]:
     """Return a model's representations of clips, {split: array (n_layers, n_clips, hidden)}."""
     return {
         split: heard(one, sounds(clips), clips["file"], arguments) for split, clips in data.items()
@@ -203,7 +203,7 @@ def represent(one: Hearer, data: DatasetDict, arguments: ProbeArguments) -> dict
 
 def main() -> None:
     with one_line_errors():
-        (arguments,) = parse_arguments((ProbeArguments,))
+        (arguments,) = parse_arguments((ProbeOptions,))
         prepare_process(PartialState().device, 1)
         probe(arguments)
 

@@ -20,7 +20,7 @@ from recipes.command.vocabulary import Baseline, Output
 
 
 @dataclass(kw_only=True)
-class SummaryArguments(Baseline, Output):
+class SummaryOptions(Baseline, Output):
     """What is brought together."""
 
     command: ClassVar[str] = "summarise"
@@ -37,12 +37,12 @@ class SummaryArguments(Baseline, Output):
         super().__post_init__()
 
 
-def summarise(arguments: SummaryArguments) -> dict[str, Any]:
+def summarise(arguments: SummaryOptions) -> dict[str, Any]:
     """Merge results, average and test them over participants, and write and draw the summary.
 
     Parameters
     ----------
-    arguments : SummaryArguments
+    arguments : SummaryOptions
 
     Returns
     -------
@@ -65,7 +65,7 @@ def summarise(arguments: SummaryArguments) -> dict[str, Any]:
 
 def main() -> None:
     with one_line_errors():
-        (arguments,) = parse_arguments((SummaryArguments,))
+        (arguments,) = parse_arguments((SummaryOptions,))
         summarise(arguments)
 
 

@@ -21,7 +21,7 @@ from transformers import (
 from datasets_scripts import make_phantom_tasks
 from evaluate_metrics.reports.probes import COLUMNS
 from modeling_braintune import AutoModelForBrainTuning
-from recipes.asr import DEFAULT_CONFIG, AsrArguments, asr
+from recipes.asr import DEFAULT_CONFIG, AsrOptions, asr
 from recipes.command.arguments import parse_arguments
 from recipes.stages.recognition import RecognitionOptions
 
@@ -51,7 +51,7 @@ def tuned(tmp_path_factory, pretrained):
 def arguments(folder, output, *models, baseline=None, units="phones", **changes):
     options = {"max_steps": 4, "eval_steps": 2, "save_steps": 2, "logging_steps": 1} | changes
     return (
-        AsrArguments(
+        AsrOptions(
             checkpoints=list(map(str, models)),
             baseline=baseline and str(baseline),
             collections=[f"phantom={folder}"],
@@ -187,19 +187,19 @@ def test_bad_arguments_are_refused(folder, tmp_path):
     with pytest.raises(ValueError, match="last part of their names"):
         arguments(folder, tmp_path, "a/x", "b/x")
     with pytest.raises(ValueError, match="must name one of phantom, timit, .* got none"):
-        AsrArguments(checkpoints=["a"])
+        AsrOptions(checkpoints=["a"])
 
 
 @pytest.mark.parametrize("name", ["phantom-asr.yaml", "asr.yaml"])
 def test_the_configurations_are_complete_but_for_the_data(name):
     words = ["--config", str(DEFAULT_CONFIG.with_name(name)), "--collections", "timit=a"]
     asked, training = parse_arguments(
-        (AsrArguments, RecognitionOptions), DEFAULT_CONFIG, [*words, "--checkpoints", "a/b"]
+        (AsrOptions, RecognitionOptions), DEFAULT_CONFIG, [*words, "--checkpoints", "a/b"]
     )
     assert list(asked.names) == ["pretrained", "b"] and asked.folders == {"timit": "a"}
     assert training.load_best_model_at_end and training.metric_for_best_model == "wer"
 
 
 def test_the_phantoms_configuration_names_the_tuned_model_and_its_control():
-    asked, _ = parse_arguments((AsrArguments, RecognitionOptions), DEFAULT_CONFIG, [])
+    asked, _ = parse_arguments((AsrOptions, RecognitionOptions), DEFAULT_CONFIG, [])
     assert list(asked.names) == ["pretrained", "brain-tuned", "permuted"]

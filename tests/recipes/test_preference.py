@@ -16,7 +16,7 @@ from datasets_scripts import open_participant
 from datasets_scripts.phantom import CONTENT_WORDS
 from evaluate_metrics.reports.task_rows import COLUMNS
 from modeling_braintune import clip_representations
-from recipes.preference import PreferenceArguments, measure_preference
+from recipes.preference import PreferenceOptions, measure_preference
 
 STORIES = ["story02", "story01"]
 MEASURES = ["d", "semantic", "phonetic", "random"]
@@ -52,7 +52,7 @@ def finished(settings, tmp_path_factory):
     """Report on the phantom's words, and its folder."""
     where = tmp_path_factory.mktemp("reports")
     return measure_preference(
-        PreferenceArguments(lists="phantom", output_dir=str(where), **settings)
+        PreferenceOptions(lists="phantom", output_dir=str(where), **settings)
     ), where
 
 
@@ -92,7 +92,7 @@ def test_the_change_is_that_of_d(finished):
 
 def test_d_is_as_defined_where_all_tokens_are_taken(settings, recordings, other, tmp_path):
     changes = {"max_tokens": 1000, "baseline": None, "layers": [2]}
-    arguments = PreferenceArguments(lists="phantom", output_dir=str(tmp_path), **settings | changes)
+    arguments = PreferenceOptions(lists="phantom", output_dir=str(tmp_path), **settings | changes)
     report = measure_preference(arguments)
     model, extractor = AutoModel.from_pretrained(other), AutoFeatureExtractor.from_pretrained(other)
     cuts = {}
@@ -170,7 +170,7 @@ def test_what_cannot_be_measured_is_an_error(settings, tmp_path):
         ({"min_seconds": 3}, "words of at least 3 s, got none"),
     ):
         with pytest.raises(ValueError, match=message):
-            measure_preference(PreferenceArguments(**{"lists": "phantom", **settings, **changes}))
+            measure_preference(PreferenceOptions(**{"lists": "phantom", **settings, **changes}))
 
 
 @pytest.mark.parametrize(
@@ -185,13 +185,11 @@ def test_what_cannot_be_measured_is_an_error(settings, tmp_path):
 )
 def test_wrong_arguments_are_an_error(changes, message):
     with pytest.raises(ValueError, match=message):
-        PreferenceArguments(
-            **{"checkpoints": ["x"], "data": "d", "participants": ["P01"], **changes}
-        )
+        PreferenceOptions(**{"checkpoints": ["x"], "data": "d", "participants": ["P01"], **changes})
 
 
 def test_the_phantoms_lists_go_with_the_phantom():
     given = {"checkpoints": ["x"], "participants": ["P01"]}
-    assert PreferenceArguments(data="phantom", **given).lists == "phantom"
-    assert PreferenceArguments(data="phantom", lists="mine.json", **given).lists == "mine.json"
-    assert PreferenceArguments(data="elsewhere", **given).lists is None
+    assert PreferenceOptions(data="phantom", **given).lists == "phantom"
+    assert PreferenceOptions(data="phantom", lists="mine.json", **given).lists == "mine.json"
+    assert PreferenceOptions(data="elsewhere", **given).lists is None

@@ -18,7 +18,7 @@ from datasets_scripts.speech_tasks import SPLITS, open_clips
 from evaluate_metrics import ClassProbe, LabelProbe, RidgeProbe
 from evaluate_metrics.reports.probes import COLUMNS
 from modeling_braintune import clip_representations
-from recipes.probe import ProbeArguments, probe
+from recipes.probe import ProbeOptions, probe
 
 ALL_TASKS = {f"phantom/{task}" for task in ("mfcc", "fbank", *PHANTOM_TASKS)}
 TWO_TASKS = ["phantom/mood", "phantom/fbank"]
@@ -79,7 +79,7 @@ def settings(folder, other, tmp_path_factory):
 def finished(settings, pretrained, tmp_path_factory):
     """Report of all tasks, and its folder."""
     where = tmp_path_factory.mktemp("reports")
-    arguments = ProbeArguments(
+    arguments = ProbeOptions(
         tasks=["phantom"],
         baseline=str(pretrained),
         weighted_sum=True,
@@ -214,7 +214,7 @@ def test_another_model_of_the_same_name_is_measured_anew(finished, settings, oth
     model = AutoModel.from_pretrained(changed)
     model.encoder.layers[1].final_layer_norm.weight.data[:8] = 0
     model.save_pretrained(changed)
-    arguments = ProbeArguments(
+    arguments = ProbeOptions(
         tasks=["phantom/mood"],
         weighted_sum=True,
         output_dir=str(tmp_path / "report"),
@@ -240,7 +240,7 @@ def spoilt(folder, tmp_path):
 
 def test_unreadable_recordings_are_counted(spoilt, settings, tmp_path):
     data = spoilt("test-00003.wav", lambda path: path.write_bytes(b"RIFF"))
-    arguments = ProbeArguments(
+    arguments = ProbeOptions(
         tasks=["phantom/mood"],
         layers=[1],
         max_unusable=0.05,
@@ -255,7 +255,7 @@ def test_unreadable_recordings_are_counted(spoilt, settings, tmp_path):
 
 def test_a_clip_that_is_too_short_is_named(spoilt, settings, tmp_path):
     data = spoilt("train-00007.wav", lambda path: soundfile.write(path, np.ones(100), 16000))
-    arguments = ProbeArguments(
+    arguments = ProbeOptions(
         tasks=["phantom/mood"],
         output_dir=str(tmp_path),
         **settings | {"collections": [f"phantom={data}"]},
@@ -274,7 +274,7 @@ def test_a_class_that_no_training_clip_has_is_an_error(spoilt, settings, tmp_pat
         records.write_text("".join(json.dumps(line) + "\n" for line in lines))
 
     data = spoilt("train-00000.wav", say_happy_in_training)
-    arguments = ProbeArguments(
+    arguments = ProbeOptions(
         tasks=["phantom/mood"],
         output_dir=str(tmp_path),
         **settings | {"collections": [f"phantom={data}"]},
@@ -299,15 +299,15 @@ def test_a_class_that_no_training_clip_has_is_an_error(spoilt, settings, tmp_pat
 )
 def test_wrong_arguments_are_an_error(changes, message):
     with pytest.raises(ValueError, match=message):
-        ProbeArguments(**{"checkpoints": ["x"], "tasks": ["phantom"], **changes})
+        ProbeOptions(**{"checkpoints": ["x"], "tasks": ["phantom"], **changes})
 
 
 def test_the_phantom_needs_no_folder():
-    assert ProbeArguments(checkpoints=["x"], tasks=TWO_TASKS).folders == {}
+    assert ProbeOptions(checkpoints=["x"], tasks=TWO_TASKS).folders == {}
 
 
 def test_a_folder_of_something_else_is_said_to_be_so(tmp_path, settings):
-    arguments = ProbeArguments(
+    arguments = ProbeOptions(
         tasks=["crema_d"],
         output_dir=str(tmp_path),
         **settings | {"collections": [f"crema_d={tmp_path}"]},

@@ -10,7 +10,7 @@ from scipy.stats import sem
 from evaluate_metrics.reports.merging import COLUMNS
 from evaluate_metrics.reports.over_participants import SUMMARY
 from evaluate_metrics.reports.summary import markdown
-from recipes.summarise import SummaryArguments, summarise
+from recipes.summarise import SummaryOptions, summarise
 
 REGIONS = ("language", "auditory")
 FIGURES = ["alignment", "impact", "tasks", "layers"]
@@ -101,7 +101,7 @@ def folder(tmp_path_factory):
 def summary(folder):
     """What is returned, and the folder of the report."""
     output_dir = folder.parent / "summary"
-    arguments = SummaryArguments(results=[str(folder)], output_dir=str(output_dir))
+    arguments = SummaryOptions(results=[str(folder)], output_dir=str(output_dir))
     return summarise(arguments), output_dir
 
 

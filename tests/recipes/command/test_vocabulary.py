@@ -6,18 +6,18 @@ import pytest
 from transformers import TrainingArguments
 
 from recipes.align import AlignOptions
-from recipes.asr import AsrArguments
+from recipes.asr import AsrOptions
 from recipes.command.vocabulary import Collections, Output, Representations, Seeds
 from recipes.predict import PredictOptions
-from recipes.preference import PreferenceArguments
+from recipes.preference import PreferenceOptions
 from recipes.prepare import PrepareOptions
-from recipes.probe import ProbeArguments
+from recipes.probe import ProbeOptions
 from recipes.publish import PublishOptions
 from recipes.stages.comparison import CompareOptions
 from recipes.stages.recognition import RecognitionOptions
 from recipes.stages.stimulus import StimulusOptions
 from recipes.stages.tuning_options import TrainerOptions, TuningOptions
-from recipes.summarise import SummaryArguments
+from recipes.summarise import SummaryOptions
 from recipes.sweep import SweepOptions
 
 COMMANDS = {
@@ -27,10 +27,10 @@ COMMANDS = {
     "stimulus_tune": (StimulusOptions, TrainerOptions),
     "sweep": (SweepOptions, TrainerOptions),
     "tune_seeds": (Seeds, TuningOptions, TrainerOptions),
-    "probe": (ProbeArguments,),
-    "preference": (PreferenceArguments,),
-    "asr": (AsrArguments, RecognitionOptions),
-    "summarise": (SummaryArguments,),
+    "probe": (ProbeOptions,),
+    "preference": (PreferenceOptions,),
+    "asr": (AsrOptions, RecognitionOptions),
+    "summarise": (SummaryOptions,),
     "predict": (PredictOptions,),
     "prepare": (PrepareOptions,),
     "publish": (PublishOptions,),
