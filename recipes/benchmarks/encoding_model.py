@@ -29,12 +29,19 @@ DELAYS = (1, 2, 3, 4)
 class Arguments:
     shapes: list[str] = field(
         default_factory=lambda: ["3000x3072x4000", "3000x768x20000"],
-        metadata={"help": "TRs x delayed features x voxels."},
+        metadata={"help": "Problems to time, each as TRs x delayed features x voxels."},
     )
-    n_stories: int = 10
-    rounds: int = field(default=3, metadata={"help": "How often each of the faster is timed."})
-    peers: bool = field(default=True, metadata={"help": "Also time himalaya and scikit-learn."})
-    device: str | None = None
+    n_stories: int = field(default=10, metadata={"help": "Number of stories that TRs are of."})
+    rounds: int = field(
+        default=3, metadata={"help": "How many times each of the faster ones is timed."}
+    )
+    peers: bool = field(
+        default=True, metadata={"help": "Whether himalaya and scikit-learn are timed too."}
+    )
+    device: str | None = field(
+        default=None,
+        metadata={"help": "Device of ours, such as cuda; the encoding model's choice by default."},
+    )
 
 
 def simulate(n_trs, n_features, n_voxels, n_stories):

@@ -12,7 +12,7 @@ apart from ours, so that the chosen fits are also scored after going on to 1e-5.
 
 import time
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -26,12 +26,17 @@ from evaluate_metrics.probes import PENALTIES, ClassProbe
 
 @dataclass
 class Arguments:
-    n_layers: int = 12
-    n_clips: int = 10_000
-    n_held_out: int = 2_000
-    n_features: int = 768
-    n_classes: int = 35
-    device: str | None = None
+    n_layers: int = field(default=12, metadata={"help": "Number of layers."})
+    n_clips: int = field(default=10_000, metadata={"help": "Number of clips to learn from."})
+    n_held_out: int = field(
+        default=2_000, metadata={"help": "Number of clips to validate on, and to test on."}
+    )
+    n_features: int = field(default=768, metadata={"help": "Number of dimensions of a layer."})
+    n_classes: int = field(default=35, metadata={"help": "Number of classes."})
+    device: str | None = field(
+        default=None,
+        metadata={"help": "Device of our probes, such as cuda; the probe's own choice by default."},
+    )
 
 
 def simulate(n_layers, n_clips, n_features, n_classes):

@@ -8,7 +8,7 @@ device with bfloat16 the share of its measured peak is printed too.
 """
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -21,10 +21,10 @@ from recipes.command.process import prepare_process
 
 @dataclass
 class Arguments:
-    device: str = "cpu"
-    n_windows: int = 8
-    batch_size: int = 4
-    seconds: float = 16.0
+    device: str = field(default="cpu", metadata={"help": "Device of the model, such as cuda."})
+    n_windows: int = field(default=8, metadata={"help": "Number of windows that are timed."})
+    batch_size: int = field(default=4, metadata={"help": "Number of windows heard at once."})
+    seconds: float = field(default=16.0, metadata={"help": "Seconds of sound in a window."})
 
 
 def peak(device, dtype, n=4096, rounds=5):

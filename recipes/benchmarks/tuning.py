@@ -49,18 +49,25 @@ PEER = "published loop"
 
 @dataclass
 class Arguments:
-    device: str = "cpu"
-    size: str = field(default="base", metadata={"help": f"Of wav2vec2: {', '.join(SIZES)}."})
-    batch_size: int = 8
-    seconds: float = field(default=10.0, metadata={"help": "Sound per window."})
-    n_voxels: int = 30000
+    device: str = field(default="cpu", metadata={"help": "Device of the models, such as cuda."})
+    size: str = field(default="base", metadata={"help": f"Size of wav2vec2: {', '.join(SIZES)}."})
+    batch_size: int = field(default=8, metadata={"help": "Number of windows in a step."})
+    seconds: float = field(default=10.0, metadata={"help": "Seconds of sound in a window."})
+    n_voxels: int = field(default=30000, metadata={"help": "Number of voxels of the head."})
     dtypes: list[str] = field(
-        default_factory=lambda: ["float32", "bfloat16"], metadata={"help": "That ours runs in."}
+        default_factory=lambda: ["float32", "bfloat16"],
+        metadata={"help": "Types that our loop is timed in."},
     )
-    turns: int = field(default=2, metadata={"help": "Of each, after one to warm up."})
-    steps: int = field(default=1, metadata={"help": "In a turn, one right after the other."})
-    compile: bool = field(default=False, metadata={"help": "Pass our model to torch.compile."})
-    json: str | None = field(default=None, metadata={"help": "File for the numbers."})
+    turns: int = field(
+        default=2, metadata={"help": "Number of turns of each loop, after one to warm up."}
+    )
+    steps: int = field(default=1, metadata={"help": "Number of steps in a turn."})
+    compile: bool = field(
+        default=False, metadata={"help": "Whether our model is passed to torch.compile."}
+    )
+    json: str | None = field(
+        default=None, metadata={"help": "JSON file that takes the numbers; none by default."}
+    )
 
 
 def flop_of_window(config, n_samples, n_voxels):
@@ -182,6 +189,13 @@ def turn(device, step, optimizer, n_steps):
     return seconds / n_steps, own + during.peak - before.peak
 
 
+class Pairs(list):
+    """Pairs of sound and responses, as FeatureWindows reads them."""
+
+    def labels(self, i):
+        return self[i]["labels"]
+
+
 def make_pairs(arguments):
     """A batch of noise: its windows in a recording, and each with its responses."""
     rng = np.random.default_rng(0)
@@ -189,10 +203,10 @@ def make_pairs(arguments):
     starts = np.arange(arguments.batch_size) * shift
     audio = rng.standard_normal(starts[-1] + length, dtype=np.float32)
     responses = rng.standard_normal((arguments.batch_size, arguments.n_voxels), dtype=np.float32)
-    pairs = [
+    pairs = Pairs(
         {"audio": audio[start : start + length], "labels": row}
         for start, row in zip(starts, responses, strict=True)
-    ]
+    )
     return pairs, [(audio, np.stack([starts, starts + length], axis=1))]
 
 

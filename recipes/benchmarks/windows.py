@@ -32,14 +32,21 @@ TRIMMED = 20  # TRs of a scan whose responses are not stored
 
 @dataclass
 class Size:
-    n_stories: int = 27
-    n_trs: int = field(default=11543, metadata={"help": "Of all stories together."})
-    n_voxels: int = 95556
-    n_selected: int = 30000
-    n_repeats: int = 10
-    n_windows: int = field(default=4000, metadata={"help": "Windows to serve."})
-    dtype: str = "float32"
-    folder: str | None = field(default=None, metadata={"help": "For the temporary files."})
+    n_stories: int = field(default=27, metadata={"help": "Number of stories."})
+    n_trs: int = field(default=11543, metadata={"help": "Number of TRs of all stories together."})
+    n_voxels: int = field(default=95556, metadata={"help": "Number of voxels that are stored."})
+    n_selected: int = field(default=30000, metadata={"help": "Number of voxels that are read."})
+    n_repeats: int = field(
+        default=10, metadata={"help": "Number of times the last story is heard."}
+    )
+    n_windows: int = field(default=4000, metadata={"help": "Number of windows that are read."})
+    dtype: str = field(
+        default="float32", metadata={"help": "Type of stored responses: float32 or float16."}
+    )
+    folder: str | None = field(
+        default=None,
+        metadata={"help": "Folder for the temporary files; the system's own by default."},
+    )
 
 
 class AnonymousMemory:
