@@ -6,7 +6,8 @@
 
 For every layer and region: normalised brain alignment on a held-out story and the impact of
 low-level features on it, against the pretrained model that the configuration names. One
-participant's report goes to the output folder, those of several to a folder each.
+participant's report goes to the output folder, outputs/align unless the command line names another
+(that of a configuration is where models are tuned), those of several to a folder each.
 """
 
 from dataclasses import asdict, dataclass, field
@@ -220,7 +221,7 @@ def main() -> None:
         (arguments,) = parse_arguments(
             (AlignOptions,),
             DEFAULT_CONFIG,
-            renamed={"pretrained": "baseline"},
+            renamed={"pretrained": "baseline", "output_dir": None},
             passed_over=keys_of(TuningOptions, TrainerOptions),
         )
         state = PartialState()

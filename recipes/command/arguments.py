@@ -21,7 +21,7 @@ def parse_arguments(
     default_config: str | PathLike | None = None,
     arguments: Sequence[str] | None = None,
     *,
-    renamed: dict[str, str] | None = None,
+    renamed: dict[str, str | None] | None = None,
     passed_over: Collection[str] = (),
 ) -> tuple[Any, ...]:
     """Fill dataclasses from a configuration file, then from the command line, which wins.
@@ -34,8 +34,8 @@ def parse_arguments(
         YAML file that is read unless `--config` names another; none by default.
     arguments : list of str, optional
         The command line; that of the process by default.
-    renamed : dict of {str: str}, optional
-        Keys of the file that set an argument of another name.
+    renamed : dict of {str: str or None}, optional
+        Keys of the file that set an argument of another name, or none: another command's own.
     passed_over : collection of str
         Keys of the file that mean something to another command only.
 
@@ -70,11 +70,11 @@ def parse_arguments(
     known = {field.name for cls in classes for field in fields(cls) if field.init}
     from_file = []
     if chosen.config is not None:
-        content = {
-            (renamed or {}).get(key, key): value
-            for key, value in _read(chosen.config).items()
-            if (renamed or {}).get(key, key) in known or key not in passed_over
-        }
+        content = {}
+        for key, value in _read(chosen.config).items():
+            name = (renamed or {}).get(key, key)
+            if name in known or (name is not None and key not in passed_over):
+                content[name] = value
         from_file = _as_command_line(content, known, chosen.config)
     _check_known(command_line, parser)
     *filled, left = parser.parse_args_into_dataclasses(

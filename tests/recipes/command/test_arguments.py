@@ -199,3 +199,13 @@ def test_a_field_without_default_must_be_given(parse, capsys):
     with pytest.raises(SystemExit):
         parse("participant: null")
     assert "required: --participant" in capsys.readouterr().err
+
+
+def test_a_key_of_the_file_can_set_another_argument_or_none(tmp_path):
+    path = tmp_path / "tuning.yaml"
+    path.write_text("person: UTS03\nsteps: 20\nhead: 3")
+    given = {"renamed": {"person": "participant", "steps": None}, "passed_over": {"head"}}
+    recording, training = parse_arguments((Recording, Training), path, [], **given)
+    assert (recording.participant, training.steps) == ("UTS03", 10)
+    with pytest.raises(ValueError, match="unknown key 'head'"):
+        parse_arguments((Recording, Training), path, [], renamed=given["renamed"])
