@@ -44,7 +44,7 @@ setup(
     python_requires=">=3.11",
     install_requires=[
         "torch>=2.11",
-        "transformers>=5.22",
+        "transformers>=5.23",
         "datasets>=5.1",
         "accelerate>=1.15",
         "evaluate>=0.4.6",

@@ -11,8 +11,7 @@ from transformers.utils import logging
 
 NO_MEMORY = (
     "out of memory: lower --per_device_train_batch_size and raise --gradient_accumulation_steps by "
-    "the same factor; --activation_checkpointing true saves memory too (before "
-    "transformers 5.23: --gradient_checkpointing true)"
+    "the same factor; --activation_checkpointing true saves memory too"
 )
 NO_SPACE = "the disk is full: free some space and start the same command again, which goes on"
 # What libraries say of the machine in errors of no particular class.

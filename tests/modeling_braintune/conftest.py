@@ -21,7 +21,6 @@ from transformers import (
 
 from modeling_braintune import (
     AutoModelForBrainTuning,
-    BrainTuningArguments,
     Data2VecAudioForBrainTuning,
     HubertForBrainTuning,
     UniSpeechSatForBrainTuning,
@@ -85,17 +84,6 @@ CLASSES = {
     "wav2vec2-bert": Wav2Vec2BertForBrainTuning,
     "whisper": WhisperForBrainTuning,
 }
-
-
-@pytest.fixture
-def checkpointing():
-    """What the Trainer's switch for activation checkpointing is called: it has had another name."""
-    known = BrainTuningArguments.__dataclass_fields__
-    return next(
-        f"{kind}_checkpointing"
-        for kind in ("activation", "gradient")
-        if f"{kind}_checkpointing" in known
-    )
 
 
 @pytest.fixture

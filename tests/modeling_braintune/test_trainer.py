@@ -145,9 +145,9 @@ def test_gradient_accumulation_changes_neither_loss_nor_weights(family, make_tra
     torch.testing.assert_close(runs[1][1], runs[0][1], rtol=1e-5, atol=1e-7)
 
 
-def test_activation_checkpointing_changes_nothing(family, checkpointing, make_trainer):
+def test_activation_checkpointing_changes_nothing(family, make_trainer):
     sgd = dict(optim="sgd", learning_rate=1e-2, warmup_steps=0)
-    runs = [make_trainer(family, **{checkpointing: on}, **sgd) for on in (False, True)]
+    runs = [make_trainer(family, activation_checkpointing=on, **sgd) for on in (False, True)]
     for trainer in runs:
         trainer.train()
     assert losses(runs[0]) == losses(runs[1])

@@ -27,12 +27,6 @@ from recipes.stages.tuning_options import TrainerOptions, TuningOptions
 from recipes.tune import DEFAULT_CONFIG, tune
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-# Before transformers 5.23 under its former name
-CHECKPOINTING = next(
-    name
-    for name in ("activation_checkpointing", "gradient_checkpointing")
-    if name in TrainerOptions.__dataclass_fields__
-)
 RECIPE = str(REPOSITORY / "recipes" / "tune.py")
 LISTENING_MINI = REPOSITORY.parent / "shared" / "data" / "listening-mini"
 MODELS, REGIONS = {"pretrained", "permuted", "brain-tuned"}, {"language", "auditory"}
@@ -210,7 +204,7 @@ DETERMINISTIC |= {"dataloader_drop_last": True}
 
 
 def test_two_processes_give_the_losses_of_one_with_the_same_batch(configuration, tmp_path):
-    config = configuration(**DETERMINISTIC, num_train_epochs=1, **{CHECKPOINTING: True})
+    config = configuration(**DETERMINISTIC, num_train_epochs=1, activation_checkpointing=True)
     more = ("--per_device_train_batch_size", "4", "--layerdrop", "0.1")
     printed = torchrun(config, tmp_path / "two", *more)
     assert printed.count("Estimated time: ") == 1
