@@ -106,6 +106,8 @@ class Listening(datasets.ArrowBasedBuilder):
             sounds = {file for pair in self._sounds.values() for file in pair}
             files = [file for file in sounds if file.exists()]
             dtype, options = None, None  # of responses alone
+            # A sound at a time: many together exceed what 32-bit offsets in a table can address.
+            kwargs.setdefault("writer_batch_size", 1)
         else:
             check_name(f"participant in {data_dir}", config_name, self._layout.participants())
             files = self._layout.files(config_name)

@@ -245,3 +245,11 @@ def test_it_can_be_prepared_anew(recordings, cache):
     builder = prepared("P01", recordings, cache)
     builder.download_and_prepare(download_mode=DownloadMode.FORCE_REDOWNLOAD)
     assert len(builder.as_dataset("responses"))
+
+
+def test_sounds_are_written_one_at_a_time(recordings, tmp_path):
+    """Together they may exceed the 2 GiB that a table's 32-bit offsets can address."""
+    builder = Listening("stories", recordings, cache_dir=str(tmp_path))
+    builder.download_and_prepare()
+    stories = builder.as_dataset("stories")
+    assert stories.data["audio"].num_chunks == len(stories) > 1
