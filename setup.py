@@ -4,7 +4,7 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
-FIGURES = ["matplotlib>=3.10.7", "nilearn>=0.14.1"]
+FIGURES = ["matplotlib>=3.10.7"]
 WORDS = ["nltk>=3.9.1", "rapidfuzz>=3.9.7"]
 
 setup(
@@ -56,6 +56,7 @@ setup(
         "joblib>=1.4",
         "peft>=0.21",
         "nibabel>=5.3",
+        "nilearn>=0.14.1",
         "h5py>=3.12",
         "safetensors>=0.8.0",
         "soundfile>=0.13.1",

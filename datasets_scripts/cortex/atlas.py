@@ -14,12 +14,13 @@ from nibabel.freesurfer import read_annot
 
 from ..names import check_name
 from ..whole_files import written_whole
+from .surfaces import MESHES
 from .volumes import Volume, load_volume, read_mask
 
 LATE_LANGUAGE = {
     "angular gyrus": frozenset("PFm PGs PGi TPOJ2 TPOJ3".split()),
     "lateral temporal": frozenset(
-        "STSda STva STGa TE1a TE2a TGv TGd A5 STSdp STSvp PSL STV TPOJ1".split()
+        "STSda STSva STGa TE1a TE2a TGv TGd A5 STSdp STSvp PSL STV TPOJ1".split()
     ),
     "inferior frontal": frozenset("44 45 IFJa IFSp".split()),
     "middle frontal": frozenset({"55b"}),
@@ -64,10 +65,41 @@ def regions_from_annot(
         An unreadable file, hemispheres in the wrong order, or a label of a region that the atlas
         does not have; the message suggests the nearest.
     """
-    hemispheres = [_read_surface_labels(Path(path)) for path in (left, right)]
-    if all(map(_names_side, hemispheres, ("R_", "L_"))):
-        raise ValueError(f"left and right are exchanged: got {left} as left and {right} as right")
-    return _regions(hemispheres, regions, f"{left} and {right}")
+    return _regions(_read_hemispheres(left, right), regions, f"{left} and {right}")
+
+
+def regions_on_fsaverage(
+    left: str | PathLike[str], right: str | PathLike[str], regions: Labels = REGIONS
+) -> tuple[Regions, int]:
+    """Vertices of each region, from an atlas on one of fsaverage's meshes.
+
+    Parameters
+    ----------
+    left, right, regions
+        As `regions_from_annot`.
+
+    Returns
+    -------
+    regions : dict of str to int64 array of shape (n_region_vertices,)
+        As `regions_from_annot`.
+    n_vertices : int
+        Of the mesh, a hemisphere: 10242, 40962 or 163842. They are nested: each begins with the
+        vertices of the one before it.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        As `regions_from_annot`; the atlas is on another mesh.
+    """
+    hemispheres = _read_hemispheres(left, right)
+    for path, (values, _, _) in zip((left, right), hemispheres, strict=True):
+        if len(values) not in MESHES or len(values) != len(hemispheres[0][0]):
+            meshes = ", ".join(f"{name} ({n})" for n, name in MESHES.items())
+            raise ValueError(
+                f"{path}: {len(values)} vertices; expected an atlas of which both hemispheres are "
+                f"on one of {meshes}"
+            )
+    return _regions(hemispheres, regions, f"{left} and {right}"), len(hemispheres[0][0])
 
 
 def regions_from_labels(
@@ -268,6 +300,16 @@ def write_regions(
     with written_whole(path) as partial:
         partial.write_text(json.dumps(voxels), encoding="utf-8")
     return path
+
+
+def _read_hemispheres(left, right):
+    hemispheres = [_read_surface_labels(Path(path)) for path in (left, right)]
+    named = [Path(path).name.lower() for path in (left, right)]
+    if all(map(_names_side, hemispheres, ("R_", "L_"))) or all(
+        name.startswith(side) for name, side in zip(named, ("rh.", "lh."), strict=True)
+    ):
+        raise ValueError(f"left and right are exchanged: got {left} as left and {right} as right")
+    return hemispheres
 
 
 def _read_surface_labels(path):
