@@ -14,7 +14,6 @@ from .cortex import (
 )
 from .features import (
     ARTICULATORS,
-    PHONES,
     articulation,
     diphones,
     fbank,
@@ -25,7 +24,9 @@ from .features import (
     power_bands,
     power_spectrum,
     triphones,
+    unknown_labels,
 )
+from .labels import PHONES, is_silence
 from .lanczos import lanczos
 from .names import check_name, nearest
 from .noise_ceiling import noise_ceiling, select_voxels
@@ -85,6 +86,7 @@ __all__ = [
     "evaluation_windows",
     "fbank",
     "frame_times",
+    "is_silence",
     "lanczos",
     "low_level_features",
     "made_whole",
@@ -114,6 +116,7 @@ __all__ = [
     "tr_midpoints",
     "training_windows",
     "triphones",
+    "unknown_labels",
     "voxels_at",
     "write_regions",
     "write_surface",

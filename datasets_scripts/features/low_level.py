@@ -4,9 +4,17 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..labels import arpabet
 from ..recordings import read_recording
 from ..story import Story
-from .phones import articulation, diphones, phone_inventory, triphones
+from .phones import (
+    articulation,
+    diphones,
+    phone_inventory,
+    triphones,
+    unknown_labels,
+    without_unknown_labels,
+)
 from .power_spectrum import power_spectrum
 
 FEATURES = ("power_spectrum", "diphones", "triphones", "articulation")
@@ -32,20 +40,22 @@ def low_level_features(train: Sequence[Story], test: Story) -> dict[str, list[np
     Warns
     -----
     UserWarning
-        As `power_spectrum`, of bands that a recording cannot hold.
+        As `power_spectrum`, of bands that a recording cannot hold; labels that are neither phones
+        nor known to be silence, once for all stories.
 
     Raises
     ------
     ValueError
-        A story has no phones, or as the features.
+        A story has no phones, the training stories no three in a row, or as the features.
     """
-    stories = [*train, test]
-    for story in stories:
-        if not story.phones:
+    for story in (*train, test):
+        if not any(arpabet(phone.label) for phone in story.phones):
             raise ValueError(
                 f"story {story.name} of {story.participant} has no phones: low-level features need "
-                "a TextGrid with a phone tier for every story"
+                "a TextGrid with a tier of ARPAbet phones for every story, got labels "
+                f"{list(unknown_labels(story.phones))[:5]}"
             )
+    *train, test = stories = without_unknown_labels([*train, test])
     features = {"power_spectrum": _spectra(stories)}
     for name, n, function in (("diphones", 2, diphones), ("triphones", 3, triphones)):
         inventory = phone_inventory(train, n)

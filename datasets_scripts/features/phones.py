@@ -1,12 +1,15 @@
 """What is said, phone by phone, on the TR axis: phone sequences and articulation."""
 
+import dataclasses
+import warnings
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 import numpy as np
 
+from ..labels import PHONES, arpabet, is_silence
 from ..lanczos import lanczos
-from ..names import check_name
 from ..story import Interval, Story
 
 ARTICULATORS = tuple(
@@ -60,49 +63,113 @@ ARTICULATION = {
     "AA": "low back voiced",
 }
 
-PHONES = tuple(sorted(ARTICULATION))
-
-# How forced aligners label pauses, breaths, coughs, laughter, lip smacks and noise.
-SILENCES = ("BR", "CG", "LG", "LS", "NS", "SIL", "SP", "SPN")
-
 LONGEST_GAP = 1e-3  # seconds without a label that rounded times may leave between two phones
+LISTED = 10  # labels that a warning names
+
+
+def unknown_labels(phones: Iterable[Interval]) -> dict[str, int]:
+    """Count the labels that are neither phones nor known to be silence.
+
+    Parameters
+    ----------
+    phones : iterable of Interval
+
+    Returns
+    -------
+    dict of {label: number of intervals}
+        The most frequent first.
+    """
+    unknown = Counter(
+        phone.label.strip()
+        for phone in phones
+        if arpabet(phone.label) is None and not is_silence(phone.label)
+    )
+    return dict(unknown.most_common())
+
+
+def without_unknown_labels(stories: Iterable[Story]) -> list[Story]:
+    """Make silence of the labels that are neither phones nor known to be silence.
+
+    Parameters
+    ----------
+    stories : iterable of Story
+
+    Returns
+    -------
+    list of Story
+        With blank labels in place of these.
+
+    Warns
+    -----
+    UserWarning
+        There are such labels: which ones, and how often.
+    """
+
+    stories = list(stories)
+    _warn_of(unknown_labels(phone for story in stories for phone in story.phones))
+    return [
+        dataclasses.replace(
+            story,
+            phones=[p if arpabet(p.label) else p._replace(label="") for p in story.phones],
+        )
+        for story in stories
+    ]
+
+
+def _warn_of(unknown):
+    if unknown:
+        told = ", ".join(f"{label!r} ({n})" for label, n in list(unknown.items())[:LISTED])
+        more = f" and {len(unknown) - LISTED} more" if len(unknown) > LISTED else ""
+        warnings.warn(
+            f"{sum(unknown.values())} labels of phones are not ARPAbet and count as silence: "
+            f"{told}{more}. If these are phones, align the stories anew with an ARPAbet model, "
+            "such as english_us_arpa of the Montreal Forced Aligner",
+            stacklevel=3,
+        )
 
 
 def phone_inventory(stories: Iterable[Story], n: int) -> tuple[tuple[str, ...], ...]:
     """Sequences of n phones that occur in the given stories.
 
-    The phones of a sequence follow one another without a silence: no silence label, and no stretch
-    of more than 1 ms without a label.
+    The phones of a sequence follow one another without a silence: no label but those of phones,
+    and no stretch of more than 1 ms without a label.
 
     Parameters
     ----------
     stories : iterable of Story
-        The training stories, of which `Story.phones` is read. Labels are ARPAbet phones in either
-        case, with or without a stress digit; "sp", "sil", "spn", "br", "cg", "lg", "ls", "ns",
-        labels in braces and blank ones are silence.
+        The training stories, of which `Story.phones` is read. Labels are ARPAbet phones as
+        `arpabet` takes them; all others are silence.
     n : int
         2 for `diphones`, 3 for `triphones`.
 
     Returns
     -------
     tuple of tuple of str
-        Sorted sequences of `PHONES`.
+        Sorted sequences of `PHONES`; none where labels are unknown and no phones follow one
+        another beside them.
+
+    Warns
+    -----
+    UserWarning
+        Labels that are neither phones nor known to be silence: which ones, and how often.
 
     Raises
     ------
     ValueError
-        A label that is no phone and no silence, phones that are not in order of time, `n` below 1,
-        or no such sequence in any of the stories.
+        Phones that are not in order of time, `n` below 1, or no such sequence in any of the
+        stories although all labels are known.
     """
     if n < 1:
         raise ValueError(f"n must be at least 1 phone, got {n}")
-    inventory = set()
+    inventory, unknown = set(), Counter()
     for story in stories:
+        unknown.update(unknown_labels(story.phones))
         try:
             inventory.update(sequence for _, sequence in _sequences(story.phones, n))
         except ValueError as error:
             raise ValueError(f"story {story.name}: {error}") from error
-    if not inventory:
+    _warn_of(unknown)
+    if not inventory and not unknown:
         raise ValueError(
             f"stories must hold a sequence of {n} phones, got none; have they a tier of phones?"
         )
@@ -135,12 +202,18 @@ def diphones(
         1 where the first phone of the pair starts at tr_time - tr / 2 or later and before
         tr_time + tr / 2; 0 elsewhere.
 
+    Warns
+    -----
+    UserWarning
+        As `phone_inventory`.
+
     Raises
     ------
     ValueError
-        A label that is no phone and no silence, phones that are not in order of time, an inventory
-        of anything but pairs of `PHONES`, `tr_times` of another shape, or `tr` not positive.
+        Phones that are not in order of time, an inventory of anything but pairs of `PHONES`,
+        `tr_times` of another shape, or `tr` not positive.
     """
+    _warn_of(unknown_labels(phones))
     return _presence(phones, tr_times, tr, inventory, n=2)
 
 
@@ -165,11 +238,17 @@ def triphones(
     -------
     float32 array of shape (n_trs, len(inventory))
 
+    Warns
+    -----
+    UserWarning
+        As `phone_inventory`.
+
     Raises
     ------
     ValueError
         As `diphones`.
     """
+    _warn_of(unknown_labels(phones))
     return _presence(phones, tr_times, tr, inventory, n=3)
 
 
@@ -191,12 +270,17 @@ def articulation(phones: Sequence[Interval], tr_times: np.ndarray) -> np.ndarray
     float32 array of shape (n_trs, 22)
         Columns as `ARTICULATORS`.
 
+    Warns
+    -----
+    UserWarning
+        As `phone_inventory`.
+
     Raises
     ------
     ValueError
-        A label that is no phone and no silence, phones that are not in order of time, or fewer
-        than two TRs.
+        Phones that are not in order of time, or fewer than two TRs.
     """
+    _warn_of(unknown_labels(phones))
     spoken = [phone for run in _runs(phones) for phone in run]
     midpoints = np.array([(phone.start + phone.end) / 2 for phone in spoken])
     values = np.zeros((len(spoken), len(ARTICULATORS)), dtype=np.float32)
@@ -212,7 +296,7 @@ def _presence(phones, tr_times, tr, inventory, n):
     if not tr > 0:
         raise ValueError(f"tr must be positive seconds, got {tr}")
     for sequence in inventory:
-        if len(sequence) != n or not ARTICULATION.keys() >= set(sequence):
+        if len(sequence) != n or not set(PHONES) >= set(sequence):
             raise ValueError(
                 f"inventory must hold tuples of {n} phones, got {sequence!r}; "
                 f"make it by phone_inventory(stories, {n})"
@@ -237,42 +321,16 @@ def _sequences(phones, n):
 
 
 def _runs(phones):
-    """Split phones at silences, into lists of Interval whose labels are of `PHONES`."""
+    """Lists of the phones that follow one another, labelled as in `PHONES`."""
     for earlier, later in pairwise(phones):
         if later.start < earlier.start:
             raise ValueError(f"phones must be in order of time, got {earlier} and then {later}")
     run = []
     for interval in phones:
-        phone = _phone(interval)
+        phone = arpabet(interval.label)
         if phone is None or (run and interval.start - run[-1].end > LONGEST_GAP):
             yield run
             run = []
         if phone is not None:
             run.append(interval._replace(label=phone))
     yield run
-
-
-def is_silence(label: str) -> bool:
-    """Whether a label of a phone or a word stands for silence or noise, such as "sp" or "{LG}".
-
-    Parameters
-    ----------
-    label : str
-
-    Returns
-    -------
-    bool
-    """
-    label = label.strip().upper()
-    return not label or label in SILENCES or (label[0] == "{" and label[-1] == "}")
-
-
-def _phone(interval):
-    """Name of a phone without its stress, or None for a silence."""
-    if is_silence(interval.label):
-        return None
-    label = interval.label.strip().upper()
-    phone = label.rstrip("012")
-    if phone not in ARTICULATION:
-        check_name(f"phone at {interval.start:g} s", phone, (*PHONES, *SILENCES))
-    return phone

@@ -24,7 +24,7 @@ import numpy as np
 import soundfile
 from datasets import ClassLabel, List, Value
 
-from ..features import PHONES as SPOKEN
+from ..labels import PHONES as SPOKEN
 from ..names import check_name
 from ..recordings import resample
 from ..speech_tasks import INTERVALS, Clip, SpeechTask, read_json_lines, require

@@ -28,10 +28,10 @@ import nibabel
 import numpy as np
 
 from ..names import check_name, checked_stories
-from ..story import Interval, Story, StoryResponses
+from ..story import Story, StoryResponses
 from ..zscore import zscore_responses
 from .sound import recording_seconds, with_sound
-from .textgrid import read_textgrid
+from .tiers import read_phones_and_words
 
 BOLD = "_desc-preproc_bold.nii.gz"
 SOUND_FORMATS = {".aif", ".aiff", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".wav"}
@@ -610,27 +610,3 @@ def _responses(run, mask, trs):
 def _zscored(responses):
     """Z-scored in double precision: the images' values may be large beside how they vary."""
     return zscore_responses(responses.astype(np.float64)).astype(np.float32, order="C")
-
-
-def read_phones_and_words(path: Path) -> tuple[list[Interval], list[Interval]]:
-    """Phones and words of a TextGrid by the names of its tiers; none where there is no file.
-
-    Parameters
-    ----------
-    path : Path
-
-    Returns
-    -------
-    phones, words : list of Interval
-
-    Raises
-    ------
-    ValueError
-        A tier is missing, or as `read_textgrid`.
-    """
-    if not path.exists():
-        return [], []
-    tiers = {name.lower().removesuffix("s"): tier for name, tier in read_textgrid(path).items()}
-    if not {"phone", "word"} <= set(tiers):
-        raise ValueError(f"{path}: expected tiers 'phones' and 'words', got {list(tiers)}")
-    return tiers["phone"], tiers["word"]

@@ -13,9 +13,9 @@ import numpy as np
 
 from ..cortex import read_mask
 from ..names import check_name, checked_stories
-from ..story import Interval, Story, StoryResponses, stored_trs, tr_midpoints
+from ..story import Story, StoryResponses, stored_trs, tr_midpoints
 from .sound import with_sound
-from .textgrid import read_textgrid
+from .tiers import read_phones_and_words
 from .tr_times import read_tr_times
 
 RAW_TRS = "derivative/respdict.json"
@@ -458,37 +458,6 @@ def _read_values(dataset):
         return dataset.astype(np.float32)[()]
     except OSError as error:
         raise ValueError(f"{dataset.file.filename}: {dataset.name} is damaged ({error})") from error
-
-
-def read_phones_and_words(path: Path) -> tuple[list[Interval], list[Interval]]:
-    """Phones and words of a TextGrid, its first and its second tier.
-
-    Parameters
-    ----------
-    path : Path
-
-    Returns
-    -------
-    phones, words : list of Interval
-
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        As `read_textgrid`; the file has fewer than two tiers, or fewer phones than words.
-    """
-    # The tiers are known by their places: their names differ between data sets.
-    tiers = list(read_textgrid(path).items())[:2]
-    if len(tiers) < 2:
-        names = [name for name, _ in tiers]
-        raise ValueError(f"{path}: expected a phone tier and then a word tier, got {names}")
-    (phone_tier, phones), (word_tier, words) = tiers
-    if len(phones) < len(words):
-        raise ValueError(
-            f"{path}: expected a phone tier and then a word tier, but {phone_tier!r} holds "
-            f"{len(phones)} intervals, fewer than the {len(words)} of {word_tier!r}; "
-            "put the phones first"
-        )
-    return phones, words
 
 
 def _responses_file(root, participant, story):

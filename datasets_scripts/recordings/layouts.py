@@ -2,9 +2,8 @@
 
 `participants()`; of a participant `stories`, `repeated_stories`, `n_voxels`, `regions`, `mask` (an
 image, or None), `files` (every source file) and `read_responses` (an iterator of StoryResponses,
-for which no sound is decoded); `sound_files()`, {story: (recording, TextGrid)}, whose TextGrids
-`read_phones_and_words` reads; `trims`, what is left out of a scan. `holds(root)` says whether a
-folder is in the layout.
+for which no sound is decoded); `sound_files()`, {story: (recording, TextGrid)}; `trims`, what is
+left out of a scan. `holds(root)` says whether a folder is in the layout.
 """
 
 from collections.abc import Iterator
@@ -90,8 +89,6 @@ class DS003020:
     def sound_files(self) -> dict[str, tuple[Path, Path]]:
         return ds003020.sound_files(self.root)
 
-    read_phones_and_words = staticmethod(ds003020.read_phones_and_words)
-
 
 class BIDS:
     """BIDS derivatives in NIfTI.
@@ -148,8 +145,6 @@ class BIDS:
 
     def sound_files(self) -> dict[str, tuple[Path, Path]]:
         return bids.bids_sound_files(self.root)
-
-    read_phones_and_words = staticmethod(bids.read_phones_and_words)
 
 
 LAYOUTS = (DS003020, BIDS)

@@ -17,6 +17,7 @@ from ..names import check_name
 from ..noise_ceiling import noise_ceiling
 from .layouts import find_layout
 from .sound import read_recording
+from .tiers import read_phones_and_words
 
 STORIES, RESPONSES, REPEATS = "stories", "responses", "repeats"
 DTYPES = ("float32", "float16")
@@ -209,7 +210,7 @@ class Listening(datasets.ArrowBasedBuilder):
     def _sound(self, story):
         recording, textgrid = self._sounds[story]
         read_recording(recording)  # refuses what is no sound before it is stored
-        phones, words = self._layout.read_phones_and_words(textgrid)
+        phones, words = read_phones_and_words(textgrid)
         return {
             "story": [story],
             "audio": [{"bytes": recording.read_bytes(), "path": recording.name}],

@@ -1,6 +1,7 @@
 """Word and phone intervals in Praat's TextGrid files."""
 
 import codecs
+import math
 import re
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
@@ -22,6 +23,7 @@ FORMATS = ("long", "short", "chronological")
 # the same file.
 TOKEN = re.compile(r'"([^"]*(?:""[^"]*)*)("?)|![^\n]*|([^\s"=]+)')
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.IGNORECASE)
+ROUNDING = 1.001e-3  # seconds: a millisecond, and what the decimals of two times add to it
 END = type(None)
 KINDS = {str: "a text in quotes", float: "a number", END: "the end of the file"}
 
@@ -43,6 +45,8 @@ def read_textgrid(path: str | PathLike[str]) -> dict[str, list[Interval]]:
 
     Blank labels are a TextGrid's way of writing a gap between intervals: they are not returned.
     Silence that carries a label ("sp", "sil") is. Point tiers hold no intervals and are left out.
+    Intervals that overlap by a millisecond at most, as aligners round, begin where the one before
+    them ends.
 
     Parameters
     ----------
@@ -60,7 +64,7 @@ def read_textgrid(path: str | PathLike[str]) -> dict[str, list[Interval]]:
         There is no such file.
     ValueError
         The file is empty, no TextGrid in one of the three formats, cut short, has two tiers of one
-        name, or intervals that are out of order or overlap. The message names the file.
+        name, or intervals that overlap by more than a millisecond. The message names the file.
     """
     path = Path(path)
     take = _taker(path, _text(path))
@@ -71,8 +75,7 @@ def read_textgrid(path: str | PathLike[str]) -> dict[str, list[Interval]]:
             continue
         if tier.name in tiers:
             raise ValueError(f"{path}: two tiers are named {tier.name!r}; rename one")
-        _check_order(path, tier.name, tier.intervals)
-        tiers[tier.name] = [interval for interval in tier.intervals if interval.label]
+        tiers[tier.name] = list(_joined(path, tier.name, tier.intervals))
     return tiers
 
 
@@ -99,14 +102,17 @@ def write_textgrid(
     Raises
     ------
     ValueError
-        Intervals are out of order, overlap, or lie outside 0 to `end`; an unknown format.
+        Intervals are out of order, overlap, have no length, or lie outside 0 to `end`; an unknown
+        format.
     """
     check_name("TextGrid format", format, FORMATS)
     for name, intervals in tiers.items():
         _check_order(path, name, intervals)
-        outside = [i for i in intervals if i.start < 0 or i.end > end]
-        if outside:
-            raise ValueError(f"{path}: tier {name!r} has {outside[0]} outside 0 to {end} s")
+        wrong = [i for i in intervals if not 0 <= i.start < i.end <= end]
+        if wrong:
+            raise ValueError(
+                f"{path}: tier {name!r} has {wrong[0]}, of no length or outside 0 to {end} s"
+            )
     if format == "chronological":
         Path(path).write_text(_chronological_text(tiers, end), encoding="utf-8")
         return
@@ -128,7 +134,7 @@ def _text(path):
     head = text[:100]
     if f'"{CHRONOLOGICAL}"' not in head and not ('"ooTextFile' in head and '"TextGrid"' in head):
         raise ValueError(f"{path}: not a TextGrid in text format; it begins with {text[:40]!r}")
-    return text.replace("\r\n", "\n")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _tokens(text):
@@ -233,12 +239,23 @@ def _gaps(intervals, end):
     return [Interval(a, b, "") for a, b in zip(ends, starts, strict=True) if a < b]
 
 
-def _check_order(path, tier, intervals):
+def _joined(path, tier, intervals):
+    """Labelled intervals, none of which begins before the one before it ends."""
+    labelled = [interval for interval in intervals if interval.label]
+    _check_order(path, tier, labelled, tolerance=ROUNDING)
+    end = -math.inf
+    for interval in labelled:
+        start = max(interval.start, end)
+        end = max(interval.end, start)
+        yield Interval(start, end, interval.label)
+
+
+def _check_order(path, tier, intervals, tolerance=0.0):
     for interval in intervals:
-        if not interval.start < interval.end:
+        if interval.end < interval.start - tolerance:
             raise ValueError(f"{path}: tier {tier!r} has {interval}, which ends before it starts")
     for earlier, later in pairwise(intervals):
-        if earlier.end > later.start:
+        if earlier.end > later.start + tolerance:
             raise ValueError(
                 f"{path}: tier {tier!r} has {earlier} and after it {later}; "
                 "intervals must follow one another without overlap"

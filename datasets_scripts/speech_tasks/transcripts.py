@@ -6,7 +6,7 @@ from typing import Any
 
 from datasets import Dataset
 
-from ..features import is_silence
+from ..labels import is_silence
 from .clips import sounds
 
 UNITS = ("phones", "characters")

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..features import is_silence
+from ..labels import is_silence
 from ..story import Story
 from ..windows import cut
 
@@ -39,7 +39,7 @@ def word_tokens(stories: Iterable[Story], min_seconds: float = 0.1) -> tuple[lis
     Parameters
     ----------
     stories : iterable of Story
-        Of whose `words` silence labels, as in `phone_inventory`, are no words.
+        Of whose `words` those are left out that `is_silence` says are none.
     min_seconds : float
 
     Returns

@@ -20,8 +20,7 @@ from transformers import (
     AutoTokenizer,
 )
 
-from datasets_scripts import Interval, Story, check_name, lanczos
-from datasets_scripts.features import is_silence
+from datasets_scripts import Interval, Story, check_name, is_silence, lanczos
 from modeling_braintune import (
     check_speech_teacher,
     check_text_teacher,

@@ -73,3 +73,30 @@ def test_a_story_without_phones_is_named(stories):
     test, *train = stories
     with pytest.raises(ValueError, match="story repeated of P01 has no phones"):
         low_level_features(train, dataclasses.replace(test, phones=[]))
+
+
+def test_unknown_labels_are_told_once_for_all_stories(stories):
+    """A breath and a phone of another alphabet, in each of the stories."""
+    test, *train = [
+        dataclasses.replace(
+            story,
+            phones=[
+                phone._replace(label={3: "{BR}", 5: "ə"}.get(i, phone.label))
+                for i, phone in enumerate(story.phones)
+            ],
+        )
+        for story in stories
+    ]
+    with pytest.warns(UserWarning, match=rf"'ə' \({len(stories)}\)") as told:
+        features = low_level_features(train, test)
+    assert ["ARPAbet" in str(warning.message) for warning in told].count(True) == 1
+    with pytest.warns(UserWarning, match=r"'ə' \(1\)"):
+        own = articulation(test.phones, test.tr_times)
+    np.testing.assert_array_equal(features["articulation"][-1], own)
+
+
+def test_a_story_with_phones_of_another_alphabet_only_is_named(stories):
+    test, *train = stories
+    foreign = [phone._replace(label="ə") for phone in test.phones]
+    with pytest.raises(ValueError, match=r"story repeated .* ARPAbet .*got labels \['ə'\]"):
+        low_level_features(train, dataclasses.replace(test, phones=foreign))

@@ -1,3 +1,4 @@
+import warnings
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from datasets_scripts.features.phones import (
     diphones,
     phone_inventory,
     triphones,
+    unknown_labels,
+    without_unknown_labels,
 )
 from datasets_scripts.phantom.speech import PHONES as SYNTHESISED
 from datasets_scripts.phantom.speech import SILENCE
@@ -157,7 +160,8 @@ def test_pairs_and_triples_are_those_that_follow_one_another():
 
 
 @pytest.mark.parametrize(
-    "silence", ["sp", "SIL", "spn", "br", "LG", "ls", "ns", "cg", "{BR}", "{door slams}", "", " "]
+    "silence",
+    ["sp", "SIL", "spn", "br", "LG", "ls", "ns", "cg", "sl", "ig", "{BR}", "{door slams}", "", " "],
 )
 def test_a_silence_breaks_a_sequence(silence):
     phones = [Interval(0, 1, "K"), Interval(1, 2, silence), Interval(2, 3, "AE1")]
@@ -171,7 +175,7 @@ def test_a_gap_of_more_than_a_millisecond_is_a_silence(gap, n_pairs):
     assert diphones(phones, [1.0], 2.0, [("K", "AE")]).sum() == n_pairs
 
 
-@pytest.mark.parametrize("label", ["AE", "ae", "AE0", "ae1", "AE2 "])
+@pytest.mark.parametrize("label", ["AE", "ae", "AE0", "ae1", "AE2 ", "ae_B"])
 def test_stress_and_case_do_not_tell_phones_apart(label):
     assert phone_inventory([story(spoken(f"{label} T"))], 2) == (("AE", "T"),)
 
@@ -245,21 +249,60 @@ def test_presence_is_what_a_plain_reading_gives(labels, lengths, n, tr, n_trs, s
     np.testing.assert_array_equal(features, np.minimum(plain, 1))
 
 
-# What is refused
+# Unknown labels
 
 
-@pytest.mark.parametrize("features", [articulation, lambda *a: diphones(*a, 2.0, [("K", "AE")])])
-def test_an_unknown_label_is_named_with_its_time_and_the_nearest_phone(features):
-    phones = [Interval(0, 0.5, "K"), Interval(0.5, 1, "AEE1")]
-    message = "unknown phone at 0.5 s: got 'AEE'. Did you mean 'AE'.*Available: AA, .*SIL, "
-    with pytest.raises(ValueError, match=message):
-        features(phones, [1.0, 3.0])
+SAID = "K AE1 T X1 sp AE T ə X1 S sl K ə X1"
 
 
-def test_the_story_of_an_unknown_label_is_named():
-    stories = [story(spoken("K AE T")), story(spoken("K Q"), name="souls")]
-    with pytest.raises(ValueError, match="story souls: unknown phone at 0.1 s: got 'Q'"):
+def test_labels_that_are_neither_phones_nor_silence_are_counted():
+    assert list(unknown_labels(spoken(SAID)).items()) == [("X1", 3), ("ə", 2)]
+    assert unknown_labels(spoken("K AE1 t_E sp {BR} sl <unk>")) == {}
+
+
+@pytest.mark.parametrize(
+    "features",
+    [
+        lambda phones: articulation(phones, [0.5, 1.5]),
+        lambda phones: diphones(phones, [0.5, 1.5], 1.0, [("K", "AE"), ("AE", "T"), ("T", "S")]),
+        lambda phones: triphones(phones, [0.5, 1.5], 1.0, [("K", "AE", "T"), ("T", "AE", "T")]),
+        lambda phones: phone_inventory([story(phones), story(phones)], 2),
+    ],
+)
+def test_an_unknown_label_is_a_silence_and_named_in_one_warning(features):
+    with pytest.warns(UserWarning, match=r"'X1' \(\d\), 'ə' \(\d\)\. .*english_us_arpa") as told:
+        found = features(spoken(SAID))
+    assert len(told) == 1
+    np.testing.assert_array_equal(found, features(spoken("K AE T sp sp AE T sp sp S sp K sp sp")))
+
+
+def test_counts_of_unknown_labels_are_over_all_stories_and_the_rest_is_counted_too():
+    stories = [story(spoken("K AE " + " ".join(f"X{i}" for i in range(n)))) for n in (3, 12)]
+    with pytest.warns(UserWarning, match=r"^15 labels .*: 'X0' \(2\).*'X9' \(1\) and 2 more\."):
         phone_inventory(stories, 2)
+
+
+def test_phones_of_another_alphabet_make_no_sequence():
+    with pytest.warns(UserWarning, match="'ð'"):
+        inventory = phone_inventory([story(spoken("ð ə"))], 2)
+    assert inventory == ()
+    assert diphones(spoken("K AE"), [1.0], 2.0, inventory).shape == (1, 0)
+
+
+@given(st.lists(st.sampled_from([*PHONES[:3], "sp", "??", "1x", "ə", "{BR}"]), max_size=30))
+def test_stories_without_unknown_labels_have_silences_in_their_place(labels):
+    phones = back_to_back(labels, np.arange(len(labels) + 1) / 10)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        (cleaned,) = without_unknown_labels([story(phones)])
+    assert len(told) == bool({"1x", "ə"} & set(labels))
+    assert unknown_labels(cleaned.phones) == {}
+    assert [(p.start, p.end) for p in cleaned.phones] == [(p.start, p.end) for p in phones]
+    kept = [p.label for p in cleaned.phones if p.label]
+    assert kept == [label for label in labels if label in PHONES]
+
+
+# What is refused
 
 
 def test_phones_out_of_order_are_refused():

@@ -4,6 +4,7 @@ import pytest
 
 from datasets_scripts import read_ds003020, read_regions
 from datasets_scripts.recordings.layouts import BIDS, DS003020, find_layout
+from datasets_scripts.recordings.tiers import read_phones_and_words
 
 
 def test_a_folder_of_ds003020_is_found(recordings):
@@ -19,7 +20,7 @@ def test_a_folder_of_ds003020_is_found(recordings):
     assert layout.n_voxels("P01") == story.responses.shape[1]
     recording, textgrid = layout.sound_files()["story01"]
     assert {recording, textgrid} <= set(layout.files("P01"))
-    assert layout.read_phones_and_words(textgrid) == (story.phones, story.words)
+    assert read_phones_and_words(textgrid) == (story.phones, story.words)
 
 
 def test_a_folder_of_participants_is_bids(tmp_path):

@@ -15,7 +15,7 @@ import soundfile
 from datasets import DownloadMode
 
 from datasets_scripts import Listening, noise_ceiling, read_ds003020, read_regions
-from datasets_scripts.recordings import ds003020
+from datasets_scripts.recordings import ds003020, tiers
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
 
@@ -103,7 +103,7 @@ def test_responses_are_prepared_without_sounds_and_words_and_repeats_are_read_on
 
     monkeypatch.setattr(ds003020, "_read_values", counting)
     monkeypatch.delattr(soundfile, "read")
-    monkeypatch.delattr(ds003020, "read_textgrid")
+    monkeypatch.delattr(tiers, "read_textgrid")
     prepared("P01", recordings, tmp_path)
     assert read.count(("repeated", "/individual_repeats")) == 1
     assert {story for story, _ in read} == {"repeated", "story01", "story02"}

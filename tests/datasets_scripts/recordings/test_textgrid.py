@@ -1,3 +1,5 @@
+import codecs
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -142,13 +144,14 @@ each_format = pytest.mark.parametrize("format", FORMATS)
 
 def written(folder, text, encoding="utf-8"):
     path = folder / "story.TextGrid"
-    path.write_bytes(text.encode(encoding))
+    mark = codecs.BOM_UTF16_BE if encoding == "utf-16-be" else b""
+    path.write_bytes(mark + text.encode(encoding))
     return path
 
 
 @each_format
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
-@pytest.mark.parametrize("line_break", ["\n", "\r\n"], ids=["unix", "windows"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be"])
+@pytest.mark.parametrize("line_break", ["\n", "\r\n", "\r"], ids=["unix", "windows", "mac"])
 def test_all_text_formats_are_read(tmp_path, format, encoding, line_break):
     path = written(tmp_path, FORMATS[format].replace("\n", line_break), encoding)
     tiers = read_textgrid(path)
@@ -224,6 +227,47 @@ def test_what_is_written_in_any_format_is_read(tmp_path_factory, boundaries, lab
     for format in FORMATS:
         write_textgrid(path, tiers, 900.0, format)
         assert read_textgrid(path) == tiers
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    lengths=st.lists(st.integers(0, 30), min_size=1, max_size=12),
+    shifts=st.lists(st.sampled_from([-1e-3, -1e-7, 0.0, 1e-7]), min_size=12, max_size=12),
+)
+def test_boundaries_that_overlap_by_rounding_are_joined(tmp_path_factory, lengths, shifts):
+    bounds = [0.1 + sum(lengths[:i]) / 100 for i in range(len(lengths) + 1)]
+    shifted = [
+        (start + shift, end, f"p{i}")
+        for i, ((start, end), shift) in enumerate(zip(pairwise(bounds), shifts, strict=False))
+    ]
+    entries = "".join(f'1 {start!r} {end!r} "{label}"\n' for start, end, label in shifted)
+    text = f'"Praat chronological TextGrid text file"\n0 1 1\n"IntervalTier" "p" 0 1\n{entries}'
+    path = tmp_path_factory.mktemp("grids") / "a.TextGrid"
+    path.write_text(text + '1 9 10 "last"')
+    *read, _ = read_textgrid(path)["p"]
+    assert [interval.label for interval in read] == [label for _, _, label in shifted]
+    assert all(interval.start <= interval.end for interval in read)
+    assert all(earlier.end <= later.start for earlier, later in pairwise(read))
+    for interval, (start, end, _) in zip(read, shifted, strict=True):
+        assert (interval.start, interval.end) == pytest.approx((start, end), abs=1.1e-3)
+
+
+def test_blank_intervals_of_no_length_are_passed_over_and_labelled_ones_read(tmp_path):
+    text = SHORT.replace("\n5\n", "\n7\n").replace(
+        '0.25\n0.5\n"AY1"', '0.25\n0.25\n""\n0.25\n0.25\n"T"\n0.25\n0.5\n"AY1"'
+    )
+    assert read_textgrid(written(tmp_path, text))["phone"] == [
+        PHONES[0],
+        Interval(0.25, 0.25, "T"),
+        *PHONES[1:],
+    ]
+
+
+@pytest.mark.parametrize("overlap", [0.0015, 0.1])
+def test_an_overlap_of_more_than_a_millisecond_is_refused(tmp_path, overlap):
+    text = SHORT.replace("0.25\n0.5", f"{0.25 - overlap}\n0.5")
+    with pytest.raises(ValueError, match="without overlap"):
+        read_textgrid(written(tmp_path, text))
 
 
 @pytest.mark.skipif(
@@ -325,7 +369,8 @@ def test_a_missing_file_is_named(tmp_path):
     ("intervals", "message"),
     [
         ([Interval(0.0, 0.6, "a"), Interval(0.5, 1.0, "b")], "without overlap"),
-        ([Interval(0.5, 0.5, "a")], "ends before it starts"),
+        ([Interval(0.5, 0.4, "a")], "ends before it starts"),
+        ([Interval(0.5, 0.5, "a")], "of no length or outside"),
         ([Interval(0.5, 2.5, "a")], r"outside 0 to 2.0 s"),
     ],
 )
