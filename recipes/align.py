@@ -123,7 +123,7 @@ def align(arguments: AlignOptions) -> dict[str, dict[str, Any]]:
             for label, name in labelled(arguments.checkpoints, baseline).items()
         }
         data = recordings_folder(arguments.data)
-        participants = [open_recordings(data, name, arguments) for name in arguments.participants]
+        participants = open_recordings(data, arguments)
         for model in arguments.checkpoints if arguments.update_card else ():
             check_card(model)
     places = {

@@ -88,7 +88,8 @@ def compare(arguments: CompareOptions, training: TrainerOptions) -> dict[str, An
         stimulus = stimulus_options(arguments, training, pretrained) if arguments.stimulus else None
         if is_main:
             claim_folder(output, arguments, training, stimulus)
-        participant = open_recordings(data, one_participant(arguments.participants), arguments)
+        one_participant(arguments.participants)
+        (participant,) = open_recordings(data, arguments)
         one = tuning_listener(participant, arguments)
     say(described(one, arguments))
 

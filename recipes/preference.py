@@ -187,7 +187,7 @@ def measure_preference(arguments: PreferenceOptions) -> dict[str, Any]:
 def spoken_words(arguments: PreferenceOptions) -> Words:
     """Draw words from the stories, and cut out their tokens."""
     folder = recordings_folder(arguments.data)
-    participant = open_recordings(folder, arguments.participant, arguments)
+    (participant,) = open_recordings(folder, arguments)
     names = arguments.stories or participant.story_names
 
     def stories(task):  # read anew each time: together they may not fit into memory

@@ -31,8 +31,8 @@ def main() -> None:
         with training.main_process_first(local=False):
             pretrained = checkpoint(arguments.pretrained, say)
             data = recordings_folder(arguments.data, say)
-            name = one_participant(arguments.participants)
-            participant = open_recordings(data, name, arguments)
+            one_participant(arguments.participants)
+            (participant,) = open_recordings(data, arguments)
         stimulus_tune(arguments, training, pretrained, participant, say)
 
 

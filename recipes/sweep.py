@@ -97,7 +97,7 @@ def sweep(arguments: SweepOptions, training: TrainerOptions) -> dict[str, Any]:
         sizes = {model: n_parameters(checkpoint(model, say)) for model in models}
         data = recordings_folder(arguments.data, say)
         n_trs = {
-            name: open_recordings(data, name, arguments).n_trs for name in arguments.participants
+            participant.name: participant.n_trs for participant in open_recordings(data, arguments)
         }
 
     # What is to be done

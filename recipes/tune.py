@@ -93,10 +93,8 @@ def tune(arguments: TuningOptions, training: TrainerOptions) -> dict[str, Any] |
             check_output(output, settings)
         data = recordings_folder(arguments.data, say)
         pretrained = checkpoint(arguments.pretrained, say)
-        listeners = [
-            tuning_listener(open_recordings(data, name, arguments), arguments)
-            for name in arguments.participants
-        ]
+        participants = open_recordings(data, arguments)
+        listeners = [tuning_listener(participant, arguments) for participant in participants]
 
     # Pairs of sound and targets: all that can be wrong with them is said before the work begins
     teaching = {"device": training.device, "progress": not training.disable_tqdm, "say": say}

@@ -3,8 +3,17 @@
 from .bids import bids_brain_mask, bids_stories, read_bids
 from .ds003020 import participant_stories, read_ds003020, read_regions
 from .layouts import find_layout
-from .listening import STORIES, Listening
-from .participant import HUB_NAME, PROVENANCE, Participant, open_participant
+from .listening import STORIES, Listening, fetched_stories
+from .participant import (
+    HUB_NAME,
+    PROVENANCE,
+    Participant,
+    check_recordings,
+    is_folder,
+    open_participant,
+    places,
+)
+from .prepared import Prepared, prepare_stories
 from .sound import read_recording, resample
 from .textgrid import read_textgrid, write_textgrid
 from .tr_times import read_tr_times
@@ -15,11 +24,17 @@ __all__ = [
     "STORIES",
     "Listening",
     "Participant",
+    "Prepared",
     "bids_brain_mask",
     "bids_stories",
+    "check_recordings",
+    "fetched_stories",
     "find_layout",
+    "is_folder",
     "open_participant",
     "participant_stories",
+    "places",
+    "prepare_stories",
     "read_bids",
     "read_ds003020",
     "read_recording",

@@ -16,6 +16,7 @@ have no events.
 import csv
 import json
 import math
+import os
 import warnings
 import zlib
 from collections.abc import Iterable, Iterator
@@ -30,6 +31,7 @@ import numpy as np
 from ..names import check_name, checked_stories
 from ..story import Story, StoryResponses
 from ..zscore import zscore_responses
+from .annex import check_there
 from .sound import recording_seconds, with_sound
 from .tiers import read_phones_and_words
 
@@ -174,8 +176,9 @@ def _read(root, participant, stories, space, lead):
         raise ValueError(f"lead must be 0 or more seconds, got {lead}")
     folder = _raw_root(root) / "stimuli"
     recordings = {story: folder / available[story] for story in stories}
-    _check_present([*recordings.values(), *(run.bold for run in runs)])
-    mask = _common_mask(runs)
+    asked = [run.bold for run in runs if not run.sounds.keys().isdisjoint(stories)]
+    check_there([*recordings.values(), *asked], participant, root)
+    mask = _common_mask(participant, root, runs)
     heard = (_read_responses(participant, s, recordings[s], runs, mask, lead) for s in stories)
     return heard, recordings
 
@@ -270,7 +273,8 @@ def bids_brain_mask(
     FileNotFoundError, ValueError
         As `read_bids`.
     """
-    return _common_mask(_story_runs(Path(root), participant, space))
+    root = Path(root)
+    return _common_mask(participant, root, _story_runs(root, participant, space))
 
 
 def bids_source_files(
@@ -309,12 +313,12 @@ def bids_source_files(
         told = [run for run in runs if story in run.sounds]
         files |= {recording, *(run.bold for run in told), *(run.events for run in told)}
         optional = [recording.with_suffix(".TextGrid"), *(run.sidecar for run in told)]
-        files |= {path for path in optional if path.exists()}
+        files |= {path for path in optional if os.path.lexists(path)}
     return sorted(files)
 
 
 def bids_sound_files(root: str | PathLike[str]) -> dict[str, tuple[Path, Path]]:
-    """Every recording in `stimuli/`, and where its TextGrid would be.
+    """Every recording in `stimuli/`, fetched or not, and where its TextGrid would be.
 
     Parameters
     ----------
@@ -332,7 +336,7 @@ def bids_sound_files(root: str | PathLike[str]) -> dict[str, tuple[Path, Path]]:
     """
     sounds = {}
     for path in sorted((_raw_root(Path(root)) / "stimuli").rglob("*")):
-        if path.suffix.lower() in SOUND_FORMATS and path.is_file():
+        if path.suffix.lower() in SOUND_FORMATS and (path.is_file() or path.is_symlink()):
             if path.stem in sounds:
                 raise ValueError(f"two sounds have one name: {sounds[path.stem][0]} and {path}")
             sounds[path.stem] = (path, path.with_suffix(".TextGrid"))
@@ -458,14 +462,8 @@ def _stim_files(runs):
     return stim_files
 
 
-def _check_present(paths):
-    missing = [str(path) for path in paths if not path.is_file()]
-    if missing:
-        raise FileNotFoundError(f"missing files: {', '.join(missing)}")
-
-
-def _common_mask(runs):
-    _check_present([run.mask for run in runs])
+def _common_mask(participant, root, runs):
+    check_there([run.mask for run in runs], participant, root)
     with _readable(runs[0].mask):
         first = nibabel.load(runs[0].mask)
         inside = first.get_fdata(dtype=np.float32) > 0

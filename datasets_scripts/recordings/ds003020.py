@@ -1,6 +1,9 @@
 """The folder layout of OpenNeuro ds003020 (LeBel et al. 2023, Scientific Data 10:555)."""
 
 import json
+import os
+import warnings
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from os import PathLike
@@ -14,6 +17,7 @@ import numpy as np
 from ..cortex import read_mask
 from ..names import check_name, checked_stories
 from ..story import Story, StoryResponses, stored_trs, tr_midpoints
+from .annex import all_unfetched, check_there, fetching, unfetched
 from .sound import with_sound
 from .tiers import read_phones_and_words
 from .tr_times import read_tr_times
@@ -75,7 +79,8 @@ def read_ds003020(
     Raises
     ------
     FileNotFoundError
-        `root` is no such folder, or files of the stories are missing; the message lists them.
+        `root` is no such folder, or files of the stories are missing or not fetched; the message
+        lists them.
     TypeError
         `stories` is one name, not a list.
     ValueError
@@ -84,7 +89,7 @@ def read_ds003020(
         others. The message names the file.
     """
     root = Path(root)
-    source_files(root, participant, stories, tr_times=tr_times)  # refuses what is not there
+    check_there(source_files(root, participant, stories, tr_times=tr_times), participant, root)
     heard = read_responses(root, participant, stories, tr=tr, tr_times=tr_times)
     return (_with_sound(root, responses) for responses in heard)
 
@@ -122,11 +127,31 @@ def read_responses(
     stories = checked_stories(
         f"{participant} in {root}", stories, participant_stories(root, participant)
     )
-    _check_present(participant, [_responses_file(root, participant, s) for s in stories])
+    files = [responses_file(root, participant, story) for story in stories]
+    counts = _counts(root, stories, tr_times)
+    check_there([*files, *counts], participant, root)
     axes = [read_tr_axis(root, story, tr=tr, tr_times=tr_times) for story in stories]
-    return (
+    heard = (
         _read_responses(root, participant, story, axis, repeats)
         for story, axis in zip(stories, axes, strict=True)
+    )
+    return _of_one_width(files, heard)
+
+
+def _of_one_width(files, heard):
+    n_voxels = None
+    for file, story in zip(files, heard, strict=True):
+        own = story.responses.shape[1]
+        n_voxels = n_voxels or own
+        if own != n_voxels:
+            raise ValueError(_other_width(file, own, files[0], n_voxels))
+        yield story
+
+
+def _other_width(file, n_voxels, other, others):
+    return (
+        f"{file} has {n_voxels} voxels, but {other} has {others}: the stories of a participant "
+        "must have the same; one of the two is of another release or participant"
     )
 
 
@@ -137,7 +162,7 @@ def source_files(
     *,
     tr_times: str | PathLike[str] | None = None,
 ) -> list[Path]:
-    """Every file that reading a participant's stories and regions touches.
+    """Every file that reading a participant's stories touches, whether it is there or not.
 
     Parameters
     ----------
@@ -147,13 +172,12 @@ def source_files(
     Returns
     -------
     list of Path
-        Responses, recordings and TextGrids, TR counts or exact TR times, and those of the
-        optional regions and mask that exist.
+        Responses, recordings and TextGrids, TR counts or exact TR times.
 
     Raises
     ------
     FileNotFoundError
-        `root` is no such folder, or needed files are missing; the message lists them.
+        `root` is no such folder.
     TypeError, ValueError
         As `read_ds003020` of `stories`.
     """
@@ -165,25 +189,21 @@ def source_files(
         file
         for story in stories
         for file in (
-            _responses_file(root, participant, story),
+            responses_file(root, participant, story),
             _recording_file(root, story),
             _textgrid_file(root, story),
         )
     ]
-    files += [root / RAW_TRS] if tr_times is None else [_report(tr_times, s) for s in stories]
-    _check_present(participant, files)
-    optional = [_regions_file(root, participant), _mask_file(root, participant)]
-    return files + [file for file in optional if file.is_file()]
+    return files + _counts(root, stories, tr_times)
 
 
-def _check_present(participant, files):
-    missing = [str(file) for file in files if not file.is_file()]
-    if missing:
-        raise FileNotFoundError(f"files of {participant} are missing: {', '.join(missing)}")
+def _counts(root, stories, tr_times):
+    """Where TRs are counted."""
+    return [root / RAW_TRS] if tr_times is None else [report(tr_times, s) for s in stories]
 
 
 def sound_files(root: str | PathLike[str]) -> dict[str, tuple[Path, Path]]:
-    """Every recording in `stimuli/` that has a TextGrid.
+    """Every recording in `stimuli/` that has a TextGrid, whether they are fetched or not.
 
     Parameters
     ----------
@@ -197,7 +217,7 @@ def sound_files(root: str | PathLike[str]) -> dict[str, tuple[Path, Path]]:
     root = Path(root)
     names = sorted(path.stem for path in (root / "stimuli").glob("[!.]*.wav"))
     files = {name: (_recording_file(root, name), _textgrid_file(root, name)) for name in names}
-    return {name: pair for name, pair in files.items() if all(file.is_file() for file in pair)}
+    return {name: pair for name, pair in files.items() if all(map(os.path.lexists, pair))}
 
 
 def participants(root: str | PathLike[str]) -> list[str]:
@@ -227,6 +247,8 @@ def participants(root: str | PathLike[str]) -> list[str]:
 def participant_stories(root: str | PathLike[str], participant: str) -> list[str]:
     """Names of the stories that a participant's responses are stored for, sorted.
 
+    Files that are not fetched yet count: no file is looked at.
+
     Parameters
     ----------
     root : path-like
@@ -251,13 +273,17 @@ def participant_stories(root: str | PathLike[str], participant: str) -> list[str
     return stories
 
 
-def read_regions(root: str | PathLike[str], participant: str) -> dict[str, np.ndarray]:
+def read_regions(
+    root: str | PathLike[str], participant: str, n_voxels: int | None = None
+) -> dict[str, np.ndarray]:
     """Voxels of each region, from the optional file `derivative/regions/<participant>.json`.
 
     Parameters
     ----------
     root : path-like
     participant : str
+    n_voxels : int, optional
+        How many voxels the responses have; by default a file of theirs is asked.
 
     Returns
     -------
@@ -267,16 +293,16 @@ def read_regions(root: str | PathLike[str], participant: str) -> dict[str, np.nd
     Raises
     ------
     FileNotFoundError
-        `root` is not laid out as ds003020.
+        `root` is not laid out as ds003020, or the file is not fetched yet.
     ValueError
         Unknown participant, or a region that is no list of voxel indices of this participant.
     """
-    story = participant_stories(root, participant)[0]
-    path = _regions_file(root, participant)
-    if not path.exists():
+    check_name(f"participant in {root}", participant, participants(root))
+    path = regions_file(root, participant)
+    if not os.path.lexists(path):
         return {}
-    with open_responses(root, participant, story) as file:
-        n_voxels = file["data"].shape[1]
+    check_there([path], participant, root)
+    n_voxels = n_voxels or count_voxels(root, participant)
     regions = _read_json(path)
     for name, voxels in regions.items():
         if not isinstance(voxels, list) or not all(type(voxel) is int for voxel in voxels):
@@ -290,18 +316,23 @@ def read_regions(root: str | PathLike[str], participant: str) -> dict[str, np.nd
     return {name: np.array(voxels, dtype=np.int64) for name, voxels in regions.items()}
 
 
-def voxel_mask(root: str | PathLike[str], participant: str) -> nibabel.Nifti1Image | None:
+def voxel_mask(
+    root: str | PathLike[str], participant: str, n_voxels: int | None = None
+) -> nibabel.Nifti1Image | None:
     """Where the voxels lie, from the optional file `derivative/masks/<participant>.nii.gz`.
 
     Parameters
     ----------
     root : path-like
     participant : str
+    n_voxels : int, optional
+        As `read_regions`.
 
     Returns
     -------
     nibabel.Nifti1Image of shape (x, y, z), or None
-        1 at the voxels, which are in C order, 0 elsewhere. None where there is no such file.
+        1 at the voxels, which are in C order, 0 elsewhere. None where there is no such file, or it
+        is not fetched yet.
 
     Raises
     ------
@@ -309,14 +340,66 @@ def voxel_mask(root: str | PathLike[str], participant: str) -> nibabel.Nifti1Ima
         `root` is not laid out as ds003020.
     ValueError
         Unknown participant, or a mask that does not fit the responses.
+
+    Warns
+    -----
+    UserWarning
+        The file is not fetched yet.
     """
-    story = participant_stories(root, participant)[0]
+    check_name(f"participant in {root}", participant, participants(root))
     path = _mask_file(root, participant)
-    if not path.exists():
+    if not os.path.lexists(path):
         return None
-    with open_responses(root, participant, story) as file:
-        inside, affine = read_mask(path, file["data"].shape[1])
+    waiting = all_unfetched([path])
+    if waiting:
+        warnings.warn(f"no maps: {fetching(waiting, participant, root)}", stacklevel=2)
+        return None
+    inside, affine = read_mask(path, n_voxels or count_voxels(root, participant))
     return nibabel.Nifti1Image(inside.astype(np.uint8), affine)
+
+
+def count_voxels(
+    root: str | PathLike[str], participant: str, stories: Iterable[str] | None = None
+) -> int:
+    """How many voxels a participant's responses have, which the files' headers tell.
+
+    Parameters
+    ----------
+    root : path-like
+    participant : str
+    stories : list of str, optional
+        Those that must agree. By default the first that is fetched is asked, and no other.
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    FileNotFoundError
+        `root` is not laid out as ds003020, or no responses are fetched.
+    TypeError, ValueError
+        As `read_ds003020` of `stories`; a file that is damaged, or has another number of voxels
+        than most others.
+    """
+    root = Path(root)
+    listed = participant_stories(root, participant)
+    names = checked_stories(f"{participant} in {root}", stories, listed)
+    files = {name: responses_file(root, participant, name) for name in names}
+    if stories is None:
+        names = [name for name in names if not unfetched(files[name])][:1]
+    if not names:
+        check_there(files.values(), participant, root)
+    widths = {}
+    for name in names:
+        with open_responses(root, participant, name) as file:
+            widths[name] = file["data"].shape[1]
+    usual = Counter(widths.values()).most_common(1)[0][0]
+    odd = next((name for name in names if widths[name] != usual), None)
+    if odd is not None:
+        like = next(name for name in names if widths[name] == usual)
+        raise ValueError(_other_width(files[odd], widths[odd], files[like], usual))
+    return usual
 
 
 def read_tr_axis(
@@ -361,7 +444,7 @@ def read_tr_axis(
                 f"{file}: story {story!r} must have a whole number of TRs, got {raw_trs!r}"
             )
     else:
-        file = _report(tr_times, story)
+        file = report(tr_times, story)
         midpoints, tr = read_tr_times(file)
         raw_trs = len(midpoints)
     try:
@@ -394,16 +477,15 @@ def open_responses(
     Raises
     ------
     FileNotFoundError
-        There is no such file.
+        There is no such file, or it is not fetched yet.
     ValueError
         The file is truncated or not HDF5, has no `data`, values that are not numbers, or a shape
         that does not fit. The message names the file.
     """
-    path = _responses_file(root, participant, story)
+    path = responses_file(root, participant, story)
+    check_there([path], participant, Path(root))
     try:
         file = h5py.File(path)
-    except FileNotFoundError:
-        raise
     except OSError as error:
         raise ValueError(f"{path}: truncated, or not an HDF5 file ({error})") from error
     with file:
@@ -460,7 +542,8 @@ def _read_values(dataset):
         raise ValueError(f"{dataset.file.filename}: {dataset.name} is damaged ({error})") from error
 
 
-def _responses_file(root, participant, story):
+def responses_file(root: str | PathLike[str], participant: str, story: str) -> Path:
+    """Where a participant's responses to a story lie, or would lie."""
     return Path(root) / "derivative" / "preprocessed_data" / participant / f"{story}.hf5"
 
 
@@ -476,11 +559,13 @@ def _mask_file(root, participant):
     return Path(root) / "derivative" / "masks" / f"{participant}.nii.gz"
 
 
-def _regions_file(root, participant):
+def regions_file(root: str | PathLike[str], participant: str) -> Path:
+    """Where a participant's regions lie, or would lie."""
     return Path(root) / "derivative" / "regions" / f"{participant}.json"
 
 
-def _report(folder, story):
+def report(folder: str | PathLike[str], story: str) -> Path:
+    """Where the exact TR times of a story lie, or would lie."""
     return Path(folder) / f"{story}.report"
 
 

@@ -1,11 +1,17 @@
 """The folder layouts that recordings come in: each answers the same questions.
 
-`participants()`; of a participant `stories`, `repeated_stories`, `n_voxels`, `regions`, `mask` (an
-image, or None), `files` (every source file) and `read_responses` (an iterator of StoryResponses,
-for which no sound is decoded); `sound_files()`, {story: (recording, TextGrid)}; `trims`, what is
-left out of a scan. `holds(root)` says whether a folder is in the layout.
+`holds(root)` says whether a folder is in the layout; `trims`, what is left out of a scan;
+`participants()` and `stories(participant)`, what is listed, whether it is fetched or not.
+
+Of a participant's stories, all or those that are named: `files`, all that reading them needs;
+`n_voxels`, which refuses named stories that differ; `repeated_stories`, those heard repeatedly;
+`read_responses`, an iterator of StoryResponses, for which no sound is decoded. Of one story:
+`response_files`, from which alone its responses are read, and `timing`, what else they depend on.
+`regions` and `mask` (an image, or None) say where the voxels lie. `sound_files()` gives {story:
+(recording, TextGrid)}, fetched or not.
 """
 
+import os
 from collections.abc import Iterator
 from os import PathLike
 from pathlib import Path
@@ -16,6 +22,7 @@ import numpy as np
 
 from ..story import LEAD_TRS, TAIL_TRS, UNSIMULATED_TRS, StoryResponses
 from . import bids, ds003020
+from .annex import unfetched
 
 
 class DS003020:
@@ -52,27 +59,37 @@ class DS003020:
     def stories(self, participant: str) -> list[str]:
         return ds003020.participant_stories(self.root, participant)
 
-    def repeated_stories(self, participant: str) -> list[str]:
+    def repeated_stories(self, participant: str, stories: list[str] | None = None) -> list[str]:
         repeated = []
-        for story in self.stories(participant):
+        for story in self.stories(participant) if stories is None else stories:
+            if stories is None and unfetched(self.response_files(participant, story)[0]):
+                continue
             with ds003020.open_responses(self.root, participant, story) as file:
                 if "individual_repeats" in file:
                     repeated.append(story)
         return repeated
 
-    def n_voxels(self, participant: str) -> int:
-        first = self.stories(participant)[0]
-        with ds003020.open_responses(self.root, participant, first) as file:
-            return file["data"].shape[-1]
+    def n_voxels(self, participant: str, stories: list[str] | None = None) -> int:
+        return ds003020.count_voxels(self.root, participant, stories)
 
-    def regions(self, participant: str) -> dict[str, np.ndarray]:
-        return ds003020.read_regions(self.root, participant)
+    def regions(self, participant: str, n_voxels: int | None = None) -> dict[str, np.ndarray]:
+        return ds003020.read_regions(self.root, participant, n_voxels)
 
-    def mask(self, participant: str) -> nibabel.Nifti1Image | None:
-        return ds003020.voxel_mask(self.root, participant)
+    def mask(self, participant: str, n_voxels: int | None = None) -> nibabel.Nifti1Image | None:
+        return ds003020.voxel_mask(self.root, participant, n_voxels)
 
-    def files(self, participant: str) -> list[Path]:
-        return ds003020.source_files(self.root, participant, tr_times=self._tr_times)
+    def files(self, participant: str, stories: list[str] | None = None) -> list[Path]:
+        files = ds003020.source_files(self.root, participant, stories, tr_times=self._tr_times)
+        regions = ds003020.regions_file(self.root, participant)  # decide on the voxels of a run
+        return files + [regions] if os.path.lexists(regions) else files
+
+    def response_files(self, participant: str, story: str) -> list[Path]:
+        reports = [] if self._tr_times is None else [ds003020.report(self._tr_times, story)]
+        return [ds003020.responses_file(self.root, participant, story), *reports]
+
+    def timing(self, participant: str, story: str) -> dict[str, float]:
+        axis = ds003020.read_tr_axis(self.root, story, tr=self._tr, tr_times=self._tr_times)
+        return {"tr": axis.tr, "raw_trs": axis.raw_trs}
 
     def read_responses(
         self, participant: str, stories: list[str] | None, repeats: bool = True
@@ -121,20 +138,29 @@ class BIDS:
     def stories(self, participant: str) -> list[str]:
         return bids.bids_stories(self.root, participant, self._space)
 
-    def repeated_stories(self, participant: str) -> list[str]:
-        return bids.bids_repeated(self.root, participant, self._space)
+    def repeated_stories(self, participant: str, stories: list[str] | None = None) -> list[str]:
+        repeated = bids.bids_repeated(self.root, participant, self._space)
+        return [story for story in repeated if stories is None or story in stories]
 
-    def n_voxels(self, participant: str) -> int:
+    def n_voxels(self, participant: str, stories: list[str] | None = None) -> int:
         return int(np.count_nonzero(self.mask(participant).dataobj))
 
-    def regions(self, participant: str) -> dict[str, np.ndarray]:
+    def regions(self, participant: str, n_voxels: int | None = None) -> dict[str, np.ndarray]:
         return {}
 
-    def mask(self, participant: str) -> nibabel.Nifti1Image:
+    def mask(self, participant: str, n_voxels: int | None = None) -> nibabel.Nifti1Image:
         return bids.bids_brain_mask(self.root, participant, self._space)
 
-    def files(self, participant: str) -> list[Path]:
-        return bids.bids_source_files(self.root, participant, space=self._space)
+    def files(self, participant: str, stories: list[str] | None = None) -> list[Path]:
+        return bids.bids_source_files(self.root, participant, stories, space=self._space)
+
+    def response_files(self, participant: str, story: str) -> list[Path]:
+        # The masks of all runs decide on the voxels, and how long a sound is on the TRs.
+        files = self.files(participant, [story])
+        return [file for file in files if file.suffix != ".TextGrid"]
+
+    def timing(self, participant: str, story: str) -> dict[str, float]:
+        return {}
 
     def read_responses(
         self, participant: str, stories: list[str] | None, repeats: bool = True

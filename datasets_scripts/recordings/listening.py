@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -13,9 +15,10 @@ import pyarrow as pa
 from datasets import Audio, Features, List, SplitGenerator, Value
 from datasets.exceptions import DatasetGenerationError
 
-from ..names import check_name
+from ..names import check_name, checked_stories
 from ..noise_ceiling import noise_ceiling
-from .layouts import find_layout
+from .annex import all_unfetched, check_there
+from .layouts import BIDS, DS003020, find_layout
 from .sound import read_recording
 from .tiers import read_phones_and_words
 
@@ -39,12 +42,15 @@ class ListeningConfig(datasets.BuilderConfig):
     options : dict, optional
         What the layout's reader is told besides: `tr` and `tr_times` of `read_ds003020`, `space`
         and `lead` of `read_bids`.
+    stories : list of str, optional
+        Their names, in the order of the rows; the builder sets it.
     sources : str, optional
-        Fingerprint of the source files; the builder sets it.
+        Fingerprint of what these are read from; the builder sets it.
     """
 
     dtype: str = "float32"
     options: dict | None = None
+    stories: list | None = None
     sources: str | None = None
 
 
@@ -57,7 +63,8 @@ class Listening(datasets.ArrowBasedBuilder):
     `info.description` is JSON that says where the rows come from.
 
     Rows are written as they are read, a story at a time, to a folder that takes its place when it
-    is complete. A change of the source files makes another data set.
+    is complete. A change of the files that the stories are read from makes another data set, that
+    of any other file does not.
 
     Parameters
     ----------
@@ -68,14 +75,17 @@ class Listening(datasets.ArrowBasedBuilder):
     dtype : str
     options : dict, optional
         See `ListeningConfig`.
+    stories : list of str, optional
+        Names in the order of the rows. All that are fetched, sorted, by default.
     **kwargs
         Arguments of `datasets.DatasetBuilder`, such as `cache_dir`.
 
     Raises
     ------
-    FileNotFoundError, ValueError
-        The folder is in no known layout, the participant or an option is unknown; while preparing,
-        as the layout's reader.
+    FileNotFoundError, TypeError, ValueError
+        The folder is in no known layout; the participant, a story or an option is unknown; files of
+        the stories are not there or not fetched; the stories have different numbers of voxels;
+        while preparing, as the layout's reader.
 
     Examples
     --------
@@ -97,31 +107,54 @@ class Listening(datasets.ArrowBasedBuilder):
         data_dir: str | PathLike[str],
         dtype: str | None = "float32",
         options: dict[str, Any] | None = None,
+        stories: Iterable[str] | None = None,
         **kwargs: Any,
     ) -> None:
         if dtype not in DTYPES:
             raise ValueError(f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}")
         self._layout = find_layout(Path(data_dir).resolve(), options)
         if config_name == STORIES:
-            self._sounds = self._layout.sound_files()
-            sounds = {file for pair in self._sounds.values() for file in pair}
-            files = [file for file in sounds if file.exists()]
-            dtype, options = None, None  # of responses alone
+            stories = self._choose_sounds(stories)
+            dtype, options, timing = None, None, {}  # of responses alone
             # A sound at a time: many together exceed what 32-bit offsets in a table can address.
             kwargs.setdefault("writer_batch_size", 1)
         else:
-            check_name(f"participant in {data_dir}", config_name, self._layout.participants())
-            files = self._layout.files(config_name)
-        self._files = sorted(files)
+            stories = self._choose_responses(config_name, stories)
+            timing = {story: self._layout.timing(config_name, story) for story in stories}
         super().__init__(
             config_name=config_name,
             data_dir=str(self._layout.root),
             dtype=dtype,
             options=options or None,
+            stories=stories,
             dataset_name="listening",
-            sources=_fingerprint(self._files),
+            sources=_fingerprint(self._files, timing),
             **kwargs,
         )
+
+    def _choose_sounds(self, stories):
+        root, sounds = self._layout.root, self._layout.sound_files()
+        if stories is None:
+            stories = sorted(name for name in sounds if not all_unfetched(sounds[name]))
+        stories = checked_stories(str(root), stories, sounds)
+        # A TextGrid may be lacking altogether where the layout has it so.
+        files = {f for name in stories for f in sounds[name] if os.path.lexists(f)}
+        check_there(sorted(files), "the stories", root)
+        self._sounds, self._files = sounds, sorted(files)
+        return stories
+
+    def _choose_responses(self, participant, stories):
+        layout = self._layout
+        check_name(f"participant in {layout.root}", participant, layout.participants())
+        if stories is None:
+            stories = fetched_stories(layout, participant)
+        stories = checked_stories(
+            f"{participant} in {layout.root}", stories, layout.stories(participant)
+        )
+        check_there(layout.files(participant, stories), participant, layout.root)
+        files = {f for story in stories for f in layout.response_files(participant, story)}
+        self._files = sorted(files)
+        return stories
 
     def download_and_prepare(self, *args: Any, **kwargs: Any) -> None:
         """Prepare the data set as `datasets.DatasetBuilder`, unless that is done.
@@ -148,7 +181,7 @@ class Listening(datasets.ArrowBasedBuilder):
                 "phones": List(interval),
             }
         else:
-            n_voxels = self._layout.n_voxels(name)
+            n_voxels = self._layout.n_voxels(name, self.config.stories)
             features = {
                 "story": Value("string"),
                 "repeat": Value("int32"),
@@ -159,14 +192,11 @@ class Listening(datasets.ArrowBasedBuilder):
         return datasets.DatasetInfo(features=Features(features))
 
     def _split_generators(self, dl_manager):
-        name = self.config.name
+        name, stories = self.config.name, self.config.stories
         if name == STORIES:
-            splits = {STORIES: sorted(self._sounds)}
+            splits = {STORIES: stories}
         else:
-            splits = {
-                RESPONSES: self._layout.stories(name),
-                REPEATS: self._layout.repeated_stories(name),
-            }
+            splits = {RESPONSES: stories, REPEATS: self._layout.repeated_stories(name, stories)}
         self._facts = None if dl_manager.is_streaming else self._provenance()
         self._describe()
         # A tuple, since lists are dealt out to processes, which would each keep their own ceilings.
@@ -229,24 +259,39 @@ class Listening(datasets.ArrowBasedBuilder):
         }
         if self.config.name == STORIES:
             return provenance
-        regions = self._layout.regions(self.config.name)
         return provenance | {
             "participant": self.config.name,
             "n_voxels": self.info.features["responses"].length,
             "dtype": self.config.dtype,
             "window": {"n_trs": WINDOW_TRS},
-            "regions": {name: voxels.tolist() for name, voxels in regions.items()},
-            "mask": _place(self._layout.mask(self.config.name)),
             "noise_ceiling": {},
         }
 
 
-def _place(mask):
-    """Where the voxels lie in the functional space: its shape, its affine, their flat indices."""
-    if mask is None:
-        return None
-    voxels = np.flatnonzero(np.asarray(mask.dataobj))
-    return {"shape": mask.shape, "affine": mask.affine.tolist(), "voxels": voxels.tolist()}
+def fetched_stories(layout: DS003020 | BIDS, participant: str) -> list[str]:
+    """Stories of a participant of which nothing is left to be fetched, sorted.
+
+    Parameters
+    ----------
+    layout : DS003020 or BIDS
+    participant : str
+
+    Returns
+    -------
+    list of str
+
+    Raises
+    ------
+    FileNotFoundError
+        None is fetched; the message says how to fetch them.
+    ValueError
+        As the layout, of the participant.
+    """
+    listed = layout.stories(participant)
+    found = [name for name in listed if not all_unfetched(layout.files(participant, [name]))]
+    if not found:
+        check_there(layout.files(participant, listed), participant, layout.root)
+    return found
 
 
 def _response_rows(story, dtype):
@@ -273,9 +318,10 @@ def _rows(story, responses, dtype):
     }
 
 
-def _fingerprint(files):
-    """Changes whenever a file is replaced, without reading gigabytes."""
+def _fingerprint(files, timing):
+    """Changes whenever a file is replaced, or TRs are, without reading gigabytes."""
     state = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    state.append(timing)
     return hashlib.sha256(json.dumps(state).encode()).hexdigest()[:16]
 
 

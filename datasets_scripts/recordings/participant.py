@@ -2,6 +2,7 @@
 
 import json
 import re
+import warnings
 from collections.abc import Iterable, Iterator
 from os import PathLike
 from pathlib import Path
@@ -14,9 +15,12 @@ import pyarrow as pa
 from datasets.exceptions import DatasetNotFoundError
 from huggingface_hub import hf_hub_download
 
-from ..names import checked_stories
+from ..names import check_name, checked_stories
 from ..story import Interval, Story, StoryResponses
-from .listening import REPEATS, RESPONSES, STORIES, Listening
+from .annex import all_unfetched, check_there, fetching
+from .layouts import find_layout
+from .listening import REPEATS, RESPONSES, STORIES, fetched_stories
+from .prepared import prepare_stories
 from .sound import with_sound
 
 PROVENANCE = "provenance/{}.json"  # in a repository of prepared recordings
@@ -26,12 +30,16 @@ HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 def open_participant(
     data: str | PathLike[str],
     participant: str,
+    stories: Iterable[str] | None = None,
     *,
     dtype: str = "float32",
     options: dict[str, Any] | None = None,
     cache_dir: str | PathLike[str] | None = None,
 ) -> "Participant":
-    """Open the recordings of a participant, preparing them unless that is done.
+    """Open the recordings of a participant, preparing what is not prepared yet.
+
+    Of a folder only the files of the stories that are asked for are looked at, and each story is
+    prepared once, whatever it is opened along with.
 
     Parameters
     ----------
@@ -39,6 +47,8 @@ def open_participant(
         A folder of recordings, which is prepared to the cache of `datasets` by `Listening`; or
         prepared recordings: a folder with a `provenance/`, or the name of a data set on the Hub.
     participant : str
+    stories : list of str, optional
+        Names of those to open. By default all: of a folder, all that are fetched.
     dtype, options
         As `Listening`; prepared recordings have theirs already.
     cache_dir : path-like, optional
@@ -50,42 +60,135 @@ def open_participant(
 
     Raises
     ------
-    FileNotFoundError, ValueError
-        There is no such folder or data set; as `Listening`; prepared recordings are given a dtype
-        or options.
+    FileNotFoundError, TypeError, ValueError
+        There is no such folder or data set; files of the stories are missing or not fetched; as
+        `Listening`; prepared recordings are given a dtype or options.
+
+    Warns
+    -----
+    UserWarning
+        No stories are named, and some are not fetched.
+    """
+    if is_folder(data):
+        return _of_folder(data, participant, stories, options, dtype=dtype, cache_dir=cache_dir)
+    if options or dtype != "float32":
+        raise ValueError(
+            f"{data} is prepared already: dtype and options cannot change it, got "
+            f"dtype={dtype!r}, options={options}"
+        )
+    try:
+        own = datasets.load_dataset(str(data), participant, cache_dir=cache_dir)
+        sounds = datasets.load_dataset(str(data), STORIES, cache_dir=cache_dir)
+    except (DatasetNotFoundError, ConnectionError) as error:
+        raise FileNotFoundError(f"{data} was not found locally or on the Hub: {error}") from error
+    provenance = _read_provenance(data, participant)
+    opened = Participant(
+        own[RESPONSES],
+        own.get(REPEATS),
+        sounds[STORIES],
+        provenance,
+        regions={
+            region: np.array(voxels, dtype=np.int64)
+            for region, voxels in provenance.get("regions", {}).items()
+        },
+        mask=_mask_at(provenance.get("mask")),
+    )
+    checked_stories(participant, stories, opened.story_names)
+    return opened
+
+
+def is_folder(data: str | PathLike[str]) -> bool:
+    """Whether recordings are a laboratory's folder, and not prepared ones.
+
+    Parameters
+    ----------
+    data : path-like or str
+        As `open_participant`.
+
+    Returns
+    -------
+    bool
+
+    Raises
+    ------
+    FileNotFoundError
+        They are neither.
     """
     folder = Path(data)
-    if folder.exists() and not (folder / PROVENANCE).parent.exists():
-        kept = {"cache_dir": None if cache_dir is None else str(cache_dir)}
-        builders = (
-            Listening(participant, folder, dtype=dtype, options=options, **kept),
-            Listening(STORIES, folder, options=options, **kept),
-        )
-        for builder in builders:
-            builder.download_and_prepare()
-        # What was written stays in Arrow's pool otherwise: gigabytes, with repeats of full size.
-        pa.default_memory_pool().release_unused()
-        own, stories = (builder.as_dataset() for builder in builders)
-        provenance = json.loads(builders[0].info.description)
-    elif not folder.exists() and not HUB_NAME.fullmatch(str(data)):
+    if not folder.exists() and not HUB_NAME.fullmatch(str(data)):
         raise FileNotFoundError(
             f"there is no folder {data}, and it is not the name of a data set on the Hub"
         )
-    else:
-        if options or dtype != "float32":
-            raise ValueError(
-                f"{data} is prepared already: dtype and options cannot change it, got "
-                f"dtype={dtype!r}, options={options}"
-            )
-        try:
-            own = datasets.load_dataset(str(data), participant, cache_dir=cache_dir)
-            stories = datasets.load_dataset(str(data), STORIES, cache_dir=cache_dir)
-        except (DatasetNotFoundError, ConnectionError) as error:
-            raise FileNotFoundError(
-                f"{data} was not found locally or on the Hub: {error}"
-            ) from error
-        provenance = _read_provenance(data, participant)
-    return Participant(own[RESPONSES], own.get(REPEATS), stories[STORIES], provenance)
+    return folder.exists() and not (folder / PROVENANCE).parent.exists()
+
+
+def check_recordings(
+    data: str | PathLike[str],
+    participants: Iterable[str],
+    stories: Iterable[str] | None,
+    options: dict[str, Any] | None = None,
+) -> None:
+    """Refuse stories of which files are not there, before any is prepared.
+
+    Parameters
+    ----------
+    data, stories, options
+        As `open_participant`, which checks one participant; prepared recordings are whole.
+    participants : list of str
+
+    Raises
+    ------
+    FileNotFoundError
+        Files are missing or not fetched: the message names those of all participants, and says how
+        many bytes there are to fetch, and how.
+    TypeError, ValueError
+        An unknown participant, story or option.
+    """
+    if stories is None or not is_folder(data):
+        return
+    layout, participants = find_layout(data, options), list(participants)
+    files: list[Path] = []
+    for name in participants:
+        check_name(f"participant in {data}", name, layout.participants())
+        asked = checked_stories(f"{name} in {data}", stories, layout.stories(name))
+        files += layout.files(name, asked)
+    check_there(files, ", ".join(participants), layout.root)
+
+
+def _of_folder(data, participant, stories, options, **kept):
+    layout = find_layout(data, options)
+    check_name(f"participant in {data}", participant, layout.participants())
+    listed = layout.stories(participant)
+    not_fetched = {}
+    if stories is None:
+        stories = fetched_stories(layout, participant)
+        for story in sorted({*listed} - {*stories}):
+            files = all_unfetched(layout.files(participant, [story]))
+            not_fetched[story] = fetching(files, f"{participant}, story {story!r},", layout.root)
+    stories = sorted(checked_stories(f"{participant} in {data}", stories, listed))
+    if not stories:
+        raise ValueError(f"stories of {participant} must name at least one, got none")
+    if not_fetched:
+        warnings.warn(
+            f"{len(not_fetched)} of the {len(listed)} stories of {participant} are left out, since "
+            f"they are not fetched: {', '.join(not_fetched)}",
+            stacklevel=3,
+        )
+    check_there(layout.files(participant, stories), participant, layout.root)
+    n_voxels = layout.n_voxels(participant, stories)
+    regions, mask = layout.regions(participant, n_voxels), layout.mask(participant, n_voxels)
+    own = prepare_stories(participant, data, stories, options=options, **kept)
+    sounds = prepare_stories(STORIES, data, stories, options=options, **kept)
+    provenance = own.facts | {"sources": own.facts["sources"] | sounds.facts["sources"]}
+    return Participant(
+        own.splits[RESPONSES],
+        own.splits.get(REPEATS),
+        sounds.splits[STORIES],
+        provenance,
+        regions=regions,
+        mask=mask,
+        not_fetched=not_fetched,
+    )
 
 
 def _read_provenance(data, participant):
@@ -94,6 +197,36 @@ def _read_provenance(data, participant):
     if not Path(data).exists():
         path = Path(hf_hub_download(data, name, repo_type="dataset"))
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+def places(regions: dict[str, np.ndarray], mask: nibabel.Nifti1Image | None) -> dict[str, Any]:
+    """Where the voxels lie, as the provenance of prepared recordings holds it.
+
+    Parameters
+    ----------
+    regions, mask
+        As `Participant`.
+
+    Returns
+    -------
+    dict
+        "regions", {name: list of int}; "mask", None or the "shape" and "affine" of the functional
+        space and the flat indices of the "voxels".
+    """
+    place = None
+    if mask is not None:
+        voxels = np.flatnonzero(np.asarray(mask.dataobj))
+        affine = mask.affine.tolist()
+        place = {"shape": list(mask.shape), "affine": affine, "voxels": voxels.tolist()}
+    return {"regions": {name: v.tolist() for name, v in regions.items()}, "mask": place}
+
+
+def _mask_at(place):
+    if place is None:
+        return None
+    inside = np.zeros(place["shape"], dtype=np.uint8)
+    inside.flat[place["voxels"]] = 1
+    return nibabel.Nifti1Image(inside, np.array(place["affine"]))
 
 
 class Participant:
@@ -108,6 +241,13 @@ class Participant:
         The splits of `Listening`.
     repeats : datasets.Dataset or None
     provenance : dict
+        Where the recordings come from: as `info.description` of the data set.
+    regions : dict of str to int64 array of shape (n_region_voxels,), optional
+        Empty where none are known.
+    mask : nibabel.Nifti1Image of shape (x, y, z), optional
+        1 at the voxels, which are in C order; for `write_volume`. None where it is not known.
+    not_fetched : dict of {str: str}, optional
+        Stories that were heard, but are not fetched; how to fetch each.
 
     Attributes
     ----------
@@ -116,12 +256,8 @@ class Participant:
     n_trs : dict of {story: int}
         How many TRs each story has.
     n_voxels : int
-    regions : dict of str to int64 array of shape (n_region_voxels,)
-        Empty where none are known.
-    mask : nibabel.Nifti1Image of shape (x, y, z), or None
-        1 at the voxels, which are in C order; for `write_volume`. None where it is not known.
-    provenance : dict
-        Where the recordings come from: as `info.description` of the data set.
+    regions, mask, provenance
+        As given.
     """
 
     def __init__(
@@ -130,6 +266,10 @@ class Participant:
         repeats: datasets.Dataset | None,
         stories: datasets.Dataset,
         provenance: dict[str, Any],
+        *,
+        regions: dict[str, np.ndarray] | None = None,
+        mask: nibabel.Nifti1Image | None = None,
+        not_fetched: dict[str, str] | None = None,
     ) -> None:
         self._responses, self._repeats, self._stories = responses, repeats, stories
         self._rows = _rows_by_story(responses)
@@ -142,19 +282,8 @@ class Participant:
         self.story_names = sorted(self._rows)
         self.n_trs = {name: len(self._rows[name]) for name in self.story_names}
         self.n_voxels = responses.features["responses"].length
-        self.regions = {
-            region: np.array(voxels, dtype=np.int64)
-            for region, voxels in provenance["regions"].items()
-        }
-
-    @property
-    def mask(self) -> nibabel.Nifti1Image | None:
-        place = self.provenance["mask"]
-        if place is None:
-            return None
-        inside = np.zeros(place["shape"], dtype=np.uint8)
-        inside.flat[place["voxels"]] = 1
-        return nibabel.Nifti1Image(inside, np.array(place["affine"]))
+        self.regions, self.mask = regions or {}, mask
+        self._not_fetched = not_fetched or {}
 
     def responses(self, names: Iterable[str] | None = None) -> Iterator[StoryResponses]:
         """Read responses, a story at a time, and nothing of what was heard.
@@ -171,9 +300,12 @@ class Participant:
 
         Raises
         ------
-        TypeError, ValueError
+        FileNotFoundError, TypeError, ValueError
             As `stories`.
         """
+        names = names if names is None or isinstance(names, str) else list(names)
+        for name in self._not_fetched.keys() & {*(names or ())}:
+            raise FileNotFoundError(self._not_fetched[name])
         names = checked_stories(self.name, names, self.story_names)
         return (self._read(name) for name in names)
 
@@ -183,7 +315,7 @@ class Participant:
         Parameters
         ----------
         names : list of str, optional
-            In the order wanted. All that the participant heard, sorted, by default.
+            In the order wanted. All that were opened, sorted, by default.
 
         Returns
         -------
@@ -192,10 +324,12 @@ class Participant:
 
         Raises
         ------
+        FileNotFoundError
+            A story that is not fetched; the message says how to fetch it.
         TypeError
             `names` is one name, not a list.
         ValueError
-            An unknown story, or one named twice; the message lists those that are there.
+            A story that was not opened, or is named twice; the message lists those that were.
         """
         return map(self._with_sound, self.responses(names))
 

@@ -10,12 +10,21 @@ from datasets_scripts import (
     Participant,
     Story,
     TrainingWindows,
+    check_recordings,
     noise_ceiling,
     open_participant,
     select_voxels,
     zscore_responses,
 )
 
+STORY_OPTIONS = (
+    "train_stories",
+    "validation_stories",
+    "test_story",
+    "ceiling_story",
+    "tuning_stories",
+    "stories",
+)
 SHORTEST = 20  # TRs: two blocks of the bootstrap
 OWN_REPEATS = (
     "Warning: noise ceilings, and with them the voxels, come from the repeats of {!r}, on which "
@@ -23,29 +32,48 @@ OWN_REPEATS = (
 )
 
 
-def open_recordings(data: str, name: str, arguments: Any) -> Participant:
-    """Open a participant's recordings, which are prepared on first use.
+def open_recordings(data: str, arguments: Any) -> list[Participant]:
+    """Open the recordings of a run's participants, which are prepared on first use.
+
+    Only the stories that the run names are read. Whether all their files are there is checked
+    for all participants before any is prepared.
 
     Parameters
     ----------
     data : str
         Folder or name on the Hub.
-    name : str
-        Participant.
     arguments : recipes.command.vocabulary.Recordings
 
     Returns
     -------
-    Participant
+    list of Participant
 
     Raises
     ------
     FileNotFoundError, ValueError
         As `datasets_scripts.open_participant`.
     """
+    stories, options = named_stories(arguments), layout_options(arguments)
+    check_recordings(data, arguments.participants, stories, options)
+    return [
+        open_participant(data, name, stories, dtype=arguments.dtype, options=options)
+        for name in arguments.participants
+    ]
+
+
+def layout_options(arguments: Any) -> dict[str, Any]:
+    """Return what the reader of a folder is told besides."""
     options = {option: getattr(arguments, option) for option in ("tr", "tr_times", "space")}
-    options = {option: value for option, value in options.items() if value is not None}
-    return open_participant(data, name, dtype=arguments.dtype, options=options)
+    return {option: value for option, value in options.items() if value is not None}
+
+
+def named_stories(arguments: Any) -> list[str] | None:
+    """Return the stories that a run names, each once; None where it names none."""
+    named: list[str] = []
+    for option in STORY_OPTIONS:
+        value = getattr(arguments, option, None) or []
+        named += [value] if isinstance(value, str) else value
+    return list(dict.fromkeys(named)) or None
 
 
 @dataclass(kw_only=True)

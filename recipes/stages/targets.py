@@ -215,7 +215,7 @@ def brain(arguments: Any, one: TuningListener, targets: str) -> Brain:
     provenance, voxels = one.participant.provenance, one.voxels
     facts = {key: provenance[key] for key in ("layout", "options", "trims", "sources")}
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
-    place = provenance["mask"]
+    mask = one.participant.mask
     return Brain(
         participant=one.name,
         tr=float(one.train[0].tr),
@@ -229,8 +229,8 @@ def brain(arguments: Any, one: TuningListener, targets: str) -> Brain:
         },
         targets=targets,
         trims=provenance["trims"],
-        places=None if place is None else np.array(place["voxels"])[voxels],
-        space=place and {key: place[key] for key in ("shape", "affine")},
+        places=None if mask is None else np.flatnonzero(np.asarray(mask.dataobj))[voxels],
+        space=None if mask is None else {"shape": list(mask.shape), "affine": mask.affine.tolist()},
         data={
             "layout": provenance["layout"],
             "fingerprint": digest,

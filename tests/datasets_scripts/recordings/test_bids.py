@@ -437,7 +437,7 @@ def test_arguments_are_checked_at_the_call(root, tmp_path):
 @pytest.mark.parametrize("path", [brain_mask, lambda root: root / "stimuli/pieman_audio.wav"])
 def test_missing_files_are_named_at_the_call(root, path):
     path(root).unlink()
-    with pytest.raises(FileNotFoundError, match=f"missing files: {path(root)}"):
+    with pytest.raises(FileNotFoundError, match=f"files of 001 are missing: {path(root)}"):
         read_bids(root, "001")
 
 

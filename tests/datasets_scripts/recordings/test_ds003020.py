@@ -206,11 +206,6 @@ def test_source_files_are_all_that_is_read(root, tmp_path):
     report = tmp_path / "trs/avatar.report"
     assert set(source_files(root, "UTS02", tr_times=tmp_path / "trs")) == expected | {report}
 
-    optional = {root / "derivative/regions/UTS02.json", root / "derivative/masks/UTS02.nii.gz"}
-    for file in optional:
-        file.parent.mkdir()
-        file.touch()
-    assert set(source_files(root, "UTS02", ["avatar"])) == expected | {counts} | optional
 
 
 def test_source_files_are_those_of_the_stories_asked(root):

@@ -11,7 +11,7 @@ import soundfile
 from datasets import DatasetDict, concatenate_datasets
 
 from datasets_scripts import TrainingWindows, open_participant, read_ds003020, read_recording
-from datasets_scripts.recordings.participant import PROVENANCE, Participant
+from datasets_scripts.recordings.participant import PROVENANCE, Participant, places
 
 
 @pytest.fixture(scope="module")
@@ -139,10 +139,19 @@ def test_a_folder_of_prepared_recordings_opens(participant, tmp_path):
             card += [f"  - split: {split}", f"    path: {config}/{split}-*"]
     (tmp_path / "README.md").write_text("\n".join([*card, "---", ""]))
     (tmp_path / PROVENANCE.format("P01")).parent.mkdir()
-    (tmp_path / PROVENANCE.format("P01")).write_text(json.dumps(participant.provenance))
+    kept = participant.provenance | places(participant.regions, participant.mask)
+    (tmp_path / PROVENANCE.format("P01")).write_text(json.dumps(kept))
     opened = open_participant(tmp_path, "P01", cache_dir=tmp_path / "cache")
     for found, expected in zip(opened.stories(), participant.stories(), strict=True):
         assert_same_story(found, expected)
+    assert opened.regions.keys() == participant.regions.keys()
+    for region, voxels in participant.regions.items():
+        np.testing.assert_array_equal(opened.regions[region], voxels)
+    np.testing.assert_array_equal(opened.mask.dataobj, participant.mask.dataobj)
+    np.testing.assert_array_equal(opened.mask.affine, participant.mask.affine)
+    assert open_participant(tmp_path, "P01", ["story01"], cache_dir=tmp_path / "cache").n_trs
+    with pytest.raises(ValueError, match="unknown story of P01: got 'story9'"):
+        open_participant(tmp_path, "P01", ["story9"], cache_dir=tmp_path / "cache")
     with pytest.raises(ValueError, match="prepared already: .*got dtype='float16'"):
         open_participant(tmp_path, "P01", dtype="float16")
 
@@ -154,6 +163,17 @@ def test_a_changed_response_reaches_the_story(recordings, tmp_path):
         file["data"][2, 1] = 9.0
     (story,) = open_participant(copy, "P01", cache_dir=tmp_path / "cache").stories(["story01"])
     assert story.responses[2, 1] == 9.0
+
+
+def test_a_mask_that_fits_no_response_is_named(recordings, tmp_path):
+    copy = shutil.copytree(recordings, tmp_path / "copy")
+    path = copy / "derivative" / "masks" / "P01.nii.gz"
+    mask = nibabel.load(path)
+    inside = np.asarray(mask.dataobj).copy()
+    inside.flat[np.flatnonzero(inside)[0]] = 0
+    nibabel.save(nibabel.Nifti1Image(inside, mask.affine), path)
+    with pytest.raises(ValueError, match="P01.nii.gz: the mask has 17 true voxels, .* for 18"):
+        open_participant(copy, "P01", cache_dir=tmp_path / "cache")
 
 
 @pytest.mark.parametrize(
