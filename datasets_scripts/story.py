@@ -84,6 +84,21 @@ class Interval(NamedTuple):
     label: str
 
 
+class StoryShape(NamedTuple):
+    """How much was recorded of a story.
+
+    Parameters
+    ----------
+    n_trs, n_voxels : int
+    n_repeats : int
+        0 for a story that was heard once.
+    """
+
+    n_trs: int
+    n_voxels: int
+    n_repeats: int
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class StoryResponses:
     """What one participant's brain did while a story was heard.

@@ -60,6 +60,7 @@ from recipes.command.vocabulary import (
     Recordings,
     Representations,
     Seed,
+    Stories,
 )
 from recipes.stages.hearing import heard, hearer
 from recipes.stages.recordings import open_recordings
@@ -74,16 +75,12 @@ Neighbours = dict[str, dict[str, list[str]]]
 
 @dataclass(kw_only=True)
 class PreferenceOptions(
-    Recordings, Checkpoints, Baseline, Layers, Representations, BatchSize, Seed, Output
+    Recordings, Stories, Checkpoints, Baseline, Layers, Representations, BatchSize, Seed, Output
 ):
     """Which models hear which words."""
 
     command: ClassVar[str] = "preference"
 
-    stories: list[str] | None = field(
-        default=None,
-        metadata={"help": "Stories by name that words are cut from; all by default."},
-    )
     lists: str | None = field(
         default=None,
         metadata={

@@ -1,7 +1,9 @@
 """Files of recordings, in the layouts that laboratories keep them in, and prepared ones."""
 
+from .annex import Unfetched, all_unfetched, get_command
 from .bids import bids_brain_mask, bids_stories, read_bids
 from .ds003020 import participant_stories, read_ds003020, read_regions
+from .inventory import Inventory, ParticipantFiles, StoryFiles, take_inventory
 from .layouts import find_layout
 from .listening import STORIES, Listening, fetched_stories
 from .participant import (
@@ -22,14 +24,20 @@ __all__ = [
     "HUB_NAME",
     "PROVENANCE",
     "STORIES",
+    "Inventory",
     "Listening",
     "Participant",
+    "ParticipantFiles",
     "Prepared",
+    "StoryFiles",
+    "Unfetched",
+    "all_unfetched",
     "bids_brain_mask",
     "bids_stories",
     "check_recordings",
     "fetched_stories",
     "find_layout",
+    "get_command",
     "is_folder",
     "open_participant",
     "participant_stories",
@@ -42,5 +50,6 @@ __all__ = [
     "read_textgrid",
     "read_tr_times",
     "resample",
+    "take_inventory",
     "write_textgrid",
 ]

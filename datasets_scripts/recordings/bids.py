@@ -29,7 +29,7 @@ import nibabel
 import numpy as np
 
 from ..names import check_name, checked_stories
-from ..story import Story, StoryResponses
+from ..story import Story, StoryResponses, StoryShape
 from ..zscore import zscore_responses
 from .annex import check_there
 from .sound import recording_seconds, with_sound
@@ -315,6 +315,40 @@ def bids_source_files(
         optional = [recording.with_suffix(".TextGrid"), *(run.sidecar for run in told)]
         files |= {path for path in optional if os.path.lexists(path)}
     return sorted(files)
+
+
+def bids_shape(
+    root: str | PathLike[str],
+    participant: str,
+    story: str,
+    space: str | None = None,
+    lead: float = 10.0,
+) -> StoryShape:
+    """How much was recorded of a story, by the headers of images and sounds and by the masks.
+
+    Parameters
+    ----------
+    root, participant, space, lead
+        As `read_bids`.
+    story : str
+
+    Returns
+    -------
+    StoryShape
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        As `read_bids`.
+    """
+    root = Path(root)
+    runs = _story_runs(root, participant, space)
+    mask = _common_mask(participant, root, runs)
+    told = [run for run in runs if story in run.sounds]
+    recording = _raw_root(root) / "stimuli" / _stim_files(runs)[story]
+    _, tr_times, _ = _kept_trs(story, told, recording_seconds(recording), lead)
+    n_voxels = int(np.count_nonzero(mask.dataobj))
+    return StoryShape(len(tr_times), n_voxels, len(told) if len(told) > 1 else 0)
 
 
 def bids_sound_files(root: str | PathLike[str]) -> dict[str, tuple[Path, Path]]:

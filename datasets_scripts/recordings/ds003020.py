@@ -18,6 +18,8 @@ from ..cortex import read_mask
 from ..names import check_name, checked_stories
 from ..story import Story, StoryResponses, stored_trs, tr_midpoints
 from .annex import all_unfetched, check_there, fetching, unfetched
+from .ds003020_anatomy import TRANSFORMS
+from .ds003020_anatomy import anatomy_files as shipped_anatomy
 from .sound import with_sound
 from .tiers import read_phones_and_words
 from .tr_times import read_tr_times
@@ -400,6 +402,29 @@ def count_voxels(
         like = next(name for name in names if widths[name] == usual)
         raise ValueError(_other_width(files[odd], widths[odd], files[like], usual))
     return usual
+
+
+def anatomy_files(root: str | PathLike[str], participant: str) -> dict[str, Path]:
+    """Files that say where a participant's voxels lie, whether they are there or not.
+
+    Parameters
+    ----------
+    root : path-like
+    participant : str
+
+    Returns
+    -------
+    dict of {str: Path}
+        "regions" and "voxels", which a laboratory adds; "transforms", the table of transforms, and
+        those that are derived from, once it is fetched: see `ds003020_anatomy.anatomy_files`.
+    """
+    table = Path(root) / TRANSFORMS
+    own = {
+        "regions": regions_file(root, participant),
+        "voxels": _mask_file(root, participant),
+        "transforms": table,
+    }
+    return own | ({} if unfetched(table) else shipped_anatomy(root, participant))
 
 
 def read_tr_axis(

@@ -6,7 +6,9 @@
 Of a participant's stories, all or those that are named: `files`, all that reading them needs;
 `n_voxels`, which refuses named stories that differ; `repeated_stories`, those heard repeatedly;
 `read_responses`, an iterator of StoryResponses, for which no sound is decoded. Of one story:
-`response_files`, from which alone its responses are read, and `timing`, what else they depend on.
+`response_files`, from which alone its responses are read, and `timing`, what else they depend on,
+with "n_trs" where the TRs are counted elsewhere;
+`shape`, how much there is of it by the headers alone. `anatomy_files` names what tells of places;
 `regions` and `mask` (an image, or None) say where the voxels lie. `sound_files()` gives {story:
 (recording, TextGrid)}, fetched or not.
 """
@@ -20,7 +22,7 @@ from typing import Any
 import nibabel
 import numpy as np
 
-from ..story import LEAD_TRS, TAIL_TRS, UNSIMULATED_TRS, StoryResponses
+from ..story import LEAD_TRS, TAIL_TRS, UNSIMULATED_TRS, StoryResponses, StoryShape
 from . import bids, ds003020
 from .annex import unfetched
 
@@ -89,7 +91,7 @@ class DS003020:
 
     def timing(self, participant: str, story: str) -> dict[str, float]:
         axis = ds003020.read_tr_axis(self.root, story, tr=self._tr, tr_times=self._tr_times)
-        return {"tr": axis.tr, "raw_trs": axis.raw_trs}
+        return {"tr": axis.tr, "n_trs": len(axis.tr_times)}
 
     def read_responses(
         self, participant: str, stories: list[str] | None, repeats: bool = True
@@ -102,6 +104,15 @@ class DS003020:
             tr_times=self._tr_times,
             repeats=repeats,
         )
+
+    def shape(self, participant: str, story: str) -> StoryShape:
+        axis = ds003020.read_tr_axis(self.root, story, tr=self._tr, tr_times=self._tr_times)
+        with ds003020.open_responses(self.root, participant, story, axis) as file:
+            repeats = file.get("individual_repeats")
+            return StoryShape(*file["data"].shape, 0 if repeats is None else len(repeats))
+
+    def anatomy_files(self, participant: str) -> dict[str, Path]:
+        return ds003020.anatomy_files(self.root, participant)
 
     def sound_files(self) -> dict[str, tuple[Path, Path]]:
         return ds003020.sound_files(self.root)
@@ -168,6 +179,12 @@ class BIDS:
         # Repeats are what the responses are the mean of: they are read in any case.
         space, lead = self._space, self._lead
         return bids.read_bids_responses(self.root, participant, stories, space=space, lead=lead)
+
+    def shape(self, participant: str, story: str) -> StoryShape:
+        return bids.bids_shape(self.root, participant, story, self._space, self._lead)
+
+    def anatomy_files(self, participant: str) -> dict[str, Path]:
+        return {}
 
     def sound_files(self) -> dict[str, tuple[Path, Path]]:
         return bids.bids_sound_files(self.root)

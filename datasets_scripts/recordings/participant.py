@@ -256,6 +256,8 @@ class Participant:
     n_trs : dict of {story: int}
         How many TRs each story has.
     n_voxels : int
+    splits : datasets.DatasetDict
+        `responses`, and `repeats` where there are any, as given.
     regions, mask, provenance
         As given.
     """
@@ -282,6 +284,9 @@ class Participant:
         self.story_names = sorted(self._rows)
         self.n_trs = {name: len(self._rows[name]) for name in self.story_names}
         self.n_voxels = responses.features["responses"].length
+        self.splits = datasets.DatasetDict(
+            {RESPONSES: responses} | ({} if repeats is None else {REPEATS: repeats})
+        )
         self.regions, self.mask = regions or {}, mask
         self._not_fetched = not_fetched or {}
 

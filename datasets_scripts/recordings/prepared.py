@@ -22,13 +22,10 @@ class Prepared(NamedTuple):
         As `Listening` has them. Each story's rows lie in one piece of the mapped files.
     facts : dict
         Where the rows come from: what `info.description` says of each story, put together.
-    n_bytes : int
-        On disk.
     """
 
     splits: datasets.DatasetDict
     facts: dict[str, Any]
-    n_bytes: int
 
 
 def prepare_stories(
@@ -77,7 +74,6 @@ def prepare_stories(
             }
         ),
         facts=_merged(facts),
-        n_bytes=sum(builder.info.dataset_size for builder in builders),
     )
 
 

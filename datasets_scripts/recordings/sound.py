@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from math import gcd
+from os import PathLike
 from pathlib import Path
 
 import numpy as np
@@ -99,6 +100,29 @@ def recording_seconds(path: SoundFile) -> float:
         samples, sampling_rate = read_recording(path)
         return len(samples) / sampling_rate
     return header.frames / header.samplerate
+
+
+def recording_format(path: str | PathLike[str]) -> tuple[int, int]:
+    """How a sound is stored, which its header tells: nothing is decoded.
+
+    Parameters
+    ----------
+    path : path-like
+
+    Returns
+    -------
+    sampling_rate : int
+        Samples per second.
+    n_channels : int
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        As `recording_seconds`.
+    """
+    with _readable(path):
+        header = soundfile.info(path)
+    return header.samplerate, header.channels
 
 
 @contextmanager

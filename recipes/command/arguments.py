@@ -52,9 +52,7 @@ def parse_arguments(
         suggests the nearest known one.
     """
     default = None if default_config is None else Path(default_config)
-    chooser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    chooser.add_argument("--config", type=Path, default=default)
-    chosen, command_line = chooser.parse_known_args(arguments)
+    config, command_line = chosen_config(default, arguments)
 
     parser = HfArgumentParser(classes, allow_abbrev=False, formatter_class=_OptionHelp)
     for action in parser._actions:
@@ -69,13 +67,13 @@ def parse_arguments(
     )
     known = {field.name for cls in classes for field in fields(cls) if field.init}
     from_file = []
-    if chosen.config is not None:
+    if config is not None:
         content = {}
-        for key, value in _read(chosen.config).items():
+        for key, value in read_config(config).items():
             name = (renamed or {}).get(key, key)
             if name in known or (name is not None and key not in passed_over):
                 content[name] = value
-        from_file = _as_command_line(content, known, chosen.config)
+        from_file = _as_command_line(content, known, config)
     _check_known(command_line, parser)
     *filled, left = parser.parse_args_into_dataclasses(
         [*from_file, *command_line], look_for_args_file=False, return_remaining_strings=True
@@ -85,6 +83,59 @@ def parse_arguments(
             f"more values than an option takes: got {left[0]}. --help says how many each takes."
         )
     return tuple(filled[: len(classes)])
+
+
+def chosen_config(
+    default: Path | None = None, arguments: Sequence[str] | None = None
+) -> tuple[Path | None, list[str]]:
+    """Take the configuration file's name out of the command line.
+
+    Parameters
+    ----------
+    default : Path, optional
+        The file unless `--config` names another.
+    arguments : list of str, optional
+        The command line; that of the process by default.
+
+    Returns
+    -------
+    config : Path or None
+    others : list of str
+        The rest of the command line.
+    """
+    chooser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    chooser.add_argument("--config", type=Path, default=default)
+    chosen, others = chooser.parse_known_args(arguments)
+    return chosen.config, others
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """Read a configuration file as it is.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    dict
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no such file.
+    ValueError
+        It is no YAML mapping.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"--config {path}: no such file")
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path}: not a YAML file ({error})") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{path}: expected lines of 'key: value', got {type(content).__name__}")
+    return content
 
 
 class _OptionHelp(argparse.ArgumentDefaultsHelpFormatter):
@@ -108,18 +159,6 @@ def _check_known(command_line, parser):
         if option.startswith("--") and option not in known:
             names = [name for name in known if name != "--help"]
             raise ValueError(f"unknown option: got {option}.{_suggestion(option, names)}")
-
-
-def _read(path):
-    if not path.is_file():
-        raise FileNotFoundError(f"--config {path}: no such file")
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise ValueError(f"{path}: not a YAML file ({error})") from error
-    if not isinstance(content, dict):
-        raise ValueError(f"{path}: expected lines of 'key: value', got {type(content).__name__}")
-    return content
 
 
 def _as_command_line(content, known, path):

@@ -118,6 +118,16 @@ class TestStory(Words):
 
 
 @dataclass(kw_only=True)
+class Stories(Words):
+    """Stories, where a command does not divide them."""
+
+    stories: list[str] | None = field(
+        default=None,
+        metadata={"help": "Stories by name that are read; all that are there by default."},
+    )
+
+
+@dataclass(kw_only=True)
 class Alignment(Words):
     """How brain alignment is measured."""
 

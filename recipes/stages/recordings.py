@@ -32,7 +32,7 @@ OWN_REPEATS = (
 )
 
 
-def open_recordings(data: str, arguments: Any) -> list[Participant]:
+def open_recordings(data: str, arguments: Any, cache_dir: str | None = None) -> list[Participant]:
     """Open the recordings of a run's participants, which are prepared on first use.
 
     Only the stories that the run names are read. Whether all their files are there is checked
@@ -43,6 +43,8 @@ def open_recordings(data: str, arguments: Any) -> list[Participant]:
     data : str
         Folder or name on the Hub.
     arguments : recipes.command.vocabulary.Recordings
+    cache_dir : str, optional
+        Where prepared data are, instead of the cache of `datasets`.
 
     Returns
     -------
@@ -56,7 +58,9 @@ def open_recordings(data: str, arguments: Any) -> list[Participant]:
     stories, options = named_stories(arguments), layout_options(arguments)
     check_recordings(data, arguments.participants, stories, options)
     return [
-        open_participant(data, name, stories, dtype=arguments.dtype, options=options)
+        open_participant(
+            data, name, stories, dtype=arguments.dtype, options=options, cache_dir=cache_dir
+        )
         for name in arguments.participants
     ]
 

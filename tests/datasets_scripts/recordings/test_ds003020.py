@@ -207,7 +207,6 @@ def test_source_files_are_all_that_is_read(root, tmp_path):
     assert set(source_files(root, "UTS02", tr_times=tmp_path / "trs")) == expected | {report}
 
 
-
 def test_source_files_are_those_of_the_stories_asked(root):
     files = source_files(root, "UTS01", ["souls"])
     assert {file.stem for file in files} == {"souls", "respdict"}
