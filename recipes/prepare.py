@@ -130,8 +130,8 @@ def check(arguments: PrepareOptions, config: Path | None = None) -> Inventory:
     arguments : PrepareOptions
     config : Path, optional
         Configuration that names the stories that matter, unless the arguments do. By default the
-        phantom's for the phantom, that of ds003020 for a folder that lists all its stories, and
-        all stories for any other folder.
+        phantom's for the phantom, that of ds003020 for a folder with the sounds of most of its
+        stories, and none for any other, of which all stories matter.
 
     Returns
     -------
@@ -170,9 +170,9 @@ def default_config(name: str, folder: str, options: dict[str, Any]) -> Path | No
     if name == PHANTOM:
         return CONFIGS / "phantom.yaml"
     layout, config = find_layout(folder, options), CONFIGS / "ds003020.yaml"
-    named = set(named_stories(SimpleNamespace(**read_config(config))))
-    listed = (set(layout.stories(participant)) for participant in layout.participants())
-    return config if any(named <= stories for stories in listed) else None
+    named = named_stories(SimpleNamespace(**read_config(config)))
+    there = layout.sound_files()
+    return config if sum(story in there for story in named) > len(named) / 2 else None
 
 
 def main() -> None:

@@ -79,3 +79,19 @@ def start_loopback_hub(tmp_path_factory):
 def loopback_hub(start_loopback_hub):
     """A Hub for the whole session; tests take names of their own for their repositories."""
     return start_loopback_hub()
+
+
+@pytest.fixture(scope="session")
+def unfetch():
+    """Function that leaves of a file what git-annex leaves before it is fetched."""
+
+    def leave(path, n_bytes=1_000_000, unlocked=False):
+        key = f"MD5E-s{n_bytes}--{path.stem:0>32}{path.suffix}"
+        path.unlink(missing_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if unlocked:
+            path.write_text(f"/annex/objects/{key}\n")
+        else:
+            path.symlink_to(f"../../.git/annex/objects/Xq/Pm/{key}/{key}")
+
+    return leave

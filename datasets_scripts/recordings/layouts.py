@@ -108,8 +108,9 @@ class DS003020:
     def shape(self, participant: str, story: str) -> StoryShape:
         axis = ds003020.read_tr_axis(self.root, story, tr=self._tr, tr_times=self._tr_times)
         with ds003020.open_responses(self.root, participant, story, axis) as file:
-            repeats = file.get("individual_repeats")
-            return StoryShape(*file["data"].shape, 0 if repeats is None else len(repeats))
+            n_trs, n_voxels = file["data"].shape
+            repeats = file.get("individual_repeats", ())
+            return StoryShape(n_trs, n_voxels, len(repeats))
 
     def anatomy_files(self, participant: str) -> dict[str, Path]:
         return ds003020.anatomy_files(self.root, participant)

@@ -52,7 +52,7 @@ def checkup(
     """
     lines = [f"{found.root}: layout {found.layout}, {_number(found.participants, 'participant')}"]
     for one in found.participants:
-        lines += ["", *_participant_lines(one, COUNTED.get(found.layout, ""))]
+        lines += ["", *_participant_lines(one, found)]
     lines += ["", *_sound_lines(found), "", *_needs(found, dtype, cache_dir)]
     lines += _hours(found, dtype, n_epochs, set(n_train))
     return lines
@@ -102,7 +102,8 @@ def _unfetched(one):
     return [*one.unfetched, *all_unfetched(one.anatomy.values())]
 
 
-def _participant_lines(one, counted):
+def _participant_lines(one, found):
+    counted = COUNTED.get(found.layout, "")
     yield (
         f"{one.name}: {len(one.fetched)} of {_number(one.listed, 'story', 'stories')} fetched; of "
         f"the {len(one.stories)} that matter {len(set(one.stories) & set(one.fetched))}"
@@ -124,22 +125,23 @@ def _participant_lines(one, counted):
         repeats = [f"{name} ({s.n_repeats})" for name, s in shapes.items() if s.n_repeats]
         yield f"  heard repeatedly: {', '.join(repeats) or 'none of these'}"
     if one.anatomy:
-        yield f"  anatomy: {'; '.join(_anatomy(one.anatomy))}"
+        yield f"  anatomy: {'; '.join(_anatomy(one, found.root))}"
     for problem in one.problems:
         yield f"  PROBLEM: {problem}"
 
 
-def _anatomy(files):
-    """Which files are there, not fetched and missing, by name."""
-    waiting = {file.path: file for file in all_unfetched(files.values())}
-    states: dict[str, list[str]] = {"there": [], "not fetched": [], "missing": []}
-    for name, path in files.items():
+def _anatomy(one, root):
+    """How many files of each folder are there, not fetched and missing."""
+    waiting = {file.path: file for file in all_unfetched(one.anatomy.values())}
+    states: dict[str, Counter] = {}
+    for path in one.anatomy.values():
         state = "not fetched" if path in waiting else "there" if path.is_file() else "missing"
-        states[state].append(name)
-    for state, names in states.items():
-        if names:
-            beside = f" ({_size(_bytes(waiting.values()))})" if state == "not fetched" else ""
-            yield f"{state}{beside}: {' '.join(names)}"
+        folder = "/".join(path.relative_to(root).parts[:2])
+        states.setdefault(folder, Counter())[state] += 1
+    for folder, counts in states.items():
+        yield f"{folder} {', '.join(f'{n} {state}' for state, n in counts.items())}"
+    if not any("pycortex-db" in folder for folder in states):
+        yield f"no transform of {one.name} is known"
 
 
 def _sound_lines(found):

@@ -9,9 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datasets_scripts import Interval, open_participant, write_textgrid
+from datasets_scripts.recordings import bids
 from datasets_scripts.recordings.bids import (
     bids_brain_mask,
     bids_repeated,
+    bids_shape,
     bids_source_files,
     bids_stories,
     read_bids,
@@ -399,6 +401,12 @@ def test_source_files_are_those_that_reading_touches(root):
     assert bids_source_files(root, "001") == sorted(pieman | masks | lucy)
     with pytest.raises(ValueError, match="Did you mean 'lucy'"):
         bids_source_files(root, "001", ["lucie"])
+
+
+def test_how_much_there_is_of_a_story_is_known_by_headers(root, monkeypatch):
+    story = read(root)
+    monkeypatch.delattr(bids, "_responses")
+    assert bids_shape(root, "001", "pieman_audio") == (*story.responses.shape, 0)
 
 
 def test_a_scan_cut_short_gives_the_trs_there_are(root):

@@ -19,6 +19,7 @@ from datasets_scripts import (
     write_textgrid,
 )
 from datasets_scripts.recordings.ds003020 import (
+    count_voxels,
     open_responses,
     participants,
     read_responses,
@@ -213,6 +214,33 @@ def test_source_files_are_those_of_the_stories_asked(root):
     assert len(source_files(root, "UTS01")) == 7
     with pytest.raises(ValueError, match="Did you mean 'souls'"):
         source_files(root, "UTS01", ["soul"])
+
+
+def test_what_is_not_fetched_is_named_with_how_to_fetch_it(root, unfetch):
+    unfetch(root / "stimuli/souls.wav", n_bytes=130_000_000)
+    unfetch(responses(root, "UTS01", "souls"), n_bytes=328_714_688, unlocked=True)
+    with pytest.raises(FileNotFoundError, match=r"2 files of UTS01 .*0\.46 GB \(458714688 bytes\)"):
+        read_ds003020(root, "UTS01", ["souls"])
+    with pytest.raises(FileNotFoundError, match="1 file of UTS01 .*get derivative/.*/souls.hf5"):
+        read_responses(root, "UTS01", ["souls"])
+    assert [story.name for story in read_ds003020(root, "UTS01", ["avatar"])] == ["avatar"]
+
+
+def test_a_story_of_other_voxels_is_named_when_its_turn_comes(root):
+    data = np.zeros((4, N_VOXELS + 1))
+    write_responses(responses(root, "UTS01", "souls"), data=data)
+    stories = read_ds003020(root, "UTS01")
+    assert next(stories).name == "avatar"
+    with pytest.raises(ValueError, match=r"souls\.hf5 has 7 voxels, but \S*avatar\.hf5 has 6"):
+        next(stories)
+
+
+def test_voxels_are_counted_by_the_headers_of_the_stories_asked(root):
+    assert count_voxels(root, "UTS01") == count_voxels(root, "UTS01", ["souls"]) == N_VOXELS
+    responses(root, "UTS01", "souls").write_bytes(b"damaged")
+    assert count_voxels(root, "UTS01") == count_voxels(root, "UTS01", ["avatar"]) == N_VOXELS
+    with pytest.raises(ValueError, match=r"souls\.hf5: truncated"):
+        count_voxels(root, "UTS01", ["avatar", "souls"])
 
 
 def test_participants_are_those_with_a_folder(root):

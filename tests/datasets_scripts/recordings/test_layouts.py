@@ -1,5 +1,7 @@
 """Which layout a folder is in, and what both layouts answer alike."""
 
+import shutil
+
 import pytest
 
 from datasets_scripts import read_ds003020, read_regions
@@ -18,9 +20,31 @@ def test_a_folder_of_ds003020_is_found(recordings):
     (found,) = layout.read_responses("P01", ["story01"])
     assert found.tr == 2.0045 and (found.tr_times == story.tr_times).all()
     assert layout.n_voxels("P01") == story.responses.shape[1]
+    n_repeats = next(layout.read_responses("P01", ["repeated"])).repeats.shape[0]
+    assert layout.shape("P01", "repeated").n_repeats == n_repeats
+    assert layout.shape("P01", "story01") == (*story.responses.shape, 0)
+    assert layout.timing("P01", "story01") == {"tr": 2.0045, "n_trs": len(story.tr_times)}
     recording, textgrid = layout.sound_files()["story01"]
     assert {recording, textgrid} <= set(layout.files("P01"))
     assert read_phones_and_words(textgrid) == (story.phones, story.words)
+
+
+def test_what_only_lists_needs_nothing_fetched(recordings, tmp_path, unfetch):
+    copy = shutil.copytree(recordings, tmp_path / "copy")
+    layout = find_layout(copy)
+    sounds = layout.sound_files()
+    responses = copy / "derivative/preprocessed_data/P01"
+    unfetch(responses / "repeated.hf5")  # the first of them
+    unfetch(responses / "story02.hf5", unlocked=True)
+    unfetch(copy / "stimuli/story01.wav")
+    assert layout.participants() == ["P01", "P02"]
+    assert layout.stories("P01") == ["repeated", "story01", "story02"]
+    assert layout.repeated_stories("P01") == []
+    assert layout.n_voxels("P01") == layout.n_voxels("P02")
+    assert layout.sound_files() == sounds
+    unfetch(responses / "story01.hf5")
+    with pytest.raises(FileNotFoundError, match="3 files of P01 are not fetched yet"):
+        layout.n_voxels("P01")
 
 
 def test_a_folder_of_participants_is_bids(tmp_path):

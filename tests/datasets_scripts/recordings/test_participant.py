@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import h5py
 import nibabel
@@ -10,7 +11,15 @@ import pytest
 import soundfile
 from datasets import DatasetDict, concatenate_datasets
 
-from datasets_scripts import TrainingWindows, open_participant, read_ds003020, read_recording
+from datasets_scripts import (
+    TrainingWindows,
+    check_recordings,
+    open_participant,
+    read_ds003020,
+    read_recording,
+    read_regions,
+)
+from datasets_scripts.recordings import ds003020
 from datasets_scripts.recordings.participant import PROVENANCE, Participant, places
 
 
@@ -174,6 +183,158 @@ def test_a_mask_that_fits_no_response_is_named(recordings, tmp_path):
     nibabel.save(nibabel.Nifti1Image(inside, mask.affine), path)
     with pytest.raises(ValueError, match="P01.nii.gz: the mask has 17 true voxels, .* for 18"):
         open_participant(copy, "P01", cache_dir=tmp_path / "cache")
+
+
+@pytest.fixture
+def copy(recordings, tmp_path):
+    return shutil.copytree(recordings, tmp_path / "copy")
+
+
+@pytest.fixture
+def read(monkeypatch):
+    """Names of the stories whose responses are read, as they are."""
+    names, values = [], ds003020._read_values
+
+    def noting(dataset):
+        names.append(Path(dataset.file.filename).stem)
+        return values(dataset)
+
+    monkeypatch.setattr(ds003020, "_read_values", noting)
+    return names
+
+
+def files_of(root, story, participant="P01"):
+    return [
+        root / "derivative/preprocessed_data" / participant / f"{story}.hf5",
+        root / "stimuli" / f"{story}.wav",
+        root / "derivative/TextGrids" / f"{story}.TextGrid",
+    ]
+
+
+@pytest.mark.parametrize("unlocked", [False, True])
+def test_only_the_stories_that_are_named_are_touched(copy, recordings, tmp_path, unfetch, unlocked):
+    for file in files_of(copy, "story01"):
+        unfetch(file, unlocked=unlocked)
+    with h5py.File(files_of(copy, "other")[0], "w") as file:
+        file["data"] = np.zeros((3, 2))  # of another size, with no sound, and counted nowhere
+    opened = open_participant(copy, "P01", ["story02", "repeated"], cache_dir=tmp_path / "cache")
+    assert opened.story_names == ["repeated", "story02"]
+    assert opened.regions.keys() == read_regions(recordings, "P01").keys()
+    expected = read_ds003020(recordings, "P01", ["story02", "repeated"])
+    for found, one in zip(opened.stories(["story02", "repeated"]), expected, strict=True):
+        assert_same_story(found, one)
+    with pytest.raises(ValueError, match="got 'story01'.*Available: repeated, story02"):
+        opened.stories(["story01"])
+
+
+@pytest.mark.parametrize("kind", range(3))
+def test_all_that_is_fetched_is_opened_and_the_rest_is_said(copy, tmp_path, unfetch, kind):
+    unfetch(files_of(copy, "story01")[kind], n_bytes=328714688)
+    with pytest.warns(UserWarning, match="1 of the 3 stories of P01 are left out, .*: story01$"):
+        opened = open_participant(copy, "P01", cache_dir=tmp_path / "cache")
+    assert [story.name for story in opened.stories()] == ["repeated", "story02"]
+    for ask in (opened.stories, opened.responses):
+        with pytest.raises(
+            FileNotFoundError, match=r"'story01', is not fetched yet .*\(328714688 b"
+        ):
+            ask(["story02", "story01"])
+
+
+def test_where_nothing_is_fetched_all_of_it_is_asked_for(copy, tmp_path, unfetch):
+    for story in ("repeated", "story01", "story02"):
+        for file in files_of(copy, story):
+            unfetch(file)
+    with pytest.raises(FileNotFoundError, match="9 files of P01 are not fetched yet"):
+        open_participant(copy, "P01", cache_dir=tmp_path / "cache")
+
+
+def test_what_participants_lack_is_said_before_anything_is_prepared(copy, tmp_path, unfetch):
+    lacking = [*files_of(copy, "story01"), files_of(copy, "story01", "P02")[0]]
+    for file in lacking:
+        unfetch(file)
+    with pytest.raises(FileNotFoundError, match="4 files of P01, P02 are not fetched") as refused:
+        check_recordings(copy, ["P01", "P02"], ["story01", "story02"])
+    assert all(str(file.relative_to(copy)) in str(refused.value) for file in lacking)
+    with pytest.raises(FileNotFoundError, match="3 files of P01 are not fetched"):
+        open_participant(copy, "P01", ["story01", "story02"], cache_dir=tmp_path / "cache")
+    assert not list(tmp_path.glob("cache/**/*.arrow"))
+    check_recordings(copy, ["P01", "P02"], ["story02"])
+    check_recordings(copy, ["P01"], None)  # all that is fetched
+    with pytest.raises(ValueError, match="unknown participant in .*got 'P3'"):
+        check_recordings(copy, ["P3"], ["story02"])
+
+
+def test_regions_are_fetched_with_the_stories_and_a_mask_is_not_needed(copy, tmp_path, unfetch):
+    opened = {"stories": ["story01"], "cache_dir": tmp_path / "cache"}
+    unfetch(copy / "derivative/masks/P01.nii.gz")
+    with pytest.warns(UserWarning, match="no maps: 1 file of P01 is not fetched yet"):
+        assert open_participant(copy, "P01", **opened).mask is None
+    unfetch(copy / "derivative/regions/P01.json")
+    with pytest.raises(FileNotFoundError, match=r"datalad get derivative/regions/P01\.json"):
+        open_participant(copy, "P01", **opened)
+
+
+def test_what_is_prepared_is_not_prepared_again(copy, tmp_path, read):
+    regions, mask = (copy / f"derivative/{name}" for name in ("regions", "masks"))
+    shutil.move(regions, tmp_path / "regions")
+    shutil.move(mask, tmp_path / "masks")
+    cache = tmp_path / "cache"
+    before = open_participant(copy, "P01", ["repeated"], cache_dir=cache)
+    assert (before.regions, before.mask) == ({}, None)
+    assert set(read) == {"repeated"}
+    read.clear()
+    shutil.move(tmp_path / "regions", regions)
+    shutil.move(tmp_path / "masks", mask)
+    counts = copy / "derivative/respdict.json"
+    counts.write_text(json.dumps(json.loads(counts.read_text()) | {"further": 300}))
+    files_of(copy, "story02")[0].touch()
+    after = open_participant(copy, "P01", ["story01", "repeated"], cache_dir=cache)
+    assert set(read) == {"story01"}
+    assert after.regions and after.mask is not None
+    counts.write_text(json.dumps(json.loads(counts.read_text()) | {"story01": 300}))
+    with pytest.raises(ValueError, match=r"story01\.hf5: data must be \(280 TRs"):
+        open_participant(copy, "P01", ["story01", "repeated"], cache_dir=cache)
+
+
+def test_preparing_goes_on_at_the_story_that_it_was_at(copy, tmp_path, read):
+    whole = files_of(copy, "story02")[0].read_bytes()
+    with h5py.File(files_of(copy, "story02")[0], "r+") as file:
+        file["data"][0, 0] = 1e5  # found when the story is read
+    options = {"dtype": "float16", "cache_dir": tmp_path / "cache"}
+    with pytest.raises(ValueError, match="story02 of P01: .*do not fit float16"):
+        open_participant(copy, "P01", **options)
+    files_of(copy, "story02")[0].write_bytes(whole)
+    assert set(read) == {"repeated", "story01", "story02"}
+    read.clear()
+    assert len(open_participant(copy, "P01", **options).story_names) == 3
+    assert set(read) == {"story02"}
+
+
+def test_a_story_with_other_voxels_is_named_with_what_the_others_have(copy, tmp_path):
+    path = files_of(copy, "story02")[0]
+    with h5py.File(path, "r+") as file:
+        data = file["data"][()]
+        del file["data"]
+        file["data"] = np.hstack([data, data[:, :1]])
+    message = r"P01/story02\.hf5 has 19 voxels, but \S*P01/repeated\.hf5 has 18"
+    with pytest.raises(ValueError, match=message):
+        open_participant(copy, "P01", cache_dir=tmp_path / "cache")
+    assert not list(tmp_path.glob("cache/**/*.arrow"))
+    assert open_participant(copy, "P01", ["story01"], cache_dir=tmp_path / "cache").n_voxels == 18
+
+
+def test_nothing_is_written_to_the_folder(copy, tmp_path):
+    def state():
+        return {path: path.stat().st_mtime_ns for path in [copy, *copy.rglob("*")]}
+
+    before = state()
+    list(open_participant(copy, "P01", cache_dir=tmp_path / "cache").stories())
+    assert state() == before
+
+
+def test_no_story_at_all_is_refused(recordings, cache):
+    with pytest.raises(ValueError, match="stories of P01 must name at least one"):
+        open_participant(recordings, "P01", [], cache_dir=cache)
 
 
 @pytest.mark.parametrize(
