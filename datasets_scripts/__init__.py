@@ -15,6 +15,7 @@ from .cortex import (
 from .features import (
     ARTICULATORS,
     articulation,
+    check_phones,
     diphones,
     fbank,
     frame_times,
@@ -29,7 +30,7 @@ from .features import (
 from .labels import PHONES, is_silence
 from .lanczos import lanczos
 from .names import check_name, nearest
-from .noise_ceiling import noise_ceiling, select_voxels
+from .noise_ceiling import noise_ceiling, read_noise_ceiling, select_voxels
 from .permutation import permute_blocks
 from .phantom import PHANTOM_TASKS, PhantomTasks, make_phantom, make_phantom_tasks
 from .recordings import (
@@ -82,6 +83,7 @@ __all__ = [
     "bids_brain_mask",
     "bids_stories",
     "check_name",
+    "check_phones",
     "check_recordings",
     "cut",
     "diphones",
@@ -107,6 +109,7 @@ __all__ = [
     "read_bids",
     "read_ds003020",
     "read_mask",
+    "read_noise_ceiling",
     "read_recording",
     "read_regions",
     "read_textgrid",

@@ -1,12 +1,15 @@
 """How well a voxel's response can be predicted at all, and the voxels worth predicting."""
 
 from collections.abc import Mapping, Sequence
+from os import PathLike
+from pathlib import Path
 
 import numpy as np
 
 from .names import check_name
 
 VOXELS_AT_ONCE = 2048
+HIGHEST = 1.01  # a ceiling estimated from z-scored repeats may pass 1 by less than a hundredth
 
 
 def noise_ceiling(repeats: np.ndarray, n_scored: int | None = None) -> np.ndarray:
@@ -60,6 +63,49 @@ def _ceiling_of_live(repeats, n_scored):
     signal_power = np.maximum((n_repeats * variance - 1) / (n_repeats - 1), 0)
     with np.errstate(divide="ignore"):
         return 1 / np.sqrt(1 + (1 / signal_power - 1) / n_scored)
+
+
+def read_noise_ceiling(path: str | PathLike[str], n_voxels: int) -> np.ndarray:
+    """Read noise ceilings that were computed elsewhere, such as published ones.
+
+    Parameters
+    ----------
+    path : path-like
+        File .npy of shape (n_voxels,), in the order of the responses' voxels: numbers from 0 to 1,
+        NaN for dead voxels.
+    n_voxels : int
+        Of the participant.
+
+    Returns
+    -------
+    float32 array of shape (n_voxels,)
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no such file.
+    ValueError
+        No .npy file, or not a number from 0 to 1 for each voxel.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"{path}: there is no such file of noise ceilings")
+    try:
+        with open(path, "rb") as file:
+            ceiling = np.lib.format.read_array(file, allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise ValueError(f"{path}: not an array of numbers in a .npy file ({error})") from error
+    if ceiling.shape != (n_voxels,) or ceiling.dtype.kind not in "fiu":
+        raise ValueError(
+            f"{path}: expected the noise ceiling of each of the {n_voxels} voxels, shape "
+            f"({n_voxels},), got shape {ceiling.shape} of {ceiling.dtype}"
+        )
+    wrong = np.flatnonzero((ceiling < 0) | (ceiling > HIGHEST))
+    if len(wrong):
+        raise ValueError(
+            f"{path}: noise ceilings must be from 0 to 1, or NaN for dead voxels; got "
+            f"{ceiling[wrong[0]]:g} for voxel {wrong[0]}, and {len(wrong) - 1} more"
+        )
+    return ceiling.astype(np.float32)
 
 
 def select_voxels(

@@ -47,7 +47,7 @@ from recipes.command.vocabulary import (
 )
 from recipes.stages.encoding import Extraction, share_in_representations
 from recipes.stages.measuring import measure
-from recipes.stages.recordings import listener, open_recordings
+from recipes.stages.recordings import check_scoring, listener, open_recordings
 from recipes.stages.tuning_options import TrainerOptions, TuningOptions
 
 DEFAULT_CONFIG = CONFIGS / "phantom.yaml"
@@ -124,6 +124,7 @@ def align(arguments: AlignOptions) -> dict[str, dict[str, Any]]:
         }
         data = recordings_folder(arguments.data)
         participants = open_recordings(data, arguments)
+        check_scoring(participants, arguments)
         for model in arguments.checkpoints if arguments.update_card else ():
             check_card(model)
     places = {

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from datasets_scripts import check_phones
 from evaluate_metrics.reports import BASELINE, comparison_report, gains_by_seed, table
 from modeling_braintune import CARD
 from recipes.command.arguments import CONFIGS, keys_of, parse_arguments
@@ -91,6 +92,8 @@ def compare(arguments: CompareOptions, training: TrainerOptions) -> dict[str, An
         one_participant(arguments.participants)
         (participant,) = open_recordings(data, arguments)
         one = tuning_listener(participant, arguments)
+        if arguments.low_level:
+            check_phones([*one.train, one.test])
     say(described(one, arguments))
 
     # A model for each target, for each further teacher, and on the sound alone

@@ -37,6 +37,7 @@ from recipes.stages.estimates import estimate
 from recipes.stages.measuring import head_alignment, measure
 from recipes.stages.recordings import (
     TuningListener,
+    check_scoring,
     described,
     open_recordings,
     tuning_listener,
@@ -94,6 +95,7 @@ def tune(arguments: TuningOptions, training: TrainerOptions) -> dict[str, Any] |
         data = recordings_folder(arguments.data, say)
         pretrained = checkpoint(arguments.pretrained, say)
         participants = open_recordings(data, arguments)
+        check_scoring(participants, arguments)
         listeners = [tuning_listener(participant, arguments) for participant in participants]
 
     # Pairs of sound and targets: all that can be wrong with them is said before the work begins

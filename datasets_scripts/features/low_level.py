@@ -1,6 +1,6 @@
 """The low-level features of stories: what of a story's sound needs no understanding."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -46,15 +46,9 @@ def low_level_features(train: Sequence[Story], test: Story) -> dict[str, list[np
     Raises
     ------
     ValueError
-        A story has no phones, the training stories no three in a row, or as the features.
+        As `check_phones` and the features; the training stories have no three phones in a row.
     """
-    for story in (*train, test):
-        if not any(arpabet(phone.label) for phone in story.phones):
-            raise ValueError(
-                f"story {story.name} of {story.participant} has no phones: low-level features need "
-                "a TextGrid with a tier of ARPAbet phones for every story, got labels "
-                f"{list(unknown_labels(story.phones))[:5]}"
-            )
+    check_phones([*train, test])
     *train, test = stories = without_unknown_labels([*train, test])
     features = {"power_spectrum": _spectra(stories)}
     for name, n, function in (("diphones", 2, diphones), ("triphones", 3, triphones)):
@@ -63,6 +57,28 @@ def low_level_features(train: Sequence[Story], test: Story) -> dict[str, list[np
     features["articulation"] = [articulation(s.phones, s.tr_times) for s in stories]
     features[ALL] = [np.hstack(parts) for parts in zip(*features.values(), strict=True)]
     return features
+
+
+def check_phones(stories: Iterable[Story]) -> None:
+    """Refuse a story without phones, which low-level features cannot be had of.
+
+    Parameters
+    ----------
+    stories : iterable of Story
+
+    Raises
+    ------
+    ValueError
+        The message names the story, and labels that it has instead.
+    """
+    for story in stories:
+        if not any(arpabet(phone.label) for phone in story.phones):
+            labels = [f"{label!r}" for label in unknown_labels(story.phones)][:5]
+            raise ValueError(
+                f"story {story.name} of {story.participant} has no phones: low-level features need "
+                "a TextGrid with a tier of ARPAbet phones for every story, got "
+                + (f"labels {', '.join(labels)}" if labels else "no labels")
+            )
 
 
 def _spectra(stories):

@@ -104,7 +104,6 @@ def without_unknown_labels(stories: Iterable[Story]) -> list[Story]:
     UserWarning
         There are such labels: which ones, and how often.
     """
-
     stories = list(stories)
     _warn_of(unknown_labels(phone for story in stories for phone in story.phones))
     return [

@@ -255,6 +255,8 @@ class Participant:
     story_names : list of str, sorted
     n_trs : dict of {story: int}
         How many TRs each story has.
+    n_repeats : dict of {story: int}
+        How often each repeated story was heard.
     n_voxels : int
     splits : datasets.DatasetDict
         `responses`, and `repeats` where there are any, as given.
@@ -283,6 +285,9 @@ class Participant:
         self.name = provenance["participant"]
         self.story_names = sorted(self._rows)
         self.n_trs = {name: len(self._rows[name]) for name in self.story_names}
+        self.n_repeats = {
+            name: len(rows) // self.n_trs[name] for name, rows in self._repeat_rows.items()
+        }
         self.n_voxels = responses.features["responses"].length
         self.splits = datasets.DatasetDict(
             {RESPONSES: responses} | ({} if repeats is None else {REPEATS: repeats})

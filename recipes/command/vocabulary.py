@@ -128,7 +128,7 @@ class Stories(Words):
 
 
 @dataclass(kw_only=True)
-class Alignment(Words):
+class Alignment(Participants):
     """How brain alignment is measured."""
 
     ceiling_threshold: float = field(
@@ -136,6 +136,14 @@ class Alignment(Words):
         metadata={
             "help": "Noise ceiling above which a voxel is tuned on and measured, from 0 to 1; 0.4 "
             "by default."
+        },
+    )
+    ceiling: list[str] = field(
+        default_factory=list,
+        metadata={
+            "help": "Noise ceilings that were computed elsewhere: a file .npy with a number from 0 "
+            "to 1 for each voxel; for several participants one each, such as UTS03=path/to/file. "
+            "By default noise ceilings are computed from repeats."
         },
     )
     ceiling_story: str | None = field(
@@ -164,6 +172,42 @@ class Alignment(Words):
         default=0.1,
         metadata={"help": "Seconds between two representations; 0.1 by default."},
     )
+
+    def __post_init__(self) -> None:
+        given = [
+            option
+            for option in ("ceiling", "ceiling_story", "ceiling_repeats")
+            if getattr(self, option) not in (None, [])
+        ]
+        if len(given) > 1:
+            raise ValueError(f"{' and '.join(given)} exclude each other: give one of them")
+        _ = self.ceiling_files  # refuses what it cannot make out
+        super().__post_init__()
+
+    @property
+    def ceiling_files(self) -> dict[str, str]:
+        """File of each participant's noise ceilings; none where they are computed.
+
+        Raises
+        ------
+        ValueError
+            Not each participant has one.
+        """
+        if len(self.ceiling) == 1 and len(self.participants) == 1:
+            (participant,), (given,) = self.participants, self.ceiling
+            return {participant: given.removeprefix(f"{participant}=")}
+        files = dict(given.partition("=")[::2] for given in self.ceiling)
+        if self.ceiling and (
+            sorted(files) != sorted(self.participants)
+            or len(self.ceiling) > len(files)
+            or not all(files.values())
+        ):
+            raise ValueError(
+                "ceiling must name a file for each of the participants "
+                f"{', '.join(self.participants)} as <participant>=<file>, got "
+                f"{' '.join(self.ceiling)}"
+            )
+        return files
 
 
 @dataclass(kw_only=True)

@@ -91,7 +91,7 @@ def align(
         The first is the baseline that the others are compared with.
     train_stories : list of Story
     test_story : Story
-        Its responses are the mean over its repeats.
+        Its responses are the mean over its repeats, if it was heard repeatedly.
     ceiling : array of shape (n_voxels,)
         Noise ceiling of the test story's responses.
     regions : dict of {str: array of voxel indices}
@@ -134,7 +134,7 @@ def align(
     ValueError
         Too little is left of the test story, or a window is longer than a model takes.
     """
-    check_test_story(test_story, test_skip_trs)
+    check_test_story(test_story.name, len(test_story.responses), test_skip_trs)
     voxels = np.unique(np.concatenate([np.asarray(v, dtype=int) for v in regions.values()]))
     voxels = voxels[ceiling[voxels] > threshold]
     # A ceiling from other repeats says nothing of the responses that are scored.

@@ -1,7 +1,9 @@
 """Recordings as a run divides them: participants, their stories, and the voxels that count."""
 
 import dataclasses
+from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,9 +12,11 @@ from datasets_scripts import (
     Participant,
     Story,
     TrainingWindows,
+    check_name,
     check_recordings,
     noise_ceiling,
     open_participant,
+    read_noise_ceiling,
     select_voxels,
     zscore_responses,
 )
@@ -29,6 +33,10 @@ SHORTEST = 20  # TRs: two blocks of the bootstrap
 OWN_REPEATS = (
     "Warning: noise ceilings, and with them the voxels, come from the repeats of {!r}, on which "
     "the models are scored too."
+)
+GIVEN = (
+    "Noise ceilings, and with them the voxels, are those given in {}; it is not known here from "
+    "which responses they were computed."
 )
 
 
@@ -204,19 +212,60 @@ def described(one: TuningListener, arguments: Any) -> str:
     )
 
 
+def check_scoring(participants: Iterable[Participant], arguments: Any) -> None:
+    """Refuse what models cannot be scored by, for all participants and before anything is computed.
+
+    Parameters
+    ----------
+    participants : iterable of Participant
+    arguments
+        As `scored_story`.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        As `check_test_story` and `datasets_scripts.read_noise_ceiling`; the story that noise
+        ceilings are to come from is not known, or has too few repeats.
+    """
+    repeats = {}
+    for participant in participants:
+        test, source = arguments.test_story, arguments.ceiling_story
+        check_name(f"story of {participant.name}", test, participant.story_names)
+        check_test_story(test, participant.n_trs[test], arguments.test_skip_trs)
+        if arguments.ceiling_files:
+            read_noise_ceiling(arguments.ceiling_files[participant.name], participant.n_voxels)
+            continue
+        option, story = ("test_story", test) if source is None else ("ceiling_story", source)
+        check_name(f"story of {participant.name}", story, participant.story_names)
+        repeats[participant.name] = participant.n_repeats.get(story, 0)
+        if repeats[participant.name] < 2:
+            raise ValueError(
+                f"{option} {story!r} has no repeats to compute a noise ceiling from, as heard by "
+                f"{participant.name}; give ceilings with --ceiling, or a story heard repeatedly"
+            )
+    n, most = arguments.ceiling_repeats, min(repeats.values(), default=0) - 1
+    if n is not None and not 2 <= n <= most:
+        counts = ", ".join(f"{name} heard it {count} times" for name, count in repeats.items())
+        would_do = f"must be from 2 to {most}, or left out" if most >= 2 else "must be left out"
+        raise ValueError(
+            f"ceiling_repeats {would_do}, so that some repeats of {arguments.test_story!r} are "
+            f"left to score: {counts}, got {n}"
+        )
+
+
 def scored_story(participant: Participant, arguments: Any) -> tuple[Story, np.ndarray, str]:
     """Return the story that models are compared on, and the noise ceilings of its responses.
 
     The noise ceilings select voxels, so they should not come from the repeats that are scored:
-    they can be had from another repeated story, or from some of the repeats, whereupon the mean of
-    the others is scored (Schoppe et al. 2016).
+    they can be given, be had from another repeated story, or from some of the repeats, whereupon
+    the mean of the others is scored (Schoppe et al. 2016).
 
     Parameters
     ----------
     participant : Participant
     arguments
-        With `test_story`, and `test_skip_trs`, `ceiling_story` and `ceiling_repeats` of
-        `recipes.command.vocabulary.Alignment`.
+        With `test_story`, and the options of `recipes.command.vocabulary.Alignment` on noise
+        ceilings.
 
     Returns
     -------
@@ -227,28 +276,24 @@ def scored_story(participant: Participant, arguments: Any) -> tuple[Story, np.nd
 
     Raises
     ------
-    ValueError
-        As `check_test_story`; both options are given; too few repeats for either part.
+    FileNotFoundError, ValueError
+        As `check_scoring`.
     """
+    check_scoring([participant], arguments)
     skip_trs, n_repeats = arguments.test_skip_trs, arguments.ceiling_repeats
     (test,) = participant.stories([arguments.test_story])
-    check_test_story(test, skip_trs)
-    if arguments.ceiling_story is not None and n_repeats is not None:
-        raise ValueError("ceiling_story and ceiling_repeats exclude each other, got both")
+    if arguments.ceiling_files:
+        path = arguments.ceiling_files[participant.name]
+        ceiling = read_noise_ceiling(path, participant.n_voxels)
+        return test, ceiling, GIVEN.format(Path(path).name)
     if arguments.ceiling_story is not None:
         (other,) = participant.responses([arguments.ceiling_story])
-        if other.repeats is None:
-            raise ValueError(f"ceiling_story {other.name!r} has no repeats")
-        ceiling = noise_ceiling(other.repeats, n_scored=len(test.repeats))
+        n_scored = 1 if test.repeats is None else len(test.repeats)
+        ceiling = noise_ceiling(other.repeats, n_scored=n_scored)
         return test, ceiling, f"Noise ceilings, and with them the voxels, come from {other.name!r}."
     repeats = test.repeats[:, skip_trs:]
     if n_repeats is None:
         return test, noise_ceiling(repeats), OWN_REPEATS.format(test.name)
-    if not 2 <= n_repeats < len(repeats):
-        raise ValueError(
-            f"ceiling_repeats must be from 2 to {len(repeats) - 1}, so that of the {len(repeats)} "
-            f"repeats of {test.name} some are left to score, got {n_repeats}"
-        )
     scored = test.repeats[n_repeats:]
     mean = zscore_responses(scored.mean(axis=0, dtype=np.float32))
     ceiling = noise_ceiling(repeats[:n_repeats], n_scored=len(scored))
@@ -259,21 +304,24 @@ def scored_story(participant: Participant, arguments: Any) -> tuple[Story, np.nd
     return dataclasses.replace(test, responses=mean, repeats=scored), ceiling, note
 
 
-def check_test_story(story: Story, skip_trs: int = 0) -> None:
-    """Refuse a story that models cannot be compared on.
+def check_test_story(name: str, n_trs: int, skip_trs: int = 0) -> None:
+    """Refuse a story of which too few TRs are left to compare models on.
+
+    Parameters
+    ----------
+    name : str
+    n_trs : int
+        Of its responses.
+    skip_trs : int
+        Left out at its start.
 
     Raises
     ------
     ValueError
-        It has no repeats to compute a noise ceiling from, or too few TRs are left of it.
     """
-    if story.repeats is None:
-        raise ValueError(
-            f"test_story {story.name!r} has no repeats to compute a noise ceiling from"
-        )
-    left = len(story.responses) - skip_trs
+    left = max(0, n_trs - skip_trs)
     if skip_trs < 0 or left < SHORTEST:
         raise ValueError(
-            f"test_skip_trs={skip_trs} leaves {left} of the {len(story.responses)} TRs of "
-            f"{story.name}; at least {SHORTEST} are needed"
+            f"test_skip_trs={skip_trs} leaves {left} of the {n_trs} TRs of {name}; at least "
+            f"{SHORTEST} are needed"
         )

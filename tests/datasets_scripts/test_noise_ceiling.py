@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datasets_scripts import noise_ceiling, select_voxels
+from datasets_scripts import noise_ceiling, read_noise_ceiling, select_voxels
 
 
 def simulated(snr, n_repeats=10, n_trs=300, seed=0):
@@ -145,3 +145,48 @@ def test_a_selection_that_cannot_be_made_says_why(options, message):
 def test_one_region_is_still_given_as_a_list():
     with pytest.raises(TypeError, match=r"got 'language'; use \['language'\]"):
         select_voxels(CEILING, regions=REGIONS, names="language")
+
+
+# Ceilings that others computed
+
+
+@pytest.fixture
+def given():
+    return np.array([0.0, 0.4, np.nan, 1.0, 1.005, 0.9])
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.float16])
+def test_given_ceilings_are_read_as_they_are(given, tmp_path, dtype):
+    np.save(tmp_path / "given.npy", given.astype(dtype))
+    read = read_noise_ceiling(tmp_path / "given.npy", 6)
+    assert read.dtype == np.float32
+    np.testing.assert_array_equal(read, given.astype(dtype).astype(np.float32))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda v: v[:-1], r"each of the 6 voxels, .* got shape \(5,\) of float64"),
+        (lambda v: v[None], r"each of the 6 voxels, .* got shape \(1, 6\)"),
+        (lambda v: v.astype(str), r"each of the 6 voxels, .* of <U"),
+        (lambda v: v > 0.4, "each of the 6 voxels, .* of bool"),
+        (lambda v: v - 0.1, "from 0 to 1, .* got -0.1 for voxel 0, and 0 more"),
+        (lambda v: v * 100, "from 0 to 1, .* got 40 for voxel 1, and 3 more"),
+        (lambda v: np.where(v == 0, np.inf, v), "got inf for voxel 0, and 0 more"),
+    ],
+)
+def test_what_is_no_ceiling_of_each_voxel_is_refused(given, tmp_path, spoil, message):
+    np.save(tmp_path / "bad.npy", spoil(given))
+    with pytest.raises(ValueError, match=rf"bad\.npy: .*{message}"):
+        read_noise_ceiling(tmp_path / "bad.npy", 6)
+
+
+def test_a_file_of_ceilings_that_is_none_is_named(given, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"none\.npy: there is no such file"):
+        read_noise_ceiling(tmp_path / "none.npy", 6)
+    np.savez(tmp_path / "several.npz", given)
+    (tmp_path / "empty.npy").touch()
+    np.save(tmp_path / "objects.npy", np.array([None]), allow_pickle=True)
+    for name in ("several.npz", "empty.npy", "objects.npy"):
+        with pytest.raises(ValueError, match=rf"{name}: not an array of numbers in a \.npy file"):
+            read_noise_ceiling(tmp_path / name, 6)

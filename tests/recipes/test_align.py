@@ -5,11 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from huggingface_hub import HfApi, ModelCard
 from transformers import AutoFeatureExtractor, AutoModel, Wav2Vec2Model, set_seed
 
-from recipes.align import AlignOptions, check_card
+from datasets_scripts import noise_ceiling, open_participant
+from recipes.align import AlignOptions, align, check_card
 
 RECIPE = str(Path(__file__).resolve().parents[2] / "recipes" / "align.py")
 
@@ -81,6 +83,47 @@ def test_the_recipe_reports_models_against_the_configurations_own(
             assert f"](figures/{name})" in card.text
             drawn = (tmp_path / "report" / name).read_bytes()
             assert (folder / "figures" / name).read_bytes() == drawn
+
+
+@pytest.fixture
+def options(settings, other, tmp_path):
+    """Options of a report without low-level impact."""
+    own = ("data", "participants", "train_stories", "test_story")
+    given = {key: settings[key] for key in (*own, "evaluation_length", "evaluation_stride")}
+    given |= {"baseline": settings["pretrained"], "checkpoints": [str(other)], "layers": [2]}
+    given |= {"low_level": False, "cache_dir": str(tmp_path / "kept")}
+
+    def make(name, **changes):
+        return AlignOptions(**given | {"output_dir": str(tmp_path / name)} | changes)
+
+    return make
+
+
+def test_given_noise_ceilings_replace_computed_ones(options, recordings, tmp_path):
+    participant = open_participant(recordings, "P01")
+    (test,) = participant.stories(["repeated"])
+    np.save(tmp_path / "published.npy", noise_ceiling(test.repeats).astype(np.float64))
+    files = [str(tmp_path / "published.npy")]
+    computed = align(options("computed"))["P01"]
+    given = align(options("given", ceiling=files))["P01"]
+    assert given["alignment"] == computed["alignment"]
+    assert "published.npy" in given["notes"][0] and str(tmp_path) not in given["notes"][0]
+    assert "Warning" in computed["notes"][0]
+
+    # A story that was heard once can be scored by them, too.
+    train = ["story01", "story02"]
+    once = align(options("once", ceiling=files, train_stories=train, test_story="story03"))["P01"]
+    assert once["n_trs"] == participant.n_trs["story03"]
+    np.testing.assert_array_equal(once["per_voxel"]["voxels"], computed["per_voxel"]["voxels"])
+
+
+def test_what_cannot_be_scored_is_said_of_all_participants_before_any_is_measured(
+    options, tmp_path
+):
+    both = {"participants": ["P01", "P02"], "ceiling_repeats": 10}
+    with pytest.raises(ValueError, match="P01 heard it 10 times, P02 heard it 10 times, got 10"):
+        align(options("report", **both))
+    assert not (tmp_path / "report").exists() and not (tmp_path / "kept").exists()
 
 
 def test_a_model_without_a_card_is_refused_before_it_is_measured(pretrained):

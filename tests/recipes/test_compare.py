@@ -8,6 +8,7 @@ import pytest
 import yaml
 from transformers import HubertConfig, HubertModel, Wav2Vec2FeatureExtractor
 
+from datasets_scripts import read_textgrid, write_textgrid
 from modeling_braintune import AutoModelForBrainTuning
 from recipes.command.arguments import parse_arguments
 from recipes.compare import compare
@@ -144,3 +145,14 @@ def test_a_family_without_self_supervised_losses_is_named(controls, tmp_path):
     Wav2Vec2FeatureExtractor().save_pretrained(tmp_path / "hubert")
     with pytest.raises(ValueError, match="hubert is of hubert; give --stimulus false"):
         compare(*parsed(controls, tmp_path / "out", pretrained=str(tmp_path / "hubert")))
+
+
+def test_a_story_without_phones_is_named_before_anything_is_tuned(controls, recordings, tmp_path):
+    copy = tmp_path / "recordings"
+    shutil.copytree(recordings, copy)
+    textgrid = copy / "derivative" / "TextGrids" / "story02.TextGrid"
+    write_textgrid(textgrid, {"word": read_textgrid(textgrid)["word"]}, 60.0)
+    changes = {"data": str(copy), "low_level": True}
+    with pytest.raises(ValueError, match="story story02 of P01 has no phones"):
+        compare(*parsed(controls | changes, tmp_path / "output"))
+    assert not list((tmp_path / "output").glob("*/model.safetensors"))

@@ -429,6 +429,10 @@ def test_a_full_disk_ends_in_one_line_and_the_run_goes_on_after_it(configuration
         ({"targets": ["respones"]}, "unknown target: got 'respones'.*'responses'"),
         ({"data": "nowhere"}, "no folder nowhere, and it is not the name of a data set on the Hub"),
         ({"pretrained": "./nowhere"}, "no checkpoint at './nowhere'"),
+        (
+            {"ceiling_repeats": 10},
+            "ceiling_repeats must be from 2 to 9.* 10 times, got 10",
+        ),
         ({"layers": [7]}, "layers must be among 0 .* to 2, got"),
     ],
 )

@@ -71,7 +71,7 @@ def test_recordings_of_different_rates_share_the_bands_that_all_hold(stories, tm
 
 def test_a_story_without_phones_is_named(stories):
     test, *train = stories
-    with pytest.raises(ValueError, match="story repeated of P01 has no phones"):
+    with pytest.raises(ValueError, match="story repeated of P01 has no phones.* got no labels$"):
         low_level_features(train, dataclasses.replace(test, phones=[]))
 
 
@@ -98,5 +98,5 @@ def test_unknown_labels_are_told_once_for_all_stories(stories):
 def test_a_story_with_phones_of_another_alphabet_only_is_named(stories):
     test, *train = stories
     foreign = [phone._replace(label="ə") for phone in test.phones]
-    with pytest.raises(ValueError, match=r"story repeated .* ARPAbet .*got labels \['ə'\]"):
+    with pytest.raises(ValueError, match=r"story repeated .* ARPAbet .*got labels 'ə'$"):
         low_level_features(train, dataclasses.replace(test, phones=foreign))

@@ -68,6 +68,7 @@ def test_responses_are_those_of_the_stories_and_decode_no_sound(participant, mon
             np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
     assert [one.name for one in participant.responses(["story02"])] == ["story02"]
     assert participant.n_trs == {story.name: len(story.responses) for story in stories}
+    assert participant.n_repeats == {"repeated": len(stories[0].repeats)}
 
 
 def test_responses_and_numbers_of_trs_need_no_sounds_at_all(participant):

@@ -7,7 +7,7 @@ from transformers import TrainingArguments
 
 from recipes.align import AlignOptions
 from recipes.asr import AsrOptions
-from recipes.command.vocabulary import Collections, Output, Representations, Seeds
+from recipes.command.vocabulary import Alignment, Collections, Output, Representations, Seeds
 from recipes.predict import PredictOptions
 from recipes.preference import PreferenceOptions
 from recipes.prepare import PrepareOptions
@@ -97,3 +97,34 @@ def test_collections_are_named_with_their_folders():
     for wrong in (["timit"], ["=a"], ["slurp="], ["slurp=a", "slurp=b"]):
         with pytest.raises(ValueError, match="each once as <name>=<folder>"):
             _ = Collections(collections=wrong).folders
+
+
+def test_ceilings_are_given_for_each_participant():
+    one, two = {"participants": ["P01"]}, {"participants": ["P01", "P02"]}
+    assert Alignment(**two).ceiling_files == {}
+    assert Alignment(**one, ceiling=["a=b.npy"]).ceiling_files == {"P01": "a=b.npy"}
+    assert Alignment(**one, ceiling=["P01=b.npy"]).ceiling_files == {"P01": "b.npy"}
+    given = Alignment(**two, ceiling=["P02=a=b.npy", "P01=c.npy"])
+    assert given.ceiling_files == {"P01": "c.npy", "P02": "a=b.npy"}
+    for wrong in (
+        ["a.npy"],
+        ["P01=a.npy"],
+        ["P01=a", "P02="],
+        ["P01=a", "P03=b"],
+        ["P01=a", "P01=b", "P02=c"],
+    ):
+        with pytest.raises(ValueError, match="participants P01, P02 as <participant>=<file>, got"):
+            Alignment(**two, ceiling=wrong)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"ceiling": ["a.npy"], "ceiling_repeats": 5}, "^ceiling and ceiling_repeats exclude"),
+        ({"ceiling": ["a.npy"], "ceiling_story": "a"}, "^ceiling and ceiling_story exclude"),
+        ({"ceiling_repeats": 0, "ceiling_story": "a"}, "^ceiling_story and ceiling_repeats excl"),
+    ],
+)
+def test_noise_ceilings_come_from_one_place(given, message):
+    with pytest.raises(ValueError, match=message):
+        Alignment(participants=["P01"], **given)

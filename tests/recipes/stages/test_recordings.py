@@ -8,13 +8,14 @@ import pytest
 from scipy.stats import zscore
 
 from datasets_scripts import noise_ceiling, open_participant
-from recipes.stages.recordings import scored_story
+from recipes.stages.recordings import check_scoring, scored_story
 
 
 def options(**changes):
     """The options that say on what models are compared."""
-    given = dict(test_skip_trs=0, ceiling_story=None, ceiling_repeats=None)
-    return SimpleNamespace(test_story="repeated", **given | changes)
+    given = dict(test_story="repeated", test_skip_trs=0)
+    given |= dict(ceiling_files={}, ceiling_story=None, ceiling_repeats=None)
+    return SimpleNamespace(**given | changes)
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +46,8 @@ def test_the_ceiling_can_come_from_another_repeated_story(participant, monkeypat
     (whole,) = participant.stories(["repeated"])
     other = dataclasses.replace(whole, name="other", repeats=whole.repeats[:5])
     stories = {"repeated": whole, "other": other}
+    monkeypatch.setattr(participant, "n_repeats", {"repeated": 10, "other": 5})
+    monkeypatch.setattr(participant, "story_names", list(stories))
     for kind in ("stories", "responses"):
         monkeypatch.setattr(participant, kind, lambda names: (stories[name] for name in names))
     test, ceiling, note = scored_story(participant, options(ceiling_story="other"))
@@ -52,15 +55,65 @@ def test_the_ceiling_can_come_from_another_repeated_story(participant, monkeypat
     assert test is whole and note.endswith("come from 'other'.")
 
 
+def test_an_unrepeated_story_can_be_scored_by_the_ceilings_of_another(participant):
+    (whole,) = participant.stories(["repeated"])
+    arguments = options(test_story="story01", ceiling_story="repeated")
+    test, ceiling, _ = scored_story(participant, arguments)
+    assert test.name == "story01" and test.repeats is None
+    np.testing.assert_array_equal(ceiling, noise_ceiling(whole.repeats, n_scored=1))
+
+
+@pytest.fixture
+def given(participant, tmp_path):
+    """Noise ceilings as others publish them."""
+    values = np.linspace(0, 1.005, participant.n_voxels)
+    values[3] = np.nan
+    np.save(tmp_path / "published.npy", values)
+    return values
+
+
+@pytest.mark.parametrize("story", ["repeated", "story01"])
+def test_given_ceilings_replace_those_of_any_test_story(participant, given, tmp_path, story):
+    files = {"P01": str(tmp_path / "published.npy")}
+    test, ceiling, note = scored_story(participant, options(test_story=story, ceiling_files=files))
+    np.testing.assert_array_equal(ceiling, given.astype(np.float32))
+    assert note.startswith("Noise ceilings, and with them the voxels, are those given in published")
+    assert str(tmp_path) not in note
+    (whole,) = participant.stories([story])
+    np.testing.assert_array_equal(test.responses, whole.responses)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"ceiling_story": "story01"}, "ceiling_story 'story01' has no repeats"),
-        ({"ceiling_story": "story01", "ceiling_repeats": 5}, "exclude each other, got both"),
-        ({"ceiling_repeats": 1}, "from 2 to 9, so that of the 10 repeats .* got 1"),
-        ({"ceiling_repeats": 10}, "from 2 to 9, .* got 10"),
+        ({"ceiling_story": "story01"}, "ceiling_story 'story01' has no repeats .* heard by P01"),
+        ({"ceiling_story": "repaeted"}, "unknown story of P01: .* mean 'repeated'"),
+        ({"test_story": "repaeted"}, "unknown story of P01: .* mean 'repeated'"),
+        ({"test_story": "story01"}, "test_story 'story01' has no repeats .* with --ceiling"),
+        ({"ceiling_repeats": 1}, "from 2 to 9, or left out.* P01 heard it 10 times, got 1$"),
+        ({"ceiling_repeats": 10}, "from 2 to 9, or left out.* P01 heard it 10 times, got 10$"),
+        ({"test_skip_trs": 30}, "test_skip_trs=30 leaves 7 of the 37 TRs of repeated"),
     ],
 )
-def test_ceilings_that_cannot_be_had_are_refused(participant, changes, message):
-    with pytest.raises(ValueError, match=message):
-        scored_story(participant, options(**changes))
+def test_what_cannot_be_scored_is_refused(participant, changes, message):
+    for refuse in (scored_story, lambda one, arguments: check_scoring([one], arguments)):
+        with pytest.raises(ValueError, match=message):
+            refuse(participant, options(**changes))
+
+
+@pytest.mark.parametrize(
+    ("n", "message"),
+    [
+        ((10, 5), "from 2 to 4, or left out, .*'repeated' .*: A heard it 10 times, B heard it 5"),
+        ((10, 2), "must be left out, so that .*: A heard it 10 times, B heard it 2 times, got 5"),
+    ],
+)
+def test_repeats_are_counted_for_all_participants_at_once(n, message):
+    facts = {"story_names": ["repeated"], "n_trs": {"repeated": 99}}
+    participants = [
+        SimpleNamespace(name=name, n_repeats={"repeated": count}, **facts)
+        for name, count in zip("AB", n, strict=True)
+    ]
+    check_scoring(participants, options())
+    with pytest.raises(ValueError, match=f"^ceiling_repeats .*{message}"):
+        check_scoring(participants, options(ceiling_repeats=5))
