@@ -157,7 +157,8 @@ def check(arguments: PrepareOptions, config: Path | None = None) -> Inventory:
     named = "<your configuration>" if config is None else os.path.relpath(config)
     tune = ["--config", named, "--data", arguments.data]
     for option, value in layout_options(arguments).items():
-        tune += [f"--{option}", str(value)]
+        values = value if isinstance(value, list) else [value]
+        tune += [f"--{option}", *map(str, values)]
     if arguments.dtype != "float32":
         tune += ["--dtype", arguments.dtype]
     splits = {split: settings[split] for split in SPLITS if split in settings}

@@ -37,7 +37,11 @@ UNLABELLED = 0
 
 
 def regions_from_annot(
-    left: str | PathLike[str], right: str | PathLike[str], regions: Labels = REGIONS
+    left: str | PathLike[str],
+    right: str | PathLike[str],
+    regions: Labels = REGIONS,
+    n_vertices: tuple[int, int] | None = None,
+    nested: bool = False,
 ) -> Regions:
     """Vertices of each region, from an atlas on the surface.
 
@@ -50,6 +54,11 @@ def regions_from_annot(
     regions : dict of str to set of str
         The atlas's labels by region. Those of Moussa et al. 2025, appendix A.1, in HCP-MMP1
         (Glasser et al. 2016) by default.
+    n_vertices : tuple of int, optional
+        Of the left and the right hemisphere that vertices are wanted of, to be checked.
+    nested : bool
+        Whether these are hemispheres of fsaverage, fsaverage6 or fsaverage5: then the atlas may be
+        on a finer one of these meshes, whose first vertices are those of a coarser one.
 
     Returns
     -------
@@ -62,10 +71,16 @@ def regions_from_annot(
     FileNotFoundError
         There is no such file.
     ValueError
-        An unreadable file, hemispheres in the wrong order, or a label of a region that the atlas
-        does not have; the message suggests the nearest.
+        An unreadable file, hemispheres in the wrong order, another mesh, or a label of a region
+        that the atlas does not have; the message suggests the nearest.
     """
-    return _regions(_read_hemispheres(left, right), regions, f"{left} and {right}")
+    hemispheres = _read_hemispheres(left, right)
+    if n_vertices is not None:
+        hemispheres = [
+            _on_mesh(hemisphere, n, nested)
+            for hemisphere, n in zip(hemispheres, n_vertices, strict=True)
+        ]
+    return _regions(hemispheres, regions, f"{left} and {right}")
 
 
 def regions_on_fsaverage(
@@ -327,6 +342,16 @@ def _read_surface_labels(path):
         return codes, dict(zip(table[:, -1].tolist(), names, strict=True)), path
     except Exception as error:  # Damage shows as whatever the parsers stumble over.
         raise ValueError(f"{path}: not one readable .annot or .label.gii map ({error})") from error
+
+
+def _on_mesh(hemisphere, n_vertices, nested):
+    """A hemisphere's labels at the vertices of its mesh, or of one that is nested in it."""
+    values, names, path = hemisphere
+    finer = [n for n in MESHES if nested and n_vertices in MESHES and n > n_vertices]
+    if len(values) not in (n_vertices, *finer):
+        expected = " or ".join(map(str, [n_vertices, *finer]))
+        raise ValueError(f"{path}: labels of {len(values)} vertices; expected {expected}")
+    return values[:n_vertices], names, path
 
 
 def _names_side(hemisphere, prefix):

@@ -76,8 +76,8 @@ def check_phones(stories: Iterable[Story]) -> None:
             labels = [f"{label!r}" for label in unknown_labels(story.phones)][:5]
             raise ValueError(
                 f"story {story.name} of {story.participant} has no phones: low-level features need "
-                "a TextGrid with a tier of ARPAbet phones for every story, got "
-                + (f"labels {', '.join(labels)}" if labels else "no labels")
+                "them of every story, from a TextGrid with a tier of ARPAbet phones or Gentle's "
+                "align.json, got " + (f"labels {', '.join(labels)}" if labels else "no labels")
             )
 
 

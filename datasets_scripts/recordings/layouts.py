@@ -14,7 +14,7 @@ with "n_trs" where the TRs are counted elsewhere;
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from typing import Any
 import nibabel
 import numpy as np
 
+from ..cortex import Anatomy
 from ..story import LEAD_TRS, TAIL_TRS, UNSIMULATED_TRS, StoryResponses, StoryShape
 from . import bids, ds003020
 from .annex import unfetched
@@ -120,21 +121,29 @@ class DS003020:
 
 
 class BIDS:
-    """BIDS derivatives in NIfTI.
+    """BIDS derivatives: volumes, surfaces or grayordinates.
 
     Parameters
     ----------
     root : path-like
-    space, lead
+    space, res, lead, confounds, high_pass
         As `read_bids`.
     """
 
     name = "bids"
 
     def __init__(
-        self, root: str | PathLike[str], space: str | None = None, lead: float = 10.0
+        self,
+        root: str | PathLike[str],
+        space: str | None = None,
+        res: str | None = None,
+        lead: float = 10.0,
+        confounds: Sequence[str] = (),
+        high_pass: float | None = None,
     ) -> None:
-        self.root, self._space, self._lead = Path(root), space, lead
+        self.root, self._lead = Path(root), lead
+        self._images: dict[str, Any] = {"space": space, "res": res}
+        self._confounds, self._high_pass = confounds, high_pass
 
     @staticmethod
     def holds(root: str | PathLike[str]) -> bool:
@@ -148,28 +157,49 @@ class BIDS:
         return bids.bids_participants(self.root)
 
     def stories(self, participant: str) -> list[str]:
-        return bids.bids_stories(self.root, participant, self._space)
+        return bids.bids_stories(self.root, participant, **self._images)
 
     def repeated_stories(self, participant: str, stories: list[str] | None = None) -> list[str]:
-        repeated = bids.bids_repeated(self.root, participant, self._space)
+        repeated = bids.bids_repeated(self.root, participant, **self._images)
         return [story for story in repeated if stories is None or story in stories]
 
     def n_voxels(self, participant: str, stories: list[str] | None = None) -> int:
-        return int(np.count_nonzero(self.mask(participant).dataobj))
+        return bids.bids_anatomy(self.root, participant, stories=stories, **self._images).n_voxels
 
     def regions(self, participant: str, n_voxels: int | None = None) -> dict[str, np.ndarray]:
         return {}
 
-    def mask(self, participant: str, n_voxels: int | None = None) -> nibabel.Nifti1Image:
-        return bids.bids_brain_mask(self.root, participant, self._space)
+    def mask(self, participant: str, n_voxels: int | None = None) -> nibabel.Nifti1Image | None:
+        return bids.bids_brain_mask(self.root, participant, **self._images)
+
+    def anatomy(
+        self,
+        participant: str,
+        atlas: Sequence[str | PathLike[str]] | None = None,
+        atlas_spheres: Sequence[str | PathLike[str]] | None = None,
+    ) -> Anatomy:
+        if atlas_spheres:
+            raise ValueError(
+                "atlas_spheres: in BIDS derivatives an atlas is in the space of the images, got "
+                f"{' '.join(map(str, atlas_spheres))}"
+            )
+        return bids.bids_anatomy(self.root, participant, atlas, **self._images)
 
     def files(self, participant: str, stories: list[str] | None = None) -> list[Path]:
-        return bids.bids_source_files(self.root, participant, stories, space=self._space)
+        return bids.bids_source_files(
+            self.root, participant, stories, **self._images, confounds=self._confounds
+        )
 
     def response_files(self, participant: str, story: str) -> list[Path]:
-        # The masks of all runs decide on the voxels, and how long a sound is on the TRs.
-        files = self.files(participant, [story])
-        return [file for file in files if file.suffix != ".TextGrid"]
+        # How long a sound is decides on the TRs.
+        return bids.bids_source_files(
+            self.root,
+            participant,
+            [story],
+            **self._images,
+            confounds=self._confounds,
+            words=False,
+        )
 
     def timing(self, participant: str, story: str) -> dict[str, float]:
         return {}
@@ -178,11 +208,18 @@ class BIDS:
         self, participant: str, stories: list[str] | None, repeats: bool = True
     ) -> Iterator[StoryResponses]:
         # Repeats are what the responses are the mean of: they are read in any case.
-        space, lead = self._space, self._lead
-        return bids.read_bids_responses(self.root, participant, stories, space=space, lead=lead)
+        return bids.read_bids_responses(
+            self.root,
+            participant,
+            stories,
+            **self._images,
+            lead=self._lead,
+            confounds=self._confounds,
+            high_pass=self._high_pass,
+        )
 
     def shape(self, participant: str, story: str) -> StoryShape:
-        return bids.bids_shape(self.root, participant, story, self._space, self._lead)
+        return bids.bids_shape(self.root, participant, story, **self._images, lead=self._lead)
 
     def anatomy_files(self, participant: str) -> dict[str, Path]:
         return {}
@@ -227,5 +264,5 @@ def find_layout(
                 raise ValueError(f"{root} is in the layout {layout.name}: {error}") from error
     raise FileNotFoundError(
         f"{root} is not a ds003020 folder, which would hold derivative/preprocessed_data/, and "
-        "holds no BIDS derivatives, sub-*/func/*_desc-preproc_bold.nii.gz"
+        "holds no BIDS derivatives, which would lie in sub-*/func/"
     )

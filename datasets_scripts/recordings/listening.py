@@ -40,8 +40,8 @@ class ListeningConfig(datasets.BuilderConfig):
     dtype : str
         Of the stored responses: "float32" or "float16".
     options : dict, optional
-        What the layout's reader is told besides: `tr` and `tr_times` of `read_ds003020`, `space`
-        and `lead` of `read_bids`.
+        What the layout's reader is told besides: `tr` and `tr_times` of `read_ds003020`, `space`,
+        `res`, `lead`, `confounds` and `high_pass` of `read_bids`.
     stories : list of str, optional
         Their names, in the order of the rows; the builder sets it.
     sources : str, optional

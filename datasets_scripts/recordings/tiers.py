@@ -1,15 +1,16 @@
-"""Which tiers of a TextGrid hold phones and words."""
+"""Phones and words of a recording: which tiers of a TextGrid hold them, or what Gentle aligned."""
 
 import os
 from pathlib import Path
 
 from ..labels import arpabet, is_silence
 from ..story import Interval
+from .gentle import read_gentle
 from .textgrid import read_textgrid
 
 
 def read_phones_and_words(path: Path) -> tuple[list[Interval], list[Interval]]:
-    """Read phones and words from whichever tiers of a TextGrid hold them.
+    """Read phones and words from whichever tiers of a TextGrid hold them, or from Gentle's files.
 
     A tier of phones is known by its labels, of which more than half are ARPAbet phones (silence
     apart), or by "phon" in its name. Of the others, that of words is the one with "word" in its
@@ -20,6 +21,7 @@ def read_phones_and_words(path: Path) -> tuple[list[Interval], list[Interval]]:
     Parameters
     ----------
     path : Path
+        A TextGrid, or Gentle's `align.json` or `align.csv`.
 
     Returns
     -------
@@ -29,10 +31,13 @@ def read_phones_and_words(path: Path) -> tuple[list[Interval], list[Interval]]:
     Raises
     ------
     ValueError
-        It cannot be told which tier holds the phones or the words; as `read_textgrid`.
+        It cannot be told which tier holds the phones or the words; as `read_textgrid` or
+        `read_gentle`.
     """
     if not os.path.lexists(path):
         return [], []
+    if path.suffix in (".json", ".csv"):
+        return read_gentle(path)
     tiers = read_textgrid(path)
     phones = _phone_tier(path, tiers)
     words = _word_tier(path, tiers, phones)

@@ -79,8 +79,29 @@ class Recordings(Participants):
     space: str | None = field(
         default=None,
         metadata={
-            "help": "Space of BIDS images, such as MNI152NLin2009cAsym; by default the only one "
-            "that there is."
+            "help": "Space of BIDS images, such as MNI152NLin2009cAsym, fsaverage5 or fsLR; by "
+            "default the only one that there is."
+        },
+    )
+    res: str | None = field(
+        default=None,
+        metadata={
+            "help": "Resolution or density of BIDS images, such as 2 or 91k; by default the only "
+            "one that there is in their space."
+        },
+    )
+    confounds: list[str] | None = field(
+        default=None,
+        metadata={
+            "help": "Confounds of BIDS images to regress out, by their columns in fMRIPrep's "
+            "tables, such as trans_x trans_y; none by default."
+        },
+    )
+    high_pass: float | None = field(
+        default=None,
+        metadata={
+            "help": "Frequency in Hz below which drifts of BIDS images are regressed out, such as "
+            "0.01; by default they stay."
         },
     )
 

@@ -29,6 +29,7 @@ STORY_OPTIONS = (
     "tuning_stories",
     "stories",
 )
+LAYOUT_OPTIONS = ("tr", "tr_times", "space", "res", "confounds", "high_pass")
 SHORTEST = 20  # TRs: two blocks of the bootstrap
 OWN_REPEATS = (
     "Warning: noise ceilings, and with them the voxels, come from the repeats of {!r}, on which "
@@ -75,7 +76,7 @@ def open_recordings(data: str, arguments: Any, cache_dir: str | None = None) -> 
 
 def layout_options(arguments: Any) -> dict[str, Any]:
     """Return what the reader of a folder is told besides."""
-    options = {option: getattr(arguments, option) for option in ("tr", "tr_times", "space")}
+    options = {option: getattr(arguments, option) for option in LAYOUT_OPTIONS}
     return {option: value for option, value in options.items() if value is not None}
 
 

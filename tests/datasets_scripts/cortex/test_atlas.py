@@ -297,3 +297,18 @@ def test_written_regions_are_read_with_the_recordings(tmp_path, participant):
         **{region: voxels.tolist() for region, voxels in regions.items()},
         "none": [],
     }
+
+
+def test_labels_of_a_finer_mesh_of_fsaverage_serve_a_coarser_one(tmp_path):
+    labels = ["???"] * 40962
+    labels[7], labels[20000] = "A1", "A1"
+    paths = hemispheres(tmp_path, gifti, labels, labels)
+    of_a1 = {"auditory": {"A1"}}
+    for n, expected in {10242: [7, 10249], 40962: [7, 20000, 40969, 60962]}.items():
+        found = regions_from_annot(*paths, of_a1, n_vertices=(n, n), nested=True)
+        np.testing.assert_array_equal(found["auditory"], expected)
+    for n in (163842, 5000):
+        with pytest.raises(ValueError, match=f"lh.*labels of 40962 vertices; expected {n}$"):
+            regions_from_annot(*paths, of_a1, n_vertices=(n, n), nested=True)
+    with pytest.raises(ValueError, match="lh.*labels of 40962 vertices; expected 10242$"):
+        regions_from_annot(*paths, of_a1, n_vertices=(10242, 10242))  # a mesh of another family

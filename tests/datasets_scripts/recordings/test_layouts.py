@@ -2,6 +2,8 @@
 
 import shutil
 
+import nibabel
+import numpy as np
 import pytest
 
 from datasets_scripts import read_ds003020, read_regions
@@ -53,6 +55,30 @@ def test_a_folder_of_participants_is_bids(tmp_path):
     layout = find_layout(tmp_path, {"space": "T1w"})
     assert isinstance(layout, BIDS)
     assert layout.participants() == ["001", "002"]
+
+
+def test_a_bids_layout_answers_with_its_options(tmp_path):
+    func = tmp_path / "derivatives/fmriprep/sub-001/func"
+    func.mkdir(parents=True)
+    (tmp_path / "task-tale_events.tsv").write_text("onset\tstim_file\n0\ttale.wav\n")
+    values = np.zeros((2, 2, 2, 5), np.float32)
+    for res in "12":
+        path = func / f"sub-001_task-tale_space-MNI_res-{res}_desc-preproc_bold.nii.gz"
+        nibabel.save(nibabel.Nifti1Image(values, np.eye(4)), path)
+        mask = path.with_name(path.name.replace("preproc_bold", "brain_mask"))
+        nibabel.save(nibabel.Nifti1Image(np.eye(2, dtype=np.uint8)[..., None], np.eye(4)), mask)
+    (func / "sub-001_task-tale_desc-confounds_timeseries.tsv").write_text("trans_x\n")
+    with pytest.raises(ValueError, match="several resolutions"):
+        find_layout(tmp_path).stories("001")
+    layout = find_layout(tmp_path, {"res": "2", "confounds": ["trans_x"], "lead": 4.0})
+    assert (layout.stories("001"), layout.repeated_stories("001")) == (["tale"], [])
+    assert layout.n_voxels("001") == 2 == layout.anatomy("001").n_voxels
+    assert layout.trims == {"lead_seconds": 4.0}
+    names = {path.name for path in layout.files("001")}
+    assert "sub-001_task-tale_desc-confounds_timeseries.tsv" in names
+    assert not any("res-1" in name for name in names)
+    with pytest.raises(ValueError, match="atlas_spheres: .* in the space of the images"):
+        layout.anatomy("001", ["atlas.nii"], ["lh.sphere", "rh.sphere"])
 
 
 def test_an_option_of_the_other_layout_is_refused(recordings, tmp_path):

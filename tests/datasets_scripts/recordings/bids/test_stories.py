@@ -9,15 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datasets_scripts import Interval, open_participant, write_textgrid
-from datasets_scripts.recordings import bids
 from datasets_scripts.recordings.bids import (
     bids_brain_mask,
     bids_repeated,
     bids_shape,
+    bids_sound_files,
     bids_source_files,
     bids_stories,
     read_bids,
     read_bids_responses,
+    stories,
 )
 
 SHAPE = (8, 8, 6)
@@ -405,7 +406,7 @@ def test_source_files_are_those_that_reading_touches(root):
 
 def test_how_much_there_is_of_a_story_is_known_by_headers(root, monkeypatch):
     story = read(root)
-    monkeypatch.delattr(bids, "_responses")
+    monkeypatch.delattr(stories, "_responses")
     assert bids_shape(root, "001", "pieman_audio") == (*story.responses.shape, 0)
 
 
@@ -438,7 +439,7 @@ def test_arguments_are_checked_at_the_call(root, tmp_path):
     with pytest.raises(ValueError, match="lead must be 0 or more seconds, got -1"):
         read_bids(root, "001", lead=-1)
     (root / "sub-002").mkdir()
-    with pytest.raises(FileNotFoundError, match=r"002 has no \*_space-\*_desc-preproc_bold"):
+    with pytest.raises(FileNotFoundError, match="participant 002 in .* has no images of a task"):
         read_bids(root, "002")
 
 
@@ -583,3 +584,33 @@ def test_prepared_as_a_data_set_the_stories_are_the_same(repeated, tmp_path):
         np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
     assert found.tr == expected.tr == TR
     assert participant.provenance["trims"] == {"lead_seconds": 10.0}
+
+
+@pytest.mark.parametrize("folder", ["pieman", "pieman_audio"])
+def test_words_by_gentle_stand_in_for_a_textgrid(root, folder):
+    gentle = root / "stimuli/gentle" / folder
+    gentle.mkdir(parents=True)
+    (root / "stimuli/pieman_audio.wav").rename(gentle / "a.wav")  # Gentle keeps what it aligned
+    write_sound(root, "pieman_audio.wav", PIEMAN_SECONDS)
+    (gentle / "align.csv").write_text("I,i,15.0,15.2\nbegan,,,\n")
+    assert bids_sound_files(root).keys() == {"pieman_audio"}
+    assert (read(root).words, read(root).phones) == ([Interval(15.0, 15.2, "I")], [])
+    assert gentle / "align.csv" in bids_source_files(root, "001")
+    said = {"word": "I", "case": "success", "start": 15.0, "end": 15.5}
+    said["phones"] = [{"phone": "ay_S", "duration": 0.5}]
+    (gentle / "align.json").write_text(json.dumps({"words": [said]}))
+    assert read(root).phones == [Interval(15.0, 15.5, "AY")]
+    assert bids_sound_files(root)["pieman_audio"][1] == gentle / "align.json"
+    words, phones = [Interval(15.0, 15.3, "I")], [Interval(15.0, 15.3, "AY1")]
+    textgrid = root / "stimuli/pieman_audio.TextGrid"
+    write_textgrid(textgrid, {"words": words, "phones": phones}, PIEMAN_SECONDS)
+    assert (read(root).words, read(root).phones) == (words, phones)
+    assert textgrid in bids_source_files(root, "001")
+
+
+def test_words_without_phones_are_prepared(root, tmp_path):
+    gentle = root / "stimuli/gentle/pieman"
+    gentle.mkdir(parents=True)
+    (gentle / "align.csv").write_text("I,i,15.0,15.2\n")
+    (story,) = open_participant(root, "001", cache_dir=tmp_path / "cache").stories()
+    assert (story.words, story.phones) == ([Interval(15.0, 15.2, "I")], [])
