@@ -1,6 +1,7 @@
 """Recordings as a run divides them, and where noise ceilings come from."""
 
 import dataclasses
+import shutil
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,7 +9,12 @@ import pytest
 from scipy.stats import zscore
 
 from datasets_scripts import noise_ceiling, open_participant
-from recipes.stages.recordings import check_scoring, scored_story
+from recipes.stages.recordings import (
+    check_scoring,
+    named_stories,
+    open_recordings,
+    scored_story,
+)
 
 
 def options(**changes):
@@ -21,6 +27,39 @@ def options(**changes):
 @pytest.fixture(scope="module")
 def participant(recordings):
     return open_participant(recordings, "P01")
+
+
+def test_stories_that_a_run_names_are_those_of_all_its_options():
+    arguments = SimpleNamespace(
+        train_stories=["a", "b"],
+        tuning_stories=["a"],
+        validation_stories=["c"],
+        test_story="d",
+        ceiling_story=None,
+        stories=None,
+    )
+    assert named_stories(arguments) == ["a", "b", "c", "d"]
+    assert named_stories(SimpleNamespace(stories=["e"])) == ["e"]
+    assert named_stories(SimpleNamespace(stories=None)) is None
+
+
+def test_recordings_hold_the_stories_of_the_run_and_all_that_is_missing_is_said_first(
+    recordings, tmp_path, unfetch
+):
+    copy = shutil.copytree(recordings, tmp_path / "copy")
+    unfetch(copy / "derivative/preprocessed_data/P01/story03.hf5")
+    unfetch(copy / "derivative/preprocessed_data/P02/story02.hf5")
+    given = dict(participants=["P01", "P02"], dtype="float32", tr=None, tr_times=None, space=None)
+    arguments = SimpleNamespace(**given, train_stories=["story01"], test_story="repeated")
+    cache = tmp_path / "cache"
+    opened = open_recordings(str(copy), arguments, str(cache))
+    assert [one.name for one in opened] == ["P01", "P02"]
+    assert all(one.story_names == ["repeated", "story01"] for one in opened)
+    before = set(cache.rglob("*.arrow"))
+    arguments.train_stories = ["story01", "story02", "story03", "story04"]
+    with pytest.raises(FileNotFoundError, match="2 files of P01, P02 are not fetched yet"):
+        open_recordings(str(copy), arguments, str(cache))
+    assert set(cache.rglob("*.arrow")) == before
 
 
 def test_by_default_the_ceiling_comes_from_the_scored_repeats_with_a_warning(participant):
