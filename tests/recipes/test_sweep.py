@@ -93,7 +93,7 @@ def test_every_run_has_rows_that_say_what_was_tuned_on_how_much(swept, classes, 
     output = Path(classes[1].output_dir)
     assert json.loads((output / "sweep.json").read_text()) == swept
     trs = {row["fraction"]: row["n_trs"] for row in swept["rows"]}
-    participant = open_recordings(classes[0].data, "P01", classes[0])
+    (participant,) = open_recordings(classes[0].data, classes[0])
     told = {story.name: len(story.tr_times) for story in participant.stories(BOTH)}
     assert trs[1.0] == sum(told.values()) > trs[0.4]
     (weights,) = {row["n_parameters"] for row in swept["rows"]}

@@ -26,7 +26,8 @@ def test_minutes_count_every_kind_of_work_as_often_as_it_is_done():
 def test_an_estimate_knows_how_often_the_run_does_everything(configuration, tmp_path):
     words = ["--config", str(configuration()), "--output_dir", str(tmp_path)]
     arguments, training = parse_arguments((TuningOptions, TrainerOptions), arguments=words)
-    one = tuning_listener(open_recordings(arguments.data, "P01", arguments), arguments)
+    (participant,) = open_recordings(arguments.data, arguments)
+    one = tuning_listener(participant, arguments)
     (pairs, _) = windows(arguments, [one], ["responses"], located=str)["responses"]
     ahead = estimate(arguments, training, arguments.pretrained, pairs, [one])
     n_batches = -(-len(pairs) // training.per_device_train_batch_size)

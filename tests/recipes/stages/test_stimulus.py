@@ -30,8 +30,7 @@ RECIPE = str(Path(__file__).resolve().parents[3] / "recipes" / "stimulus_tune.py
 
 def stimulus_tune(arguments, training):
     """Train on the sound that the only participant heard."""
-    (name,) = arguments.participants
-    participant = open_recordings(arguments.data, name, arguments)
+    (participant,) = open_recordings(arguments.data, arguments)
     return stimulus.stimulus_tune(arguments, training, arguments.pretrained, participant)
 
 

@@ -21,8 +21,9 @@ def arguments(configuration, tmp_path):
     return parsed
 
 
-def listener(given, name):
-    return tuning_listener(open_recordings(given.data, name, given), given)
+def listener(given):
+    (participant,) = open_recordings(given.data, given)
+    return tuning_listener(participant, given)
 
 
 def windows(*given, **options):
@@ -32,7 +33,7 @@ def windows(*given, **options):
 def test_targets_differ_and_the_sound_does_not(arguments):
     targets = ["responses", "permuted", "text_model", "permuted_text_model"]
     given = arguments(targets=targets, text_teacher="phantom-gpt2-untaught")
-    one = listener(given, "P01")
+    one = listener(given)
     pairs = {target: train for target, (train, _) in windows(given, [one], targets).items()}
     for name in targets[1:]:
         assert len(pairs[name]) == len(pairs["responses"])
@@ -57,7 +58,7 @@ def test_responses_of_another_story_keep_their_order(arguments):
         validation_stories=["story03", "story04"],
         text_teacher="phantom-gpt2-untaught",
     )
-    one = listener(given, "P01")
+    one = listener(given)
     pairs = windows(given, [one], ["permuted"], seed=3)["permuted"][0]
     labels = np.stack([pairs[i]["labels"] for i in range(len(pairs))])
     stories = {story.name: story.responses[:, one.voxels] for story in one.train}
@@ -80,7 +81,7 @@ def test_responses_of_another_story_keep_their_order(arguments):
 
 def test_a_run_can_tune_on_fewer_stories_than_its_encoding_models_are_fitted_on(arguments):
     given = arguments(tuning_stories=["story03", "story01"])
-    one = listener(given, "P01")
+    one = listener(given)
     assert [story.name for story in one.train] == given.train_stories
     (pairs, validation) = windows(given, [one], ["responses"])["responses"]
     n_trs = {story.name: len(story.tr_times) for story in (*one.train, *one.validation)}
