@@ -3,10 +3,13 @@
 from .encoding_model import EncodingModel, delay
 from .error_rate import count_errors, error_rate
 from .figures import (
+    Cortex,
+    anatomy_figure,
     change_figure,
+    fsaverage5,
     layer_figure,
     report_figure,
-    surface_map,
+    surface_figure,
     tuning_figure,
     volume_map,
 )
@@ -31,6 +34,7 @@ from .statistics import (
 __all__ = [
     "MEAN_IMPACT",
     "ClassProbe",
+    "Cortex",
     "EncodingModel",
     "LabelProbe",
     "Residualizer",
@@ -38,6 +42,7 @@ __all__ = [
     "ScoredLayers",
     "Scores",
     "alignment_interval",
+    "anatomy_figure",
     "block_exchange_test",
     "block_permutation_p",
     "bootstrap_interval",
@@ -47,6 +52,7 @@ __all__ = [
     "delay",
     "error_rate",
     "fdr",
+    "fsaverage5",
     "holm",
     "impact_resamples",
     "layer_figure",
@@ -54,7 +60,7 @@ __all__ = [
     "percentile_interval",
     "report_figure",
     "space_files",
-    "surface_map",
+    "surface_figure",
     "true_discoveries",
     "tuning_figure",
     "volume_map",

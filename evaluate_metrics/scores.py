@@ -21,6 +21,7 @@ from .statistics import (
 )
 
 MEAN_IMPACT = "mean of the four"
+RATE = 0.05  # of false discoveries
 
 ByRegion = dict[str, dict[str, Any]]  # {region: scores}
 
@@ -181,8 +182,8 @@ class Scores:
         many it does predict at the least, with 95 % confidence for all regions together; that
         it predicts all of them, if weakly, no test can exclude.
         """
-        p = block_permutation_p(model.predictions[max(model.predictions)], self.references)
-        significant = fdr(p) <= 0.05
+        p = self._chance(model)
+        significant = fdr(p) <= RATE
         least = true_discoveries(p, self.regions)
 
         def score(region, members):
@@ -192,6 +193,14 @@ class Scores:
             }
 
         return self._by_region(score)
+
+    def above_chance(self, model: ScoredLayers) -> np.ndarray:
+        """Whether a voxel is among those of `predicted`: a bool array of shape (n_voxels,)."""
+        return fdr(self._chance(model)) <= RATE
+
+    def _chance(self, model):
+        """Per voxel, that misplaced blocks predict as well as the last layer."""
+        return block_permutation_p(model.predictions[max(model.predictions)], self.references)
 
     def impact(self, model: ScoredLayers, left: ScoredLayers) -> ByRegion:
         """Low-level impact in per cent, from predictions of what is `left` without a feature.

@@ -17,8 +17,7 @@ from typing import Any
 import numpy as np
 from accelerate import PartialState
 
-from datasets_scripts import Participant, voxels_at
-from evaluate_metrics.reports import report, table
+from evaluate_metrics.reports import average_maps, report, table
 from modeling_braintune import (
     CARD,
     add_results,
@@ -46,6 +45,7 @@ from recipes.command.vocabulary import (
     TrainStories,
 )
 from recipes.stages.encoding import Extraction, share_in_representations
+from recipes.stages.maps import common_cortex, own_cortex
 from recipes.stages.measuring import measure
 from recipes.stages.recordings import check_scoring, listener, open_recordings
 from recipes.stages.tuning_options import TrainerOptions, TuningOptions
@@ -127,11 +127,8 @@ def align(arguments: AlignOptions) -> dict[str, dict[str, Any]]:
         check_scoring(participants, arguments)
         for model in arguments.checkpoints if arguments.update_card else ():
             check_card(model)
-    places = {
-        participant.name: surface_voxels(arguments.surface, participant)
-        for participant in participants
-        if arguments.surface is not None
-    }
+    places = None if arguments.surface is None else np.load(arguments.surface)
+    cortices = [own_cortex(one.name, one.anatomy, places) for one in participants]
     extraction = Extraction.of(
         arguments,
         device=state.device,
@@ -141,7 +138,7 @@ def align(arguments: AlignOptions) -> dict[str, dict[str, Any]]:
 
     # A report for each participant
     results = {}
-    for participant in participants:
+    for participant, cortex in zip(participants, cortices, strict=True):
         one = listener(participant, arguments)
         if not state.is_main_process:
             share_in_representations(checkpoints.values(), [*one.train, one.test], extraction)
@@ -154,27 +151,22 @@ def align(arguments: AlignOptions) -> dict[str, dict[str, Any]]:
         folder = Path(arguments.output_dir)
         folder = folder / one.name if len(participants) > 1 else folder
         title = f"{one.name}, story {one.test.name!r}, {found['n_trs']} TRs"
-        paths = report(results[one.name], folder, title, participant.mask, places.get(one.name))
+        paths = report(results[one.name], folder, title, cortex, participant.mask)
         print(f"{', '.join(path.name for path in paths)} are in {folder}/")
         for model in arguments.checkpoints if arguments.update_card else ():
             update_card(model, results[one.name], folder)
+
+    # What they have in common
+    if len(results) > 1:
+        folder = Path(arguments.output_dir)
+        common = [common_cortex(one.name, one.anatomy, places) for one in participants]
+        placed = {name: c for name, c in zip(results, common, strict=True) if c is not None}
+        paths = average_maps([results[name] for name in placed], list(placed.values()), folder)
+        if paths:
+            print(
+                f"{', '.join(path.name for path in paths)} of {', '.join(placed)} are in {folder}/"
+            )
     return results
-
-
-def surface_voxels(surface: str, participant: Participant) -> np.ndarray:
-    """Return the voxel of each vertex of fsaverage5, -1 for none.
-
-    Raises
-    ------
-    ValueError
-        Where the participant's voxels lie is not known.
-    """
-    if participant.mask is None:
-        raise ValueError(
-            f"surface: where the voxels of {participant.name} lie is not known; the recordings "
-            f"need derivative/masks/{participant.name}.nii.gz"
-        )
-    return voxels_at(np.load(surface), participant.mask)
 
 
 def check_card(model: str) -> None:

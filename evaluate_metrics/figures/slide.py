@@ -29,6 +29,24 @@ STYLE: dict[str, Any] = {
 
 
 @contextmanager
+def drawing(style: dict[str, Any]) -> Iterator[Any]:
+    """Have matplotlib draw in a style while the block lasts; gives its class of figures.
+
+    Raises
+    ------
+    ImportError
+        Without matplotlib.
+    """
+    try:
+        from matplotlib import rc_context
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ImportError('figures need matplotlib: pip install "braintune[figures]"') from error
+    with rc_context(style):
+        yield Figure
+
+
+@contextmanager
 def slide(
     path: str | Path, title: str | None, caption: str | None, figsize: tuple[float, float]
 ) -> Iterator[Any]:
@@ -47,16 +65,11 @@ def slide(
     ImportError
         Without matplotlib.
     """
-    try:
-        from matplotlib import rc_context
-        from matplotlib.figure import Figure
+    with drawing(STYLE) as figure_class:
         from matplotlib.layout_engine import ConstrainedLayoutEngine
-    except ImportError as error:
-        raise ImportError('figures need matplotlib: pip install "braintune[figures]"') from error
 
-    with rc_context(STYLE):
         layout = ConstrainedLayoutEngine(w_pad=0.15, h_pad=0.1, wspace=0.06)
-        figure = Figure(figsize=figsize, layout=layout)
+        figure = figure_class(figsize=figsize, layout=layout)
         yield figure
         figure.suptitle(title or "", x=0.012, ha="left", fontsize=18, weight="bold")
         figure.supxlabel(caption or "", x=0.012, ha="left", fontsize=11, color="#555555")

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..figures import change_figure, layer_figure, report_figure, surface_map, volume_map
+from ..figures import Cortex, change_figure, layer_figure, report_figure
 from .files import write_csv, write_json
-from .tables import cell, star, text_table
+from .maps import brain_maps
+from .tables import BASELINE, cell, star, text_table
 
 if TYPE_CHECKING:
     from nibabel.spatialimages import SpatialImage
 
-BASELINE = "pretrained"  # what reports call the model that the others are compared with
 COLUMNS = (
     *("model", "participant", "region", "layer", "feature", "measure", "value"),
     *("n", "unit", "interval_low", "interval_high", "p", "p_holm"),
@@ -190,8 +190,8 @@ def report(
     results: dict,
     folder: str | Path,
     title: str,
+    cortex: Cortex | None = None,
     mask: "SpatialImage | None" = None,
-    vertices: np.ndarray | None = None,
 ) -> list[Path]:
     """Write results as JSON, CSV and (voxels) npz, and draw them.
 
@@ -202,10 +202,9 @@ def report(
     folder : path-like
         Is made if need be.
     title : str
+    cortex : Cortex, optional
     mask : nibabel image, optional
-        Of the participant's voxels: also draw maps of the brain.
-    vertices : int array of shape (20484,), optional
-        The voxel of each vertex of fsaverage5, -1 for none: draw the maps on it.
+        As `brain_maps`, which draws on them.
 
     Returns
     -------
@@ -227,9 +226,7 @@ def report(
         change_figure(change, paths[-1], label, f"{title}: {model} minus {BASELINE}")
     paths.append(folder / "voxels.npz")
     np.savez(paths[-1], **_flat(voxels))
-    if mask is not None:
-        paths += _maps(voxels, folder, title, mask, vertices)
-    return paths
+    return paths + brain_maps(results, folder, cortex, mask)
 
 
 def _flat(voxels):
@@ -241,41 +238,6 @@ def _flat(voxels):
         else:
             flat[name] = value
     return flat
-
-
-def _maps(voxels, folder, title, mask, vertices):
-    """Maps of the ceiling, of alignment, and of what changes from the baseline."""
-    alignment, left = voxels["alignment"], voxels["residual_alignment"]
-    drawn = {"noise-ceiling": ("", "noise ceiling", voxels["noise_ceiling"], False)}
-    for model, values in alignment.items():
-        drawn[f"alignment-{model}"] = (f": {model}", "normalised brain alignment", values, False)
-        if model == BASELINE:
-            continue
-        compared = f": {model} minus {BASELINE}"
-        difference = values - alignment[BASELINE]
-        drawn[f"alignment-change-{model}"] = (compared, "change of alignment", difference, True)
-        if left:
-            # R of a voxel would divide by next to nothing in many: what is lost is shown as it is.
-            lost = (values - left[model]) - (alignment[BASELINE] - left[BASELINE])
-            drawn[f"impact-change-{model}"] = (
-                compared,
-                "change of low-level alignment",
-                lost,
-                True,
-            )
-    paths = []
-    n_voxels = np.count_nonzero(np.asarray(mask.dataobj))
-    for name, (what, label, values, change) in drawn.items():
-        whole = np.full(n_voxels + 1, np.nan)  # one more, for vertices without a voxel
-        whole[voxels["voxels"]] = values
-        paths.append(folder / f"map-{name}.png")
-        options = {"title": title + what, "label": label, "change": change}
-        if vertices is None:
-            volume_map(whole[:-1], mask, paths[-1], **options)
-        else:
-            left_side, right_side = np.split(whole[vertices], 2)
-            surface_map(left_side, right_side, paths[-1], **options)
-    return paths
 
 
 def comparison_report(results: dict, folder: str | Path, name: str = "compare") -> list[Path]:

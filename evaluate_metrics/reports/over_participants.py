@@ -7,9 +7,9 @@ import numpy as np
 
 from ..names import check_name
 from ..statistics import holm, paired_test
-from .alignment import BASELINE
 from .merging import WHAT
 from .summary_lines import SCORES
+from .tables import BASELINE
 
 SUMMARY = (
     *(*WHAT, "value", "n", "unit", "standard_error", "interval_low", "interval_high"),

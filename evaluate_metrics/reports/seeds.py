@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from .alignment import BASELINE
-from .tables import cell, markdown_table
+from .tables import BASELINE, cell, markdown_table
 
 
 def gains_by_seed(results: dict[int, dict]) -> str:

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from .alignment import BASELINE
 from .files import write_csv, write_json
 from .over_participants import SUMMARY, layer_means, over_participants
 from .summary_figures import draw
@@ -14,7 +13,7 @@ from .summary_lines import (
     stars,
     swept_lines,
 )
-from .tables import cell, markdown_table
+from .tables import BASELINE, cell, markdown_table
 
 
 def notes_on(summary: list[dict], table: list[dict], baseline: str) -> list[str]:

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from ..figures import bar_figure, line_figure
 from ..figures.slide import words
-from .alignment import BASELINE
 from .summary_lines import (
     SCORES,
     STAGE_OF,
@@ -19,6 +18,7 @@ from .summary_lines import (
     swept_lines,
     task_name,
 )
+from .tables import BASELINE
 
 MEASURES = {
     "alignment": "normalised brain alignment",

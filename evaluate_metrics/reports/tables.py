@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from tabulate import tabulate
 
+BASELINE = "pretrained"  # what reports call the model that the others are compared with
 LEVEL = 0.05  # of a test; a star says that p is below it
 
 

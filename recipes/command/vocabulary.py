@@ -42,8 +42,8 @@ class Surface(Words):
         default=None,
         metadata={
             "help": "File .npy of the places of fsaverage5's vertices in the participant's "
-            "functional space, (20484, 3) in mm, left hemisphere first, for maps on the surface; "
-            "by default maps are volumes."
+            "functional space, (20484, 3) in mm, left hemisphere first, for maps on the surface "
+            "where the recordings do not say which voxels those vertices lie in."
         },
     )
 

@@ -121,8 +121,10 @@ def align(
           "interval" reaches from what is sure with 95 % confidence to all of them;
         - "impact" {model: {feature: {region: scores}}} in per cent, with `low_level`;
         - "change" {model: {region: array (n_region_voxels,)}}: of the voxels' alignment;
-        - "per_voxel": "voxels" (indices), their "noise_ceiling" and, by model, "alignment" and
-          "residual_alignment" without the last low-level feature, averaged over layers;
+        - "per_voxel": "noise_ceiling" of all voxels, "voxels", the indices of those that are
+          measured, and of these, by model, "alignment", "residual_alignment" without the last
+          low-level feature, both averaged over layers, and whether they are "above_chance", that
+          is, among the predicted voxels;
         - "pairs": list of {"model", "other", "gain", "tests"} for `pairs`;
         - "n_trs", and "n_excluded": voxels left out for all models, since their scored responses
           are constant or not finite.
@@ -182,8 +184,9 @@ def align(
         "change": {model: scored.change(layers[model], layers[baseline]) for model in others},
         "per_voxel": {
             "voxels": voxels,
-            "noise_ceiling": scored.ceiling,
+            "noise_ceiling": ceiling,
             "alignment": {model: of.per_voxel for model, of in layers.items()},
+            "above_chance": {model: scored.above_chance(of) for model, of in layers.items()},
             "residual_alignment": {
                 model: one.left_over for model, one in encoded.items() if low_level
             },

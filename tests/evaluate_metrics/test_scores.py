@@ -170,6 +170,7 @@ def test_predicted_voxels_pass_a_false_discovery_rate_over_all_voxels(simulated)
     significant = fdr(p) <= 0.05
     assert 0 < significant.sum() < (p < 0.05).sum()  # or the correction would not show
     predicted = scored.predicted(scored.score({2: good[2]}))
+    np.testing.assert_array_equal(scored.above_chance(scored.score({2: good[2]})), significant)
     for region in LIVE:
         assert predicted[region]["mean"] == 100 * significant[MEMBERS[region]].mean()
         least = true_discoveries(p, scored.regions)[region]

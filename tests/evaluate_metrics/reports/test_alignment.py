@@ -72,8 +72,9 @@ def compare(low_level):
         "change": {model: scored.change(m, baseline) for model, m in compared.items()},
         "per_voxel": {
             "voxels": VOXELS,
-            "noise_ceiling": scored.ceiling,
+            "noise_ceiling": rng.uniform(0.1, 0.9, 10),
             "alignment": {model: m.per_voxel for model, m in models.items()},
+            "above_chance": {model: scored.above_chance(m) for model, m in models.items()},
             "residual_alignment": left_over,
         },
         "n_trs": N_TRS,
@@ -116,6 +117,17 @@ def test_report_is_json_csv_a_change_figure_for_each_compared_model_and_voxels(w
     assert set(written["alignment.json"].parent.iterdir()) == set(written.values())
 
 
+def test_maps_of_a_known_cortex_stand_with_the_other_files(results, make_cortex, tmp_path):
+    voxels = np.full(516, -1)
+    voxels[:10] = np.arange(10)
+    shapes = {"flat": make_cortex().shapes["flat"]}
+    paths = report(results, tmp_path, "UTS03", make_cortex(voxels=voxels, shapes=shapes))
+    drawn = [path.name for path in paths if path.name.startswith("map-")]
+    quantities = ("noise-ceiling", "alignment", "alignment-change", "impact-change")
+    assert drawn == [f"map-{name}.{ending}" for name in quantities for ending in ("png", "pdf")]
+    assert set(tmp_path.iterdir()) == set(paths)
+
+
 def test_figures_are_pictures(written):
     for name, path in written.items():
         if name.endswith(".png"):
@@ -134,7 +146,7 @@ def test_voxels_are_kept_as_arrays(results, written):
     voxels = results["per_voxel"]
     expected = {name: voxels[name] for name in ("voxels", "noise_ceiling")}
     for model in MODELS:
-        for name in ("alignment", "residual_alignment"):
+        for name in ("alignment", "above_chance", "residual_alignment"):
             expected[f"{name}/{model}"] = voxels[name][model]
     with np.load(written["voxels.npz"]) as kept:
         assert set(kept) == set(expected)

@@ -1,7 +1,4 @@
-"""Maps of the cortex, looked at by the colours in them."""
-
-import socket
-import sys
+"""Slices through a brain, looked at by the colours in them."""
 
 import nibabel
 import numpy as np
@@ -9,15 +6,10 @@ import pytest
 from matplotlib import colormaps, pyplot
 from matplotlib.image import imread
 
-from evaluate_metrics.figures import surface_map, volume_map
+from evaluate_metrics.figures import volume_map
+from evaluate_metrics.figures.cortex import GYRUS
 
-N_VERTICES = 10242
 AFFINE = np.diag([-3.0, 3, 3, 1])  # the first voxel is the rightmost
-
-
-def colourful(pixels):
-    """Share of pixels that are no grey."""
-    return (np.ptp(pixels[..., :3], axis=-1) > 0.1).mean()
 
 
 def halves(path):
@@ -44,47 +36,12 @@ def voxel_positions():
     return nibabel.affines.apply_affine(AFFINE, voxels)
 
 
-def test_vertices_without_a_value_are_grey_and_nothing_is_downloaded(tmp_path, monkeypatch):
-    def no_network(*args, **kwargs):
-        raise OSError("no network")
-
-    monkeypatch.setattr(socket, "socket", no_network)
-    surface_map(np.full(N_VERTICES, 0.5), np.full(N_VERTICES, np.nan), tmp_path / "map.png")
-    left, right = halves(tmp_path / "map.png")
-    assert colourful(left) > 0.1 > colourful(right) == 0
-
-
-def test_change_is_red_above_0_and_blue_below(tmp_path):
-    values = np.full(N_VERTICES, 0.2)
-    surface_map(values, -values, tmp_path / "map.png", change=True, limit=0.4)
-    left, right = (
-        half[np.ptp(half[..., :3], axis=-1) > 0.1] for half in halves(tmp_path / "map.png")
-    )
-    red, _, blue, _ = np.moveaxis(left, -1, 0)
-    assert (red > blue).all()
-    red, _, blue, _ = np.moveaxis(right, -1, 0)
-    assert (red < blue).all()
-
-
-@pytest.mark.parametrize(
-    ("values", "message"),
-    [
-        (np.ones(5), r"values_right must hold one value for each of the 10242 .* shape \(5,\)"),
-        (np.full(N_VERTICES, np.inf), "0 NaN and 10242 infinite of 20484"),
-    ],
-)
-def test_values_that_cannot_be_drawn_on_the_surface_are_refused(tmp_path, values, message):
-    with pytest.raises(ValueError, match=message):
-        surface_map(np.ones(N_VERTICES), values, tmp_path / "map.png")
-    assert list(tmp_path.iterdir()) == []
-
-
 def mean_places(path):
     """Mean row and column of the pixels with the highest value, and of those without value."""
     slices = np.hstack(halves(path))[..., :3]
     return [
         np.argwhere((np.abs(slices - colour) < 0.02).all(axis=-1)).mean(axis=0)
-        for colour in (colormaps["viridis"](1.0)[:3], 0.82)
+        for colour in (colormaps["viridis"](1.0)[:3], GYRUS)
     ]
 
 
@@ -124,9 +81,3 @@ def test_drawing_leaves_matplotlib_as_it_was(tmp_path):
     volume_map(np.ones(60), thin, tmp_path / "map.png")
     assert dict(pyplot.rcParams) == before
     assert pyplot.get_fignums() == []
-
-
-def test_without_nilearn_the_error_says_what_to_install(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "nilearn", None)  # Python's own mark of a missing module
-    with pytest.raises(ImportError, match=r'pip install "braintune\[figures\]"'):
-        surface_map(np.ones(N_VERTICES), np.ones(N_VERTICES), tmp_path / "map.png")

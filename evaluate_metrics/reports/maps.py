@@ -1,0 +1,255 @@
+"""Maps of the brain: what a measurement found, voxel by voxel, for one participant or several."""
+
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from ..figures import Cortex, surface_figure, volume_map
+from ..figures.painting import limit_of
+from .tables import BASELINE
+
+if TYPE_CHECKING:
+    from nibabel.spatialimages import SpatialImage
+
+
+class Quantity(NamedTuple):
+    """What a figure shows, as its title, its colour bar and its caption say."""
+
+    title: str
+    label: str
+    caption: str
+    change: bool = False
+    reach: tuple[float, float] = (0, np.inf)  # how far the colours reach, at least and at most
+
+
+SLICES = "Axial slices; the left is on the left. Grey: no value."
+CHANGE = f"Each model minus {BASELINE}."
+QUANTITIES = {
+    "noise-ceiling": Quantity("noise ceilings", "noise ceiling", "", reach=(1, 1)),
+    "alignment": Quantity(
+        "brain alignment",
+        "normalised brain alignment",
+        "Mean over layers, in measured voxels.",
+    ),
+    "alignment-change": Quantity(
+        "change of brain alignment",
+        "change of normalised brain alignment",
+        f"{CHANGE} Mean over layers, in measured voxels.",
+        change=True,
+    ),
+    "impact-change": Quantity(
+        "change of low-level impact",
+        "change of low-level impact (percentage points)",
+        f"{CHANGE} Impact of all low-level features, 100 (B - residual B) / B of a voxel, where "
+        "both models predict it above chance (block permutation, last layer, false discovery rate "
+        "of 5 %).",
+        change=True,
+        reach=(0, 100),
+    ),
+}
+
+
+def voxel_maps(voxels: dict) -> dict[str, dict[str, np.ndarray]]:
+    """What is drawn of a participant, by quantity and model.
+
+    Parameters
+    ----------
+    voxels : dict
+        "per_voxel" of a measurement.
+
+    Returns
+    -------
+    dict of {quantity: {model: array of shape (n_voxels,)}}
+        NaN where a voxel is not measured or, of "impact-change", where it is not above chance for
+        both models. Noise ceilings are of no model; without low-level features there is no
+        "impact-change".
+    """
+    alignment, residual = voxels["alignment"], voxels["residual_alignment"]
+    others = [model for model in alignment if model != BASELINE]
+
+    def whole(values):
+        spread = np.full(len(voxels["noise_ceiling"]), np.nan)
+        spread[voxels["voxels"]] = values
+        return spread
+
+    maps = {
+        "noise-ceiling": {"": voxels["noise_ceiling"]},
+        "alignment": {model: whole(values) for model, values in alignment.items()},
+        "alignment-change": {
+            model: whole(alignment[model] - alignment[BASELINE]) for model in others
+        },
+    }
+    if residual:
+        impact = {model: _impact(alignment[model], residual[model]) for model in alignment}
+        chance = {model: ~above for model, above in voxels["above_chance"].items()}
+        maps["impact-change"] = {
+            model: whole(
+                np.where(chance[model] | chance[BASELINE], np.nan, impact[model] - impact[BASELINE])
+            )
+            for model in others
+        }
+    return {name: of_models for name, of_models in maps.items() if of_models}
+
+
+def _impact(alignment, residual):
+    """R of each voxel, in per cent; NaN where its alignment is not positive."""
+    positive = np.where(alignment > 0, alignment, np.nan)
+    return 100 * (positive - residual) / positive
+
+
+def brain_maps(
+    results: dict,
+    folder: str | Path,
+    cortex: Cortex | None = None,
+    mask: "SpatialImage | None" = None,
+) -> list[Path]:
+    """Draw a participant's noise ceilings, alignment and what changes from the baseline.
+
+    Parameters
+    ----------
+    results : dict
+        Of a measurement, with "participant", "test_story" and "per_voxel".
+    folder : path-like
+        Must exist.
+    cortex : Cortex, optional
+        To draw on: a figure for each quantity, with a panel for each model, as PNG and PDF.
+    mask : nibabel image, optional
+        Of the participant's voxels, for slices where there is no cortex: a PNG for each quantity
+        and model.
+
+    Returns
+    -------
+    list of Path
+        Empty without a cortex and a mask.
+
+    Raises
+    ------
+    ValueError
+        If the voxels are not those of the cortex or the mask.
+    """
+    paths = []
+    story = f"Story {results['test_story']!r}, {results['n_trs']} TRs."
+    for name, of_models in voxel_maps(results["per_voxel"]).items():
+        shown = QUANTITIES[name]
+        title = f"{results['participant']}: {shown.title}"
+        if cortex is not None:
+            panels = {model: cortex.on_vertices(values) for model, values in of_models.items()}
+            path = Path(folder) / f"map-{name}.png"
+            paths += _on_cortex(cortex, panels, shown, path, title, f"{shown.caption} {story}")
+        elif mask is not None:
+            for model, values in of_models.items():
+                paths.append(Path(folder) / f"map-{'-'.join(filter(None, (name, model)))}.png")
+                volume_map(
+                    values,
+                    mask,
+                    paths[-1],
+                    f"{title}, {model}" if model else title,
+                    shown.label,
+                    shown.change,
+                    _limit(of_models, shown),
+                    textwrap.fill(f"{SLICES} {shown.caption} {story}".replace("  ", " "), 150),
+                )
+    return paths
+
+
+def average_maps(
+    results: Sequence[dict], cortices: Sequence[Cortex], folder: str | Path
+) -> list[Path]:
+    """Draw the mean over participants on a cortex that they have in common.
+
+    Parameters
+    ----------
+    results : sequence of dict
+        Of several participants, as `brain_maps` takes them.
+    cortices : sequence of Cortex
+        fsaverage5 with each participant's voxels and regions.
+    folder : path-like
+        Must exist.
+
+    Returns
+    -------
+    list of Path
+        A PNG and a PDF for each quantity, of the models that all participants have; empty with
+        fewer than two participants.
+
+    Raises
+    ------
+    ValueError
+        If cortices are not of the same vertices.
+    """
+    if len(results) < 2:
+        return []
+    sizes = {len(cortex.voxels) for cortex in cortices}
+    if len(sizes) > 1:
+        raise ValueError(f"cortices must have the same vertices, got {sorted(sizes)} of them")
+    cortex = _common(cortices)
+    of_participants = [
+        {
+            name: {model: own.on_vertices(values) for model, values in of_models.items()}
+            for name, of_models in voxel_maps(found["per_voxel"]).items()
+        }
+        for found, own in zip(results, cortices, strict=True)
+    ]
+    paths = []
+    for name, shown in QUANTITIES.items():
+        maps = [of_one.get(name, {}) for of_one in of_participants]
+        models = [model for model in maps[0] if all(model in of_one for of_one in maps)]
+        if not models:
+            continue
+        panels = {model: mean_of([of_one[model] for of_one in maps]) for model in models}
+        caption = (
+            f"Mean over those of {', '.join(found['participant'] for found in results)} who have "
+            f"a value at the vertex. {shown.caption}"
+        )
+        title = f"Mean (n = {len(results)}): {shown.title}"
+        path = Path(folder) / f"map-{name}.png"
+        paths += _on_cortex(cortex, panels, shown, path, title, caption)
+    return paths
+
+
+def mean_of(values: Sequence[np.ndarray]) -> np.ndarray:
+    """Mean over participants, vertex by vertex, of those who have a value there.
+
+    Parameters
+    ----------
+    values : sequence of arrays of shape (n_vertices,)
+        NaN for none.
+
+    Returns
+    -------
+    array of shape (n_vertices,)
+        NaN where no participant has a value.
+    """
+    stacked = np.stack(values)
+    n = (~np.isnan(stacked)).sum(axis=0)
+    return np.divide(np.nansum(stacked, axis=0), n, out=np.full(n.shape, np.nan), where=n > 0)
+
+
+def _common(cortices):
+    """The cortex with each region's vertices in most of the participants who have the region."""
+    first = cortices[0]
+    regions = {}
+    for name in dict.fromkeys(name for cortex in cortices for name in cortex.regions):
+        known = [cortex.regions[name] for cortex in cortices if name in cortex.regions]
+        votes = np.bincount(np.concatenate(known), minlength=len(first.voxels))
+        regions[name] = np.flatnonzero(2 * votes > len(known))
+    return Cortex(
+        name=first.name,
+        voxels=first.voxels,
+        n_left=first.n_left,
+        shapes=first.shapes,
+        regions=regions,
+        greys=first.greys,
+    )
+
+
+def _on_cortex(cortex, panels, shown, path, title, caption):
+    limit = _limit(panels, shown)
+    return surface_figure(cortex, panels, path, title, shown.label, shown.change, limit, caption)
+
+
+def _limit(of_models, shown):
+    return float(np.clip(limit_of(of_models.values()), *shown.reach))
