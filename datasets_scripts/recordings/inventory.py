@@ -65,7 +65,7 @@ class ParticipantFiles:
         TRs with a response; where responses are not fetched, what is counted elsewhere.
     n_values : dict of {story: int}
         How many numbers each story's responses are, repeats included; where they are not fetched,
-        what their size says.
+        what their size says, if it says anything.
     anatomy : dict of {name of a file: path}
         Files that say where voxels lie, whether they are there or not.
     problems : list of str
@@ -187,14 +187,16 @@ def _participant(layout: DS003020 | BIDS, name: str, asked: list[str] | None) ->
 
 
 def _measure(found, layout, story):
-    waiting = unfetched(layout.response_files(found.name, story)[0])
-    if waiting is None:
+    waiting = all_unfetched(layout.response_files(found.name, story))
+    if not waiting:
         found.shapes[story] = shape = layout.shape(found.name, story)
         found.n_trs[story] = shape.n_trs
         found.n_values[story] = shape.n_trs * shape.n_voxels * (1 + shape.n_repeats)
-    else:
-        found.n_values[story] = (waiting.n_bytes or 0) // STORED_BYTES
-        found.n_trs[story] = layout.timing(found.name, story).get("n_trs", 0)
+        return
+    timing = layout.timing(found.name, story)
+    if "n_trs" in timing:  # and the file is one plain array, or two
+        found.n_trs[story] = timing["n_trs"]
+        found.n_values[story] = sum(file.n_bytes or 0 for file in waiting) // STORED_BYTES
 
 
 @contextmanager

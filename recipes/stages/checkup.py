@@ -223,7 +223,7 @@ def _bytes(files):
 
 
 def _size(n_bytes):
-    return f"{n_bytes / 1e9:.2f} GB"
+    return f"{n_bytes / 1e9:.2f} GB" if n_bytes >= 1e8 else f"{n_bytes / 1e6:.1f} MB"
 
 
 def _number(things, one, several=None):

@@ -201,7 +201,7 @@ def test_a_folder_of_ds003020_is_checked_for_the_stories_of_its_configuration(
         if name != "life":
             unfetch(tmp_path / f"derivative/preprocessed_data/UTS04/{name}.hf5", 280_000_000)
     (tmp_path / "derivative/respdict.json").write_text(json.dumps(dict.fromkeys(stories, 300)))
-    command(monkeypatch, "--check", "--data", tmp_path)
+    command(monkeypatch, "--check", "true", "--data", tmp_path)
     printed = capsys.readouterr().out
     assert "UTS04: 0 of 27 stories fetched; of the 26 that matter 0" in printed
     assert "not recorded: life" in printed and "not fetched: 78 files, 10.69 GB" in printed

@@ -39,7 +39,7 @@ def test_facts_are_told_with_what_they_mean(tmp_path):
     said = "\n".join(checkup(found, "float16", tmp_path / "not" / "yet", 30, ["a", "b"]))
     for line in (
         "UTS01: 1 of 2 stories fetched; of the 2 that matter 1",
-        "  not fetched: 1 file, 0.07 GB",
+        "  not fetched: 1 file, 72.0 MB",
         f"  absent: {tmp_path}/b.wav",
         "  responses of 1 story: 280 TRs, as derivative/respdict.json or the reports count them; "
         "90000 voxels",
