@@ -102,8 +102,8 @@ class Anatomy:
             The file is damaged, or something else.
         """
         try:
-            with np.load(path) as file:
-                arrays = dict(file)
+            with open(path, "rb") as file, np.load(file) as kept:
+                arrays = dict(kept)
             return cls(
                 n_voxels=int(arrays["n_voxels"]),
                 regions=_below(arrays, "regions/"),

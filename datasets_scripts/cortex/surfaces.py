@@ -58,7 +58,7 @@ def read_mesh(path: str | PathLike[str]) -> Mesh:
         if path.suffix == ".gii":
             coordinates, faces = nibabel.load(path).agg_data(("pointset", "triangle"))
         elif path.suffix == ".npz":
-            with np.load(path) as arrays:
+            with open(path, "rb") as file, np.load(file) as arrays:
                 coordinates, faces = arrays["pts"], arrays["polys"]
         else:
             coordinates, faces = read_geometry(path)

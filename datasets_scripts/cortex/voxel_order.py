@@ -37,10 +37,14 @@ def check_voxel_order(mask: Volume, values: np.ndarray, name: str) -> None:
     inside, _ = read_mask(mask, values.shape[1])
     # Over TRs for each voxel, over voxels where there is one value of each
     axis = 0 if len(values) > 1 else 1
-    deviations = values - values.mean(axis=axis, keepdims=True, where=np.isfinite(values))
-    spread = np.sqrt((deviations**2).mean(axis=axis, keepdims=True, where=np.isfinite(values)))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        scores = deviations / spread
+    known = np.isfinite(values)
+    with np.errstate(invalid="ignore", divide="ignore"):  # dead and constant voxels become NaN
+        mean, power = (
+            np.sum(part, axis=axis, keepdims=True, where=known)
+            / np.sum(known, axis=axis, keepdims=True)
+            for part in (values, values**2)
+        )
+        scores = (values - mean) / np.sqrt(power - mean**2)
     fits = {order: _likeness(inside, scores, order) for order in permutations(range(3))}
     declared, error = fits[0, 1, 2]
     order = max(fits, key=lambda order: fits[order][0])

@@ -14,6 +14,7 @@ from datasets_scripts.cortex.atlas import (
     project_regions,
     regions_from_annot,
     regions_from_labels,
+    regions_on_fsaverage,
     write_regions,
 )
 
@@ -58,6 +59,25 @@ def image(values, affine=AFFINE):
     return nibabel.Nifti1Image(np.asarray(values, dtype=np.float32), affine)
 
 
+# The 180 areas of a hemisphere, in the order of Glasser et al. 2016, Supplementary
+# Neuroanatomical Results, table 1: the standard that the regions' labels are held against.
+HCP_MMP1 = """
+V1 MST V6 V2 V3 V4 V8 4 3b FEF PEF 55b V3A RSC POS2 V7 IPS1 FFC V3B LO1 LO2 PIT MT A1 PSL SFL PCV
+STV 7Pm 7m POS1 23d v23ab d23ab 31pv 5m 5mv 23c 5L 24dd 24dv 7AL SCEF 6ma 7Am 7PL 7PC LIPv VIP MIP
+1 2 3a 6d 6mp 6v p24pr 33pr a24pr p32pr a24 d32 8BM p32 10r 47m 8Av 8Ad 9m 8BL 9p 10d 8C 44 45 47l
+a47r 6r IFJa IFJp IFSp IFSa p9-46v 46 a9-46v 9-46d 9a 10v a10p 10pp 11l 13l OFC 47s LIPd 6a i6-8
+s6-8 43 OP4 OP1 OP2-3 52 RI PFcm PoI2 TA2 FOP4 MI Pir AVI AAIC FOP1 FOP3 FOP2 PFt AIP EC PreS H
+ProS PeEc STGa PBelt A5 PHA1 PHA3 STSda STSdp STSvp TGd TE1a TE1p TE2a TF TE2p PHT PH TPOJ1 TPOJ2
+TPOJ3 DVT PGp IP2 IP1 IP0 PFop PF PFm PGi PGs V6A VMV1 VMV3 PHA2 V4t FST V3CD LO3 VMV2 31pd 31a VVC
+25 s32 pOFC PoI1 Ig FOP5 p10p p47r TGv MBelt LBelt A4 STSva TE1m PI a32pr p24
+""".split()
+
+
+def test_every_label_of_a_region_is_an_area_of_the_published_atlas():
+    assert len(set(HCP_MMP1)) == len(HCP_MMP1) == 180
+    assert REGIONS["late_language"] | REGIONS["early_auditory"] < set(HCP_MMP1)
+
+
 def test_regions_are_those_of_the_paper():
     assert set(REGIONS) == {"late_language", "primary_auditory", "early_auditory"}
     assert REGIONS["primary_auditory"] == {"A1"} < REGIONS["early_auditory"]
@@ -96,6 +116,24 @@ def test_a_label_that_the_atlas_lacks_is_answered_with_the_nearest(tmp_path, wri
     message = r"label of early_auditory in .*lh.* and .*rh.*: got 'PBelt'. Did you mean 'P_Belt'"
     with pytest.raises(ValueError, match=message):
         regions_from_annot(*paths)
+
+
+def test_hemispheres_without_a_side_in_their_labels_are_known_by_their_files(tmp_path):
+    left = annot(tmp_path / "lh.copy.annot", ["A1", "V1"], "")
+    right = annot(tmp_path / "rh.copy.annot", ["V1", "A1"], "")
+    assert regions_from_annot(left, right)["primary_auditory"].tolist() == [0, 3]
+    with pytest.raises(ValueError, match=r"exchanged: got .*rh\.copy\.annot as left"):
+        regions_from_annot(right, left)
+
+
+def test_an_atlas_on_fsaverage_says_on_which_mesh(tmp_path):
+    labels = ["A1"] + ["V1"] * 10241
+    regions, n_vertices = regions_on_fsaverage(*hemispheres(tmp_path, annot, labels, labels))
+    assert n_vertices == 10242
+    assert regions["primary_auditory"].tolist() == [0, 10242]
+    hemispheres(tmp_path, annot, labels, labels[:-1])
+    with pytest.raises(ValueError, match=r"rh\.annot: 10241 vertices; expected .*\(10242"):
+        regions_on_fsaverage(tmp_path / "lh.annot", tmp_path / "rh.annot")
 
 
 def test_exchanged_hemispheres_are_noticed(tmp_path):
