@@ -3,6 +3,8 @@
 from .cortex import (
     LATE_LANGUAGE,
     REGIONS,
+    Anatomy,
+    check_voxel_order,
     project_regions,
     read_mask,
     regions_from_annot,
@@ -59,6 +61,7 @@ from .windows import JointWindows, TrainingWindows, cut, evaluation_windows, tra
 from .zscore import zscore_responses
 
 __all__ = [
+    "Anatomy",
     "ARTICULATORS",
     "LATE_LANGUAGE",
     "PHANTOM_TASKS",
@@ -84,6 +87,7 @@ __all__ = [
     "bids_stories",
     "check_name",
     "check_phones",
+    "check_voxel_order",
     "check_recordings",
     "cut",
     "diphones",

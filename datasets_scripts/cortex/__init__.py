@@ -10,6 +10,7 @@ from .atlas import (
     regions_on_fsaverage,
     voxels_at,
     write_regions,
+    write_voxels,
 )
 from .surfaces import Mesh
 from .volumes import load_volume, read_mask, write_surface, write_volume
@@ -32,4 +33,5 @@ __all__ = [
     "write_regions",
     "write_surface",
     "write_volume",
+    "write_voxels",
 ]

@@ -306,15 +306,30 @@ def write_regions(
     ValueError
         Indices that are not whole numbers from 0 to `n_voxels` - 1.
     """
+    path = Path(root) / "derivative" / "regions" / f"{participant}.json"
+    write_voxels(path, regions, n_voxels)
+    return path
+
+
+def write_voxels(
+    path: str | PathLike[str],
+    regions: Mapping[str, np.ndarray | Sequence[int]],
+    n_voxels: int,
+) -> None:
+    """Write voxels of each region to a file of any name, as `write_regions` does.
+
+    Raises
+    ------
+    ValueError
+        As `write_regions`.
+    """
     voxels = {
         region: np.unique(_checked_indices(region, indices, n_voxels)).tolist()
         for region, indices in regions.items()
     }
-    path = Path(root) / "derivative" / "regions" / f"{participant}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
     with written_whole(path) as partial:
         partial.write_text(json.dumps(voxels), encoding="utf-8")
-    return path
 
 
 def _read_hemispheres(left, right):

@@ -26,7 +26,7 @@ def check_voxel_order(mask: Volume, values: np.ndarray, name: str) -> None:
     values : array of shape (n_voxels,) or (n_trs, n_voxels)
         Noise ceilings, or responses.
     name : str
-        What the mask is, in the message.
+        What is at fault, in the message: the mask or the values.
 
     Raises
     ------
@@ -53,9 +53,9 @@ def check_voxel_order(mask: Volume, values: np.ndarray, name: str) -> None:
     if best - declared > max(apart, LEAST_DIFFERENCE):
         axes = ", ".join(AXES[axis] for axis in order)
         raise ValueError(
-            f"{name}: the voxels are not in the C order of its axes (x, y, z), in which "
-            f"neighbours correlate by {declared:.2f}, but by {best:.2f} in that of ({axes}); give "
-            f"a mask whose axes are transposed to ({axes})"
+            f"{name}: the voxels are not in the C order of the mask's axes (x, y, z), in which "
+            f"neighbours correlate by {declared:.2f}, but by {best:.2f} in that of ({axes}); a "
+            f"mask whose axes are transposed to ({axes}) would fit"
         )
 
 

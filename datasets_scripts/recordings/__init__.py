@@ -4,7 +4,8 @@ from .annex import Unfetched, all_unfetched, get_command
 from .bids import bids_brain_mask, bids_stories, read_bids
 from .ds003020 import participant_stories, read_ds003020, read_regions
 from .inventory import Inventory, ParticipantFiles, StoryFiles, take_inventory
-from .layouts import find_layout
+from .kept_anatomy import ANATOMY, kept_anatomy, write_anatomy
+from .layouts import BIDS, DS003020, find_layout
 from .listening import STORIES, Listening, fetched_stories
 from .participant import (
     HUB_NAME,
@@ -13,7 +14,6 @@ from .participant import (
     check_recordings,
     is_folder,
     open_participant,
-    places,
 )
 from .prepared import Prepared, prepare_stories
 from .sound import read_recording, resample
@@ -21,6 +21,9 @@ from .textgrid import read_textgrid, write_textgrid
 from .tr_times import read_tr_times
 
 __all__ = [
+    "ANATOMY",
+    "BIDS",
+    "DS003020",
     "HUB_NAME",
     "PROVENANCE",
     "STORIES",
@@ -39,9 +42,9 @@ __all__ = [
     "find_layout",
     "get_command",
     "is_folder",
+    "kept_anatomy",
     "open_participant",
     "participant_stories",
-    "places",
     "prepare_stories",
     "read_bids",
     "read_ds003020",
@@ -51,5 +54,6 @@ __all__ = [
     "read_tr_times",
     "resample",
     "take_inventory",
+    "write_anatomy",
     "write_textgrid",
 ]

@@ -4,7 +4,7 @@ import json
 import os
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
@@ -14,11 +14,11 @@ import h5py
 import nibabel
 import numpy as np
 
-from ..cortex import read_mask
+from ..cortex import Anatomy, read_mask
 from ..names import check_name, checked_stories
 from ..story import Story, StoryResponses, stored_trs, tr_midpoints
 from .annex import all_unfetched, check_there, fetching, unfetched
-from .ds003020_anatomy import TRANSFORMS
+from .ds003020_anatomy import REGIONS_FILE, TRANSFORMS, derive_anatomy
 from .ds003020_anatomy import anatomy_files as shipped_anatomy
 from .sound import with_sound
 from .tiers import read_phones_and_words
@@ -349,7 +349,7 @@ def voxel_mask(
         The file is not fetched yet.
     """
     check_name(f"participant in {root}", participant, participants(root))
-    path = _mask_file(root, participant)
+    path = mask_file(root, participant)
     if not os.path.lexists(path):
         return None
     waiting = all_unfetched([path])
@@ -404,6 +404,41 @@ def count_voxels(
     return usual
 
 
+def participant_anatomy(
+    root: str | PathLike[str],
+    participant: str,
+    n_voxels: int | None = None,
+    atlas: Sequence[str | PathLike[str]] | None = None,
+    atlas_spheres: Sequence[str | PathLike[str]] | None = None,
+) -> Anatomy:
+    """Where a participant's voxels lie: what a laboratory added, else what the data set ships.
+
+    Parameters
+    ----------
+    root, participant, n_voxels, atlas, atlas_spheres
+        As `derive_anatomy`.
+
+    Returns
+    -------
+    Anatomy
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        As `derive_anatomy`, `read_regions` and `voxel_mask`.
+    """
+    anatomy = derive_anatomy(root, participant, n_voxels, atlas, atlas_spheres)
+    mask = voxel_mask(root, participant, anatomy.n_voxels)
+    regions = read_regions(root, participant, anatomy.n_voxels)
+    if mask is not None:
+        anatomy.mask = mask
+    if regions:
+        anatomy.regions, anatomy.atlas = regions, {}
+        if anatomy.surface is not None:
+            anatomy.surface.regions = {}
+    return anatomy
+
+
 def anatomy_files(root: str | PathLike[str], participant: str) -> dict[str, Path]:
     """Files that say where a participant's voxels lie, whether they are there or not.
 
@@ -421,7 +456,7 @@ def anatomy_files(root: str | PathLike[str], participant: str) -> dict[str, Path
     table = Path(root) / TRANSFORMS
     own = {
         "regions": regions_file(root, participant),
-        "voxels": _mask_file(root, participant),
+        "voxels": mask_file(root, participant),
         "transforms": table,
     }
     return own | ({} if unfetched(table) else shipped_anatomy(root, participant))
@@ -580,13 +615,14 @@ def _textgrid_file(root, story):
     return root / "derivative" / "TextGrids" / f"{story}.TextGrid"
 
 
-def _mask_file(root, participant):
+def mask_file(root: str | PathLike[str], participant: str) -> Path:
+    """Where a laboratory says where the voxels of a participant lie."""
     return Path(root) / "derivative" / "masks" / f"{participant}.nii.gz"
 
 
 def regions_file(root: str | PathLike[str], participant: str) -> Path:
     """Where a participant's regions lie, or would lie."""
-    return Path(root) / "derivative" / "regions" / f"{participant}.json"
+    return Path(root) / REGIONS_FILE.format(participant)
 
 
 def report(folder: str | PathLike[str], story: str) -> Path:

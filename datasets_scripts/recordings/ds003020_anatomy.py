@@ -6,7 +6,7 @@ pycortex's mask, transform and surfaces and from FreeSurfer's registration to fs
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 
@@ -32,8 +32,10 @@ from ..cortex.surfaces import (
     read_mesh,
     read_sphere,
 )
+from .annex import check_there, unfetched
 
 TRANSFORMS = "derivative/subject_xfms.json"
+REGIONS_FILE = "derivative/regions/{}.json"  # which a laboratory may write
 MOST = 0.5  # share of the vertices that lie in voxels, if transform and mask belong to the surfaces
 
 
@@ -59,7 +61,7 @@ def anatomy_files(root: str | PathLike[str], participant: str) -> dict[str, Path
     """
     derivative = Path(root) / "derivative"
     table = Path(root) / TRANSFORMS
-    if not table.is_file():
+    if not table.is_file() or unfetched(table):
         return {}
     name = _read_json(table).get(participant)
     if name is None:
@@ -78,6 +80,11 @@ def anatomy_files(root: str | PathLike[str], participant: str) -> dict[str, Path
         surf = derivative / "freesurfer_subjdir" / participant / "surf"
         files[f"sphere_{side}"] = surf / f"{side}.sphere.reg"
     return files
+
+
+def needed_by_an_atlas(files: Mapping[str, Path]) -> list[Path]:
+    """Those of `anatomy_files` without which an atlas cannot be laid onto the voxels."""
+    return [path for name, path in files.items() if not name.startswith(SHAPES)]
 
 
 def pycortex_mask(path: str | PathLike[str], n_voxels: int | None = None) -> nibabel.Nifti1Image:
@@ -109,7 +116,7 @@ def pycortex_mask(path: str | PathLike[str], n_voxels: int | None = None) -> nib
 def derive_anatomy(
     root: str | PathLike[str],
     participant: str,
-    n_voxels: int,
+    n_voxels: int | None = None,
     atlas: Sequence[str | PathLike[str]] | None = None,
     atlas_spheres: Sequence[str | PathLike[str]] | None = None,
 ) -> Anatomy:
@@ -123,8 +130,8 @@ def derive_anatomy(
     ----------
     root : path-like
     participant : str
-    n_voxels : int
-        Of the responses.
+    n_voxels : int, optional
+        Of the responses; by default the mask's.
     atlas : left and right path-like, optional
         Annotations of fsaverage, as for `regions_from_annot`. Without them no region is found.
     atlas_spheres : left and right path-like, optional
@@ -134,33 +141,32 @@ def derive_anatomy(
     Returns
     -------
     Anatomy
-        Without an atlas, what can be derived from the files that are there.
+        Without an atlas, what can be derived from the files that are there and fetched.
 
     Raises
     ------
     FileNotFoundError
-        An atlas is given, and files that it needs are missing; the message lists them.
+        An atlas is given, and files that it needs are missing or not fetched; the message lists
+        them. So is the mask, and `n_voxels` is not given.
     ValueError
         A damaged file, or files that do not belong together. The message names them.
     """
     files = anatomy_files(root, participant)
-    if atlas is None:
-        files = {name: path for name, path in files.items() if path.is_file()}
-    elif not files:
-        raise FileNotFoundError(
-            f"{Path(root) / TRANSFORMS} has no transform of {participant}, without which an atlas "
-            "cannot be laid onto the voxels: fetch it, or write the voxels of each region to "
-            f"derivative/regions/{participant}.json"
-        )
-    else:
-        needed = [path for name, path in files.items() if not name.startswith(SHAPES)]
-        missing = [str(path) for path in needed if not path.is_file()]
-        if missing:
-            raise FileNotFoundError(f"files of {participant} are missing: {', '.join(missing)}")
-        files = {name: path for name, path in files.items() if path.is_file()}
-    if "mask" not in files:
+    if atlas is not None or n_voxels is None:
+        table = Path(root) / TRANSFORMS
+        check_there([table], participant, root)
+        if not files:
+            raise FileNotFoundError(
+                f"{table} has no transform of {participant}, without which an atlas cannot be laid "
+                f"onto the voxels: write those of each region to {REGIONS_FILE.format(participant)}"
+            )
+        needed = [files["mask"]] if atlas is None else needed_by_an_atlas(files)
+        check_there(needed, participant, root)
+    files = {name: path for name, path in files.items() if path.is_file() and not unfetched(path)}
+    if "mask" not in files and n_voxels is not None:
         return Anatomy(n_voxels=n_voxels)
     mask = pycortex_mask(files["mask"], n_voxels)
+    n_voxels = np.count_nonzero(mask.dataobj)
     anatomy = Anatomy(n_voxels=n_voxels, mask=mask)
     if not {"transform", *_of_both("wm"), *_of_both("pia")} <= files.keys():
         return anatomy

@@ -8,9 +8,12 @@ Of a participant's stories, all or those that are named: `files`, all that readi
 `read_responses`, an iterator of StoryResponses, for which no sound is decoded. Of one story:
 `response_files`, from which alone its responses are read, and `timing`, what else they depend on,
 with "n_trs" where the TRs are counted elsewhere;
-`shape`, how much there is of it by the headers alone. `anatomy_files` names what tells of places;
-`regions` and `mask` (an image, or None) say where the voxels lie. `sound_files()` gives {story:
-(recording, TextGrid)}, fetched or not.
+`shape`, how much there is of it by the headers alone. `sound_files()` gives {story: (recording,
+TextGrid)}, fetched or not.
+
+`anatomy` says where the voxels lie, for which it reads `anatomy_files`, of which an atlas needs
+`files_under_an_atlas`; `mask_name` is the file that decides on the order of voxels, None where the
+responses themselves do.
 """
 
 import os
@@ -19,12 +22,9 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-import nibabel
-import numpy as np
-
 from ..cortex import Anatomy
 from ..story import LEAD_TRS, TAIL_TRS, UNSIMULATED_TRS, StoryResponses, StoryShape
-from . import bids, ds003020
+from . import bids, ds003020, ds003020_anatomy
 from .annex import unfetched
 
 
@@ -75,11 +75,25 @@ class DS003020:
     def n_voxels(self, participant: str, stories: list[str] | None = None) -> int:
         return ds003020.count_voxels(self.root, participant, stories)
 
-    def regions(self, participant: str, n_voxels: int | None = None) -> dict[str, np.ndarray]:
-        return ds003020.read_regions(self.root, participant, n_voxels)
+    def anatomy(
+        self,
+        participant: str,
+        n_voxels: int | None = None,
+        atlas: Sequence[str] | None = None,
+        atlas_spheres: Sequence[str] | None = None,
+    ) -> Anatomy:
+        return ds003020.participant_anatomy(self.root, participant, n_voxels, atlas, atlas_spheres)
 
-    def mask(self, participant: str, n_voxels: int | None = None) -> nibabel.Nifti1Image | None:
-        return ds003020.voxel_mask(self.root, participant, n_voxels)
+    def files_under_an_atlas(self, participant: str) -> list[Path]:
+        return ds003020_anatomy.needed_by_an_atlas(
+            ds003020_anatomy.anatomy_files(self.root, participant)
+        )
+
+    def mask_name(self, participant: str) -> str:
+        own = ds003020.mask_file(self.root, participant)
+        if own.is_file():
+            return str(own)
+        return f"the transposed {ds003020.anatomy_files(self.root, participant).get('mask')}"
 
     def files(self, participant: str, stories: list[str] | None = None) -> list[Path]:
         files = ds003020.source_files(self.root, participant, stories, tr_times=self._tr_times)
@@ -166,17 +180,12 @@ class BIDS:
     def n_voxels(self, participant: str, stories: list[str] | None = None) -> int:
         return bids.bids_anatomy(self.root, participant, stories=stories, **self._images).n_voxels
 
-    def regions(self, participant: str, n_voxels: int | None = None) -> dict[str, np.ndarray]:
-        return {}
-
-    def mask(self, participant: str, n_voxels: int | None = None) -> nibabel.Nifti1Image | None:
-        return bids.bids_brain_mask(self.root, participant, **self._images)
-
     def anatomy(
         self,
         participant: str,
-        atlas: Sequence[str | PathLike[str]] | None = None,
-        atlas_spheres: Sequence[str | PathLike[str]] | None = None,
+        n_voxels: int | None = None,
+        atlas: Sequence[str] | None = None,
+        atlas_spheres: Sequence[str] | None = None,
     ) -> Anatomy:
         if atlas_spheres:
             raise ValueError(
@@ -184,6 +193,12 @@ class BIDS:
                 f"{' '.join(map(str, atlas_spheres))}"
             )
         return bids.bids_anatomy(self.root, participant, atlas, **self._images)
+
+    def files_under_an_atlas(self, participant: str) -> list[Path]:
+        return []
+
+    def mask_name(self, participant: str) -> None:
+        return None
 
     def files(self, participant: str, stories: list[str] | None = None) -> list[Path]:
         return bids.bids_source_files(

@@ -3,21 +3,22 @@
 import json
 import re
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import datasets
-import nibabel
 import numpy as np
 import pyarrow as pa
 from datasets.exceptions import DatasetNotFoundError
 from huggingface_hub import hf_hub_download
 
+from ..cortex import Anatomy, check_voxel_order
 from ..names import check_name, checked_stories
 from ..story import Interval, Story, StoryResponses
 from .annex import all_unfetched, check_there, fetching
+from .kept_anatomy import ANATOMY, kept_anatomy
 from .layouts import find_layout
 from .listening import REPEATS, RESPONSES, STORIES, fetched_stories
 from .prepared import prepare_stories
@@ -34,6 +35,8 @@ def open_participant(
     *,
     dtype: str = "float32",
     options: dict[str, Any] | None = None,
+    atlas: Sequence[str] | None = None,
+    atlas_spheres: Sequence[str] | None = None,
     cache_dir: str | PathLike[str] | None = None,
 ) -> "Participant":
     """Open the recordings of a participant, preparing what is not prepared yet.
@@ -51,6 +54,9 @@ def open_participant(
         Names of those to open. By default all: of a folder, all that are fetched.
     dtype, options
         As `Listening`; prepared recordings have theirs already.
+    atlas, atlas_spheres : list of path-like, optional
+        What regions follow from, unless the folder has files of regions: for ds003020 as
+        `derive_anatomy`, for BIDS derivatives as `bids_anatomy`. Prepared recordings have theirs.
     cache_dir : path-like, optional
         Instead of the cache of `datasets`.
 
@@ -70,28 +76,22 @@ def open_participant(
         No stories are named, and some are not fetched.
     """
     if is_folder(data):
-        return _of_folder(data, participant, stories, options, dtype=dtype, cache_dir=cache_dir)
-    if options or dtype != "float32":
+        cortex = {"atlas": atlas, "atlas_spheres": atlas_spheres, "cache_dir": cache_dir}
+        return _of_folder(data, participant, stories, options, dtype, cortex)
+    if options or atlas or atlas_spheres or dtype != "float32":
         raise ValueError(
-            f"{data} is prepared already: dtype and options cannot change it, got "
-            f"dtype={dtype!r}, options={options}"
+            f"{data} is prepared already: dtype, options and atlas cannot change it, got "
+            f"dtype={dtype!r}, options={options}, atlas={atlas}"
         )
     try:
         own = datasets.load_dataset(str(data), participant, cache_dir=cache_dir)
         sounds = datasets.load_dataset(str(data), STORIES, cache_dir=cache_dir)
     except (DatasetNotFoundError, ConnectionError) as error:
         raise FileNotFoundError(f"{data} was not found locally or on the Hub: {error}") from error
-    provenance = _read_provenance(data, participant)
+    provenance = json.loads(_beside(data, PROVENANCE.format(participant)).read_text("utf-8"))
+    anatomy = Anatomy.load(_beside(data, ANATOMY.format(participant)))
     opened = Participant(
-        own[RESPONSES],
-        own.get(REPEATS),
-        sounds[STORIES],
-        provenance,
-        regions={
-            region: np.array(voxels, dtype=np.int64)
-            for region, voxels in provenance.get("regions", {}).items()
-        },
-        mask=_mask_at(provenance.get("mask")),
+        own[RESPONSES], own.get(REPEATS), sounds[STORIES], provenance, anatomy=anatomy
     )
     checked_stories(participant, stories, opened.story_names)
     return opened
@@ -127,12 +127,13 @@ def check_recordings(
     participants: Iterable[str],
     stories: Iterable[str] | None,
     options: dict[str, Any] | None = None,
+    atlas: Sequence[str] | None = None,
 ) -> None:
     """Refuse stories of which files are not there, before any is prepared.
 
     Parameters
     ----------
-    data, stories, options
+    data, stories, options, atlas
         As `open_participant`, which checks one participant; prepared recordings are whole.
     participants : list of str
 
@@ -152,10 +153,12 @@ def check_recordings(
         check_name(f"participant in {data}", name, layout.participants())
         asked = checked_stories(f"{name} in {data}", stories, layout.stories(name))
         files += layout.files(name, asked)
+        if atlas is not None:
+            files += layout.files_under_an_atlas(name)
     check_there(files, ", ".join(participants), layout.root)
 
 
-def _of_folder(data, participant, stories, options, **kept):
+def _of_folder(data, participant, stories, options, dtype, cortex):
     layout = find_layout(data, options)
     check_name(f"participant in {data}", participant, layout.participants())
     listed = layout.stories(participant)
@@ -176,57 +179,38 @@ def _of_folder(data, participant, stories, options, **kept):
         )
     check_there(layout.files(participant, stories), participant, layout.root)
     n_voxels = layout.n_voxels(participant, stories)
-    regions, mask = layout.regions(participant, n_voxels), layout.mask(participant, n_voxels)
-    own = prepare_stories(participant, data, stories, options=options, **kept)
-    sounds = prepare_stories(STORIES, data, stories, options=options, **kept)
+    anatomy, _ = kept_anatomy(layout, participant, n_voxels, **cortex)
+    kept = {"options": options, "dtype": dtype, "cache_dir": cortex["cache_dir"]}
+    own = prepare_stories(participant, data, stories, **kept)
+    sounds = prepare_stories(STORIES, data, stories, **kept)
     provenance = own.facts | {"sources": own.facts["sources"] | sounds.facts["sources"]}
-    return Participant(
+    opened = Participant(
         own.splits[RESPONSES],
         own.splits.get(REPEATS),
         sounds.splits[STORIES],
         provenance,
-        regions=regions,
-        mask=mask,
+        anatomy=anatomy,
         not_fetched=not_fetched,
     )
+    mask_name = layout.mask_name(participant)
+    if anatomy.mask is not None and mask_name is not None:
+        check_voxel_order(anatomy.mask, _smooth_values(opened), mask_name)
+    return opened
 
 
-def _read_provenance(data, participant):
-    name = PROVENANCE.format(participant)
+def _smooth_values(participant):
+    """What neighbours share: noise ceilings of all that was repeated, or else some responses."""
+    ceilings = list(participant.provenance["noise_ceiling"].values())
+    if ceilings:
+        return np.mean(np.array(ceilings, dtype=np.float64), axis=0)
+    (story,) = participant.responses(participant.story_names[:1])
+    return story.responses
+
+
+def _beside(data, name):
+    """A file of prepared recordings: in a folder, or on the Hub."""
     path = Path(data) / name
-    if not Path(data).exists():
-        path = Path(hf_hub_download(data, name, repo_type="dataset"))
-    return json.loads(path.read_text(encoding="utf-8"))
-
-
-def places(regions: dict[str, np.ndarray], mask: nibabel.Nifti1Image | None) -> dict[str, Any]:
-    """Where the voxels lie, as the provenance of prepared recordings holds it.
-
-    Parameters
-    ----------
-    regions, mask
-        As `Participant`.
-
-    Returns
-    -------
-    dict
-        "regions", {name: list of int}; "mask", None or the "shape" and "affine" of the functional
-        space and the flat indices of the "voxels".
-    """
-    place = None
-    if mask is not None:
-        voxels = np.flatnonzero(np.asarray(mask.dataobj))
-        affine = mask.affine.tolist()
-        place = {"shape": list(mask.shape), "affine": affine, "voxels": voxels.tolist()}
-    return {"regions": {name: v.tolist() for name, v in regions.items()}, "mask": place}
-
-
-def _mask_at(place):
-    if place is None:
-        return None
-    inside = np.zeros(place["shape"], dtype=np.uint8)
-    inside.flat[place["voxels"]] = 1
-    return nibabel.Nifti1Image(inside, np.array(place["affine"]))
+    return path if Path(data).exists() else Path(hf_hub_download(data, name, repo_type="dataset"))
 
 
 class Participant:
@@ -242,10 +226,8 @@ class Participant:
     repeats : datasets.Dataset or None
     provenance : dict
         Where the recordings come from: as `info.description` of the data set.
-    regions : dict of str to int64 array of shape (n_region_voxels,), optional
-        Empty where none are known.
-    mask : nibabel.Nifti1Image of shape (x, y, z), optional
-        1 at the voxels, which are in C order; for `write_volume`. None where it is not known.
+    anatomy : Anatomy
+        Where the voxels lie.
     not_fetched : dict of {str: str}, optional
         Stories that were heard, but are not fetched; how to fetch each.
 
@@ -260,8 +242,12 @@ class Participant:
     n_voxels : int
     splits : datasets.DatasetDict
         `responses`, and `repeats` where there are any, as given.
-    regions, mask, provenance
+    anatomy, provenance
         As given.
+    regions : dict of str to int64 array of shape (n_region_voxels,)
+        Of the anatomy; empty where none are known.
+    mask : nibabel.Nifti1Image of shape (x, y, z), or None
+        Of the anatomy: 1 at the voxels, which are in C order.
     """
 
     def __init__(
@@ -271,8 +257,7 @@ class Participant:
         stories: datasets.Dataset,
         provenance: dict[str, Any],
         *,
-        regions: dict[str, np.ndarray] | None = None,
-        mask: nibabel.Nifti1Image | None = None,
+        anatomy: Anatomy,
         not_fetched: dict[str, str] | None = None,
     ) -> None:
         self._responses, self._repeats, self._stories = responses, repeats, stories
@@ -292,7 +277,8 @@ class Participant:
         self.splits = datasets.DatasetDict(
             {RESPONSES: responses} | ({} if repeats is None else {REPEATS: repeats})
         )
-        self.regions, self.mask = regions or {}, mask
+        self.anatomy = anatomy
+        self.regions, self.mask = anatomy.regions, anatomy.mask
         self._not_fetched = not_fetched or {}
 
     def responses(self, names: Iterable[str] | None = None) -> Iterator[StoryResponses]:

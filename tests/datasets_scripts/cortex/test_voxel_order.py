@@ -2,7 +2,7 @@ from itertools import permutations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 
@@ -20,6 +20,7 @@ def brain(seed, shape=(17, 21, 13)):
     return inside, gaussian_filter(rng.standard_normal(shape), 1.5)
 
 
+@settings(max_examples=30, deadline=None)
 @given(order=st.sampled_from(ORDERS), seed=st.integers(0, 99), responses=st.booleans())
 def test_the_order_that_fits_is_named(order, seed, responses):
     inside, values = brain(seed)
@@ -37,6 +38,7 @@ def test_the_order_that_fits_is_named(order, seed, responses):
     check_voxel_order(inside.transpose(order), columns, "mask")
 
 
+@settings(max_examples=30, deadline=None)
 @given(st.integers(0, 200))
 def test_noise_has_no_order_and_is_not_refused(seed):
     inside, _ = brain(seed)

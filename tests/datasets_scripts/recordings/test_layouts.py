@@ -17,7 +17,7 @@ def test_a_folder_of_ds003020_is_found(recordings):
     assert layout.participants() == ["P01", "P02"]
     assert layout.stories("P01") == ["repeated", "story01", "story02"]
     assert layout.repeated_stories("P01") == ["repeated"]
-    assert layout.regions("P01").keys() == read_regions(recordings, "P01").keys()
+    assert layout.anatomy("P01", 18).regions.keys() == read_regions(recordings, "P01").keys()
     (story,) = read_ds003020(recordings, "P01", ["story01"], tr=2.0045)
     (found,) = layout.read_responses("P01", ["story01"])
     assert found.tr == 2.0045 and (found.tr_times == story.tr_times).all()

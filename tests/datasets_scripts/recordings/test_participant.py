@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 from datasets import DatasetDict, concatenate_datasets
+from scipy.ndimage import gaussian_filter
 
 from datasets_scripts import (
     TrainingWindows,
@@ -19,8 +20,8 @@ from datasets_scripts import (
     read_recording,
     read_regions,
 )
-from datasets_scripts.recordings import ds003020
-from datasets_scripts.recordings.participant import PROVENANCE, Participant, places
+from datasets_scripts.recordings import ANATOMY, ds003020
+from datasets_scripts.recordings.participant import PROVENANCE, Participant
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +78,7 @@ def test_responses_and_numbers_of_trs_need_no_sounds_at_all(participant):
         participant._repeats,
         participant._stories.select([]),
         participant.provenance,
+        anatomy=participant.anatomy,
     )
     assert deaf.n_trs == participant.n_trs
     for found, expected in zip(deaf.responses(), participant.responses(), strict=True):
@@ -124,7 +126,8 @@ def test_rows_in_several_pieces_are_put_together(participant):
     rows = participant._responses
     parts = [range(0, 30), range(30, len(rows))]
     pieces = concatenate_datasets([rows.select(part).flatten_indices() for part in parts])
-    pieced = Participant(pieces, None, participant._stories, participant.provenance)
+    kept = participant.provenance, participant.anatomy
+    pieced = Participant(pieces, None, participant._stories, kept[0], anatomy=kept[1])
     for found, expected in zip(pieced.stories(), participant.stories(), strict=True):
         np.testing.assert_array_equal(found.responses, expected.responses)
 
@@ -149,8 +152,9 @@ def test_a_folder_of_prepared_recordings_opens(participant, tmp_path):
             card += [f"  - split: {split}", f"    path: {config}/{split}-*"]
     (tmp_path / "README.md").write_text("\n".join([*card, "---", ""]))
     (tmp_path / PROVENANCE.format("P01")).parent.mkdir()
-    kept = participant.provenance | places(participant.regions, participant.mask)
-    (tmp_path / PROVENANCE.format("P01")).write_text(json.dumps(kept))
+    (tmp_path / PROVENANCE.format("P01")).write_text(json.dumps(participant.provenance))
+    (tmp_path / ANATOMY.format("P01")).parent.mkdir()
+    participant.anatomy.save(tmp_path / ANATOMY.format("P01"))
     opened = open_participant(tmp_path, "P01", cache_dir=tmp_path / "cache")
     for found, expected in zip(opened.stories(), participant.stories(), strict=True):
         assert_same_story(found, expected)
@@ -162,8 +166,35 @@ def test_a_folder_of_prepared_recordings_opens(participant, tmp_path):
     assert open_participant(tmp_path, "P01", ["story01"], cache_dir=tmp_path / "cache").n_trs
     with pytest.raises(ValueError, match="unknown story of P01: got 'story9'"):
         open_participant(tmp_path, "P01", ["story9"], cache_dir=tmp_path / "cache")
-    with pytest.raises(ValueError, match="prepared already: .*got dtype='float16'"):
-        open_participant(tmp_path, "P01", dtype="float16")
+    for options in ({"dtype": "float16"}, {"atlas": ["lh.annot", "rh.annot"]}):
+        with pytest.raises(ValueError, match="prepared already: .*got dtype='float"):
+            open_participant(tmp_path, "P01", **options)
+
+
+def test_voxels_in_another_order_than_the_mask_says_are_refused(recordings, tmp_path):
+    copy = shutil.copytree(recordings, tmp_path / "copy")
+    inside = np.ones((16, 18, 20), dtype=np.uint8)
+    smooth = gaussian_filter(np.random.default_rng(0).standard_normal(inside.shape), 1.5)
+    (copy / "derivative/regions/P01.json").unlink()
+    path = copy / "derivative/masks/P01.nii.gz"
+    nibabel.save(nibabel.Nifti1Image(inside, np.eye(4)), path)
+    for file in (copy / "derivative/preprocessed_data/P01").iterdir():
+        with h5py.File(file, "r+") as content:
+            n_trs = len(content["data"])
+            # As if the columns were those of the transposed volume
+            strength = smooth.T.ravel() / smooth.std()
+            signal = np.random.default_rng(1).standard_normal((n_trs, 1)) * strength
+            for name in list(content):
+                shape = (*content[name].shape[:-1], strength.size)
+                noise = np.random.default_rng(2).standard_normal(shape)
+                del content[name]
+                content[name] = signal + 0.5 * noise
+    with pytest.raises(ValueError, match=r"P01\.nii\.gz: .*transposed to \(z, y, x\)"):
+        open_participant(copy, "P01", cache_dir=tmp_path / "cache")  # by its ceilings
+    with pytest.raises(ValueError, match=r"P01\.nii\.gz: .*transposed to \(z, y, x\)"):
+        open_participant(copy, "P01", ["story01"], cache_dir=tmp_path / "cache")  # by responses
+    nibabel.save(nibabel.Nifti1Image(inside.T, np.eye(4)), path)
+    assert open_participant(copy, "P01", cache_dir=tmp_path / "cache").mask.shape == (20, 18, 16)
 
 
 def test_a_changed_response_reaches_the_story(recordings, tmp_path):
