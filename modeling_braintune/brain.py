@@ -19,6 +19,7 @@ from .collator import SAMPLING_RATE
 from .kept_arrays import written_whole
 
 BRAIN_FILE = "brain.safetensors"
+N_FSAVERAGE5 = 20484  # vertices of both hemispheres
 
 
 @dataclass(kw_only=True)
@@ -47,6 +48,11 @@ class Brain:
         Of the voxels in the functional space, as flat indices in C order.
     space : dict with "shape" and "affine", or None
         The functional space; known with `places`.
+    fsaverage5 : int64 array of shape (20484,), or None
+        Column of the head's outputs for each vertex of fsaverage5, left hemisphere first; -1 where
+        none is predicted. None where it is not known which vertex lies in which voxel.
+    atlas : dict with "name" and "sha256"
+        What the regions follow from; empty where they follow from no atlas.
     data : dict
         Where the recordings come from, with their fingerprint.
 
@@ -67,6 +73,8 @@ class Brain:
     trims: dict = field(default_factory=dict)
     places: np.ndarray | None = None
     space: dict | None = None
+    fsaverage5: np.ndarray | None = None
+    atlas: dict = field(default_factory=dict)
     data: dict = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -75,6 +83,13 @@ class Brain:
         self.regions = {name: np.asarray(v, np.int64) for name, v in self.regions.items()}
         if self.places is not None:
             self.places = np.asarray(self.places, np.int64)
+        if self.fsaverage5 is not None:
+            self.fsaverage5 = np.asarray(self.fsaverage5, np.int64)
+            if self.fsaverage5.shape != (N_FSAVERAGE5,):
+                raise ValueError(
+                    f"fsaverage5 of {self.participant} must be of shape ({N_FSAVERAGE5},), got "
+                    f"{self.fsaverage5.shape}"
+                )
         n_voxels = len(self.voxels)
         for name, values in {"noise_ceiling": self.noise_ceiling, "places": self.places}.items():
             if values is not None and values.shape != (n_voxels,):
@@ -88,6 +103,9 @@ class Brain:
         bounds += [(f"columns of region {r!r}", v, n_voxels) for r, v in self.regions.items()]
         if self.places is not None:
             bounds.append(("places", self.places, math.prod(self.space["shape"])))
+        if self.fsaverage5 is not None:
+            mapped = self.fsaverage5[self.fsaverage5 != -1]
+            bounds.append(("columns of fsaverage5", mapped, n_voxels))
         for name, indices, n in bounds:
             if indices.size and not (0 <= indices.min() and indices.max() < n):
                 raise ValueError(
@@ -133,7 +151,16 @@ class Brain:
 
 
 # Of a `Brain`, these stand in the configuration, the arrays in `BRAIN_FILE`.
-FIELDS = ("tr", "n_trs_per_window", "n_recorded_voxels", "targets", "trims", "space", "data")
+FIELDS = (
+    "tr",
+    "n_trs_per_window",
+    "n_recorded_voxels",
+    "targets",
+    "trims",
+    "space",
+    "atlas",
+    "data",
+)
 
 
 def brain_fields(brains: Mapping[str, Brain]) -> dict:
@@ -157,6 +184,8 @@ def write_brains(brains: Mapping[str, Brain], folder: str | os.PathLike) -> None
         arrays[f"{name}/noise_ceiling"] = brain.noise_ceiling
         if brain.places is not None:
             arrays[f"{name}/places"] = brain.places
+        if brain.fsaverage5 is not None:
+            arrays[f"{name}/fsaverage5"] = brain.fsaverage5
         for region, columns in brain.regions.items():
             arrays[f"{name}/regions/{region}"] = columns
     arrays = {key: np.ascontiguousarray(values) for key, values in arrays.items()}
@@ -223,6 +252,7 @@ def _brain(name, fields, arrays):
         voxels=arrays[f"{name}/voxels"],
         noise_ceiling=arrays[f"{name}/noise_ceiling"],
         places=arrays.get(f"{name}/places"),
+        fsaverage5=arrays.get(f"{name}/fsaverage5"),
         **fields | {"regions": {r: arrays[f"{name}/regions/{r}"] for r in fields["regions"]}},
     )
 

@@ -423,13 +423,16 @@ def _training(results, settings, config, model, teacher, permuted_from):
             how = "those of another story" if settings.get("permute_across") else blocks
             targets += f" ({how})"
         yield f"targets{whose}", targets
-        where = " and ".join(settings["tuning_regions"] or brain["regions"] or ["the whole brain"])
+        named = settings["tuning_regions"] or brain["regions"] or ["all"]
+        where = "the whole brain" if [*named] == ["all"] else " and ".join(named)
         if not teacher:
             yield (
                 f"voxels{whose}",
                 f"{n} of {brain['n_recorded_voxels']}: noise ceiling above "
                 f"{settings['ceiling_threshold']:g} in {where}",
             )
+        if atlas := brain.get("atlas"):
+            yield f"atlas{whose}", f"{atlas['name']} (SHA-256 `{atlas['sha256']}`)"
         seconds = brain["n_trs_per_window"] * brain["tr"]
         yield f"TR{whose}", f"{brain['tr']:g} s"
         yield (

@@ -4,7 +4,8 @@
         --output responses.nii.gz
 
 The output's name says what is written: `.nii` or `.nii.gz` a volume per TR, `.func.gii` a map per
-TR on either hemisphere, `.npz` arrays. Images hold NaN where the model predicts nothing, and
+TR on either hemisphere (of fsaverage5, if the checkpoint says where its voxels lie on it), `.npz`
+arrays. Images hold NaN where the model predicts nothing, and
 volumes 0 outside the voxels that are known.
 """
 
@@ -31,17 +32,17 @@ from modeling_braintune import (
     BrainEncodingPipeline,
     checkpoint_model_type,
 )
+from modeling_braintune.brain import N_FSAVERAGE5
 from recipes.command.arguments import parse_arguments
 from recipes.command.checkpoints import one_checkpoint, one_participant
 from recipes.command.process import one_line_errors, prepare_process
 from recipes.command.vocabulary import Checkpoints, Participants, Surface
 
-N_FSAVERAGE5 = 20484  # vertices of both hemispheres
 # By the output's suffix: which arguments, together, can say where the voxels are.
 WHERE: dict[str, list[set[str]]] = {
     ".nii": [set(), {"mask"}],
     ".nii.gz": [set(), {"mask"}],
-    ".gii": [{"surface"}, {"mask", "surface"}, {"left_vertices"}],
+    ".gii": [set(), {"surface"}, {"mask", "surface"}, {"left_vertices"}],
     ".npz": [set()],
 }
 
@@ -206,6 +207,14 @@ def _vertices(arguments, brain):
                 "in mm of the functional space?"
             )
         return N_FSAVERAGE5 // 2, columns
+    if arguments.left_vertices is None:
+        if brain.fsaverage5 is None:
+            raise ValueError(
+                f"which vertices the voxels of {brain.participant} lie at is not known: give the "
+                "places of fsaverage5's vertices as --surface, or, where the recordings are of "
+                "vertices, --left_vertices"
+            )
+        return N_FSAVERAGE5 // 2, brain.fsaverage5
     n_left, n_vertices = arguments.left_vertices, brain.n_recorded_voxels
     if brain.places is not None:
         raise ValueError(

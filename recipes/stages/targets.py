@@ -187,6 +187,8 @@ def brains(
             regions={},
             places=None,
             space=None,
+            fsaverage5=None,
+            atlas={},
             data=of_sound.data
             | {
                 "teacher": teacher if Path(name).is_dir() else name,
@@ -215,7 +217,10 @@ def brain(arguments: Any, one: TuningListener, targets: str) -> Brain:
     provenance, voxels = one.participant.provenance, one.voxels
     facts = {key: provenance[key] for key in ("layout", "options", "trims", "sources")}
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
-    mask = one.participant.mask
+    anatomy = one.participant.anatomy
+    mask = anatomy.mask
+    columns = np.full(anatomy.n_voxels + 1, -1)  # the last for vertices without a voxel
+    columns[voxels] = np.arange(len(voxels))
     return Brain(
         participant=one.name,
         tr=float(one.train[0].tr),
@@ -231,6 +236,8 @@ def brain(arguments: Any, one: TuningListener, targets: str) -> Brain:
         trims=provenance["trims"],
         places=None if mask is None else np.flatnonzero(np.asarray(mask.dataobj))[voxels],
         space=None if mask is None else {"shape": list(mask.shape), "affine": mask.affine.tolist()},
+        fsaverage5=None if anatomy.fsaverage5 is None else columns[anatomy.fsaverage5],
+        atlas=anatomy.atlas,
         data={
             "layout": provenance["layout"],
             "fingerprint": digest,

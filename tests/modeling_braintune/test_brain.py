@@ -13,6 +13,7 @@ from modeling_braintune import AutoModelForBrainTuning, Brain
 from modeling_braintune.brain import BRAIN_FILE, brain_fields, read_brains, write_brains
 
 SPACE = {"shape": [2, 3, 4], "affine": np.diag([2.0, 2, 3, 1]).tolist()}
+VERTICES = np.resize([-1, 0, 1, 2], 20484)
 FIELDS = {
     "participant": "P01",
     "tr": 2.0,
@@ -27,6 +28,8 @@ WHOLE = FIELDS | {
     "trims": {"start": 10, "end": 5},
     "places": [20, 3, 9],
     "space": SPACE,
+    "fsaverage5": VERTICES,
+    "atlas": {"name": "lh.annot rh.annot", "sha256": "ab"},
     "data": {"name": "phantom", "fingerprint": "0f3a"},
 }
 
@@ -35,14 +38,14 @@ def assert_same(brain, other):
     found, expected = vars(brain), vars(other)
     assert found.keys() == expected.keys()
     assert found["regions"].keys() == expected["regions"].keys()
-    for name in ("voxels", "noise_ceiling", "places"):
+    for name in ("voxels", "noise_ceiling", "places", "fsaverage5"):
         np.testing.assert_array_equal(found[name], expected[name])
     for name, columns in expected["regions"].items():
         assert found["regions"][name].dtype == np.int64
         np.testing.assert_array_equal(found["regions"][name], columns)
     for name in ("participant", "tr", "n_trs_per_window", "n_recorded_voxels", "targets"):
         assert found[name] == expected[name]
-    for name in ("trims", "space", "data"):
+    for name in ("trims", "space", "atlas", "data"):
         assert found[name] == expected[name]
 
 
@@ -56,6 +59,9 @@ def assert_same(brain, other):
         ({"space": SPACE}, "places and space of P01 are known together or not"),
         ({"voxels": [6, 1, 8]}, "voxels must be from 0 to 7, got 1 to 8"),
         ({"voxels": [6, -1, 3]}, "voxels must be from 0 to 7, got -1 to 6"),
+        ({"fsaverage5": [0, 1]}, r"fsaverage5 of P01 must be of shape \(20484,\), got \(2,\)"),
+        ({"fsaverage5": VERTICES + 1}, "columns of fsaverage5 must be from 0 to 2, got 0 to 3"),
+        ({"fsaverage5": VERTICES - 1}, "columns of fsaverage5 must be from 0 to 2, got -2 to 1"),
         ({"regions": {"A1": [0, 3]}}, "columns of region 'A1' must be from 0 to 2, got 0 to 3"),
     ],
 )

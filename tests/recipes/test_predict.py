@@ -176,6 +176,20 @@ def test_vertices_take_the_values_of_the_voxels_that_they_lie_in(
         np.testing.assert_array_equal(maps, [values] * N_TRS)
 
 
+def test_a_checkpoint_that_knows_its_cortex_needs_no_places(make_checkpoint, audio, tmp_path):
+    vertices = np.full(20484, -1)
+    vertices[[5, 10241, 10242, 20483]] = [0, 1, 2, 0]
+    checkpoint = make_checkpoint(brain(fsaverage5=vertices))
+    output = tmp_path / "story.func.gii"
+    predict(PredictOptions(checkpoints=[checkpoint], audio=audio, output=str(output)))
+    expected = np.full((2, 10242), np.nan)
+    expected[0, [5, 10241]] = PLANTED[:2]
+    expected[1, [0, 10241]] = PLANTED[[2, 0]]
+    for side, values in zip("LR", expected, strict=True):
+        maps = nibabel.load(tmp_path / f"story_hemi-{side}.func.gii").agg_data()
+        np.testing.assert_array_equal(maps, [values] * N_TRS)
+
+
 @pytest.mark.parametrize("name", ["responses.func.gii", "responses.gii"])
 def test_recorded_vertices_are_split_between_hemispheres(placeless, audio, tmp_path, name):
     output = str(tmp_path / name)
@@ -292,13 +306,17 @@ def test_a_damaged_model_is_named(refused, make_checkpoint):
         ("responses.txt", {}, r"responses.txt: its name must end in .nii.gz, .nii, .func.gii or"),
         ("responses.nii", {"surface": "v.npy"}, "goes with .* --mask, got --surface"),
         ("responses.npz", {"mask": "m.nii"}, "got --mask"),
-        ("responses.func.gii", {}, "goes with --surface or --mask --surface or --left_vertices"),
         ("responses.func.gii", {"mask": "m.nii"}, "got --mask"),
         ("responses.func.gii", {"surface": "v.npy", "left_vertices": 3}, "got --left_vertices --s"),
     ],
 )
 def test_the_name_of_the_output_says_what_else_is_needed(refused, output, options, message):
     refused(message, output=output, **options)
+
+
+def test_places_on_the_surface_must_be_known(refused, make_checkpoint):
+    message = "which vertices the voxels of P01 lie at is not known: give .* --surface"
+    refused(message, checkpoints=[make_checkpoint(brain())], output="responses.func.gii")
 
 
 def test_places_must_be_known_for_an_image(refused, placeless, write_surface_places):
