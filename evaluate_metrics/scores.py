@@ -22,6 +22,9 @@ from .statistics import (
 
 MEAN_IMPACT = "mean of the four"
 RATE = 0.05  # of false discoveries
+BLOCK = (
+    10  # TRs that are resampled or exchanged together, over which responses depend on each other
+)
 
 ByRegion = dict[str, dict[str, Any]]  # {region: scores}
 
@@ -83,6 +86,11 @@ class Scores:
     ceiling: np.ndarray
     regions: dict[str, np.ndarray]
 
+    @property
+    def block(self) -> int:
+        """TRs that are resampled or exchanged together: half of a story of few TRs."""
+        return min(BLOCK, len(self.references) // 2)
+
     def score(self, predictions: dict[Any, np.ndarray]) -> ScoredLayers:
         """Score a model's predictions, layer by layer: voxels, and regions by their means.
 
@@ -120,7 +128,7 @@ class Scores:
     def _alignment_interval(self, layers, members, baseline=None):
         """Of alignment averaged over layers and members, or of its difference from another's."""
         return alignment_interval(
-            layers, self.references[:, members], self.ceiling[members], baseline
+            layers, self.references[:, members], self.ceiling[members], baseline, block=self.block
         )
 
     def alignment(self, model: ScoredLayers) -> ByRegion:
@@ -165,6 +173,7 @@ class Scores:
                 baseline.within(members),
                 self.references[:, members],
                 self.ceiling[members],
+                block=self.block,
             )
             for region, members in self.regions.items()
             if members.any()
@@ -200,7 +209,8 @@ class Scores:
 
     def _chance(self, model):
         """Per voxel, that misplaced blocks predict as well as the last layer."""
-        return block_permutation_p(model.predictions[max(model.predictions)], self.references)
+        last = model.predictions[max(model.predictions)]
+        return block_permutation_p(last, self.references, block=self.block)
 
     def impact(self, model: ScoredLayers, left: ScoredLayers) -> ByRegion:
         """Low-level impact in per cent, from predictions of what is `left` without a feature.
@@ -217,7 +227,11 @@ class Scores:
 
         def resamples(members, predicted, residual):
             return impact_resamples(
-                predicted, residual, self.references[:, members], self.ceiling[members]
+                predicted,
+                residual,
+                self.references[:, members],
+                self.ceiling[members],
+                block=self.block,
             )
 
         def score(region, members):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..figures import Cortex, change_figure, layer_figure, report_figure
+from ..scores import BLOCK
 from .files import write_csv, write_json
 from .maps import brain_maps
 from .tables import BASELINE, cell, star, text_table
@@ -177,11 +178,16 @@ def notes(results: dict, regions: dict) -> list[str]:
         said.append("No regions are given: all voxels above the noise ceiling count.")
     if results["n_excluded"]:
         said.append(
-            f"{results['n_excluded']} voxels are left out: their scored responses are dead."
+            f"{results['n_excluded']} voxels are left out: their responses are dead in a story."
         )
     if results["n_trs"] < 100:
         said.append(
             f"{results['n_trs']} TRs are few: differences within the intervals say nothing."
+        )
+    if results["n_trs"] < 2 * BLOCK:
+        said.append(
+            f"Intervals and tests take TRs in blocks of {results['n_trs'] // 2}, not {BLOCK}: with "
+            "so few TRs intervals come out too narrow, and p too small."
         )
     return said
 
