@@ -144,7 +144,13 @@ def align(arguments: AlignOptions) -> dict[str, dict[str, Any]]:
             share_in_representations(checkpoints.values(), [*one.train, one.test], extraction)
             continue
         found = measure(
-            one, checkpoints, arguments, extraction, low_level=arguments.low_level, progress=True
+            one,
+            checkpoints,
+            arguments,
+            extraction,
+            low_level=arguments.low_level,
+            everywhere=cortex is not None or participant.mask is not None,  # for maps
+            progress=True,
         )
         results[one.name] = found | {"settings": asdict(arguments)}
         print(table(found))

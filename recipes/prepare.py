@@ -12,6 +12,7 @@ that a configuration names, what a run will take, and what to type next.
 import dataclasses
 import json
 import os
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,10 +23,11 @@ from huggingface_hub import HfApi
 
 from datasets_scripts import PROVENANCE, STORIES
 from datasets_scripts.recordings import (
+    ANATOMY,
     Inventory,
+    ParticipantFiles,
     find_layout,
     is_folder,
-    places,
     prepare_stories,
     take_inventory,
 )
@@ -43,6 +45,7 @@ from recipes.stages.checkup import checkup, least_to_fetch, next_commands
 from recipes.stages.recordings import layout_options, named_stories, open_recordings
 from recipes.stages.tuning_options import TrainerOptions, TuningOptions
 
+ATLAS = ("lh.HCP-MMP1.annot", "rh.HCP-MMP1.annot")
 SPLITS = ("train_stories", "validation_stories")
 
 
@@ -102,7 +105,7 @@ def prepare(arguments: PrepareOptions) -> dict[str, datasets.DatasetDict]:
         cache_dir=arguments.prepared_dir,
     )
     prepared = {one.name: one.splits for one in participants} | {STORIES: sounds.splits}
-    facts = {one.name: one.provenance | places(one.regions, one.mask) for one in participants}
+    facts = {one.name: one.provenance for one in participants}
     facts[STORIES] = sounds.facts
     folder = arguments.prepared_dir or datasets.config.HF_DATASETS_CACHE
     for name, splits in prepared.items():
@@ -118,8 +121,22 @@ def prepare(arguments: PrepareOptions) -> dict[str, datasets.DatasetDict]:
                 repo_id=arguments.push_to_hub,
                 repo_type="dataset",
             )
+        for one in participants:
+            _upload_anatomy(one, arguments.push_to_hub)
         print(f"Uploaded to {arguments.push_to_hub}")
     return prepared
+
+
+def _upload_anatomy(participant, repository):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "anatomy.npz")
+        participant.anatomy.save(path)
+        HfApi().upload_file(
+            path_or_fileobj=path,
+            path_in_repo=ANATOMY.format(participant.name),
+            repo_id=repository,
+            repo_type="dataset",
+        )
 
 
 def check(arguments: PrepareOptions, config: Path | None = None) -> Inventory:
@@ -159,11 +176,19 @@ def check(arguments: PrepareOptions, config: Path | None = None) -> Inventory:
     for option, value in layout_options(arguments).items():
         values = value if isinstance(value, list) else [value]
         tune += [f"--{option}", *map(str, values)]
+    if arguments.atlas is not None or (settings.get("tuning_regions") and lays_atlas(nearest)):
+        tune += ["--atlas", *(arguments.atlas or ATLAS)]
     if arguments.dtype != "float32":
         tune += ["--dtype", arguments.dtype]
     splits = {split: settings[split] for split in SPLITS if split in settings}
     print("\n".join(next_commands(dataclasses.replace(found, participants=nearest), tune, splits)))
     return found
+
+
+def lays_atlas(participants: list[ParticipantFiles]) -> bool:
+    """Whether regions of all participants have to follow from an atlas, and can."""
+    files = [one.anatomy for one in participants]
+    return all("transform" in of and not of["regions"].is_file() for of in files)
 
 
 def default_config(name: str, folder: str, options: dict[str, Any]) -> Path | None:

@@ -42,8 +42,8 @@ class Surface(Words):
         default=None,
         metadata={
             "help": "File .npy of the places of fsaverage5's vertices in the participant's "
-            "functional space, (20484, 3) in mm, left hemisphere first, for maps on the surface "
-            "where the recordings do not say which voxels those vertices lie in."
+            "functional space, (20484, 3) in mm, left hemisphere first, for maps on the surface; "
+            "by default the recordings say which voxels those vertices lie in, if they can."
         },
     )
 
@@ -57,6 +57,22 @@ class Recordings(Participants):
             "help": "Recordings: a folder in the layout of ds003020 or of BIDS derivatives, the "
             "name of a prepared data set on the Hub, or phantom."
         }
+    )
+    atlas: list[str] | None = field(
+        default=None,
+        metadata={
+            "help": "Atlas that regions follow from: for ds003020 annotations of fsaverage, "
+            "lh.HCP-MMP1.annot rh.HCP-MMP1.annot; by default regions are those that the "
+            "recordings' folder has files of, if any."
+        },
+    )
+    atlas_spheres: list[str] | None = field(
+        default=None,
+        metadata={
+            "help": "FreeSurfer's lh.sphere.reg rh.sphere.reg of fsaverage, which place the atlas "
+            "exactly; by default only fsaverage5's vertices of it are used, and 8 %% of "
+            "the participant's get a neighbour's label."
+        },
     )
     dtype: str = field(
         default="float32",
@@ -108,6 +124,13 @@ class Recordings(Participants):
     def __post_init__(self) -> None:
         if not self.participants:
             raise ValueError("participants must name at least one: give --participants")
+        if self.atlas_spheres is not None and len(self.atlas_spheres) != 2:
+            raise ValueError(
+                "atlas_spheres must be two files, the left and the right one, got "
+                f"{' '.join(self.atlas_spheres)}"
+            )
+        if self.atlas_spheres is not None and self.atlas is None:
+            raise ValueError("atlas_spheres belong to an atlas: give --atlas too")
         super().__post_init__()
 
 
@@ -445,7 +468,10 @@ class Output(Words):
 
     output_dir: str | None = field(
         default=None,
-        metadata={"help": "Folder to write to; outputs/<command> by default."},
+        metadata={
+            "help": "Folder to write to; by default outputs/<command>, for anatomy where "
+            "anatomies are kept beside the prepared recordings."
+        },
     )
 
     def __post_init__(self):

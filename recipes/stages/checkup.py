@@ -125,23 +125,32 @@ def _participant_lines(one, found):
         repeats = [f"{name} ({s.n_repeats})" for name, s in shapes.items() if s.n_repeats]
         yield f"  heard repeatedly: {', '.join(repeats) or 'none of these'}"
     if one.anatomy:
-        yield f"  anatomy: {'; '.join(_anatomy(one, found.root))}"
+        yield f"  regions: {_regions(one)}"
+        yield f"  places of the voxels: {_places(one)}"
     for problem in one.problems:
         yield f"  PROBLEM: {problem}"
 
 
-def _anatomy(one, root):
-    """How many files of each folder are there, not fetched and missing."""
-    waiting = {file.path: file for file in all_unfetched(one.anatomy.values())}
-    states: dict[str, Counter] = {}
-    for path in one.anatomy.values():
-        state = "not fetched" if path in waiting else "there" if path.is_file() else "missing"
-        folder = "/".join(path.relative_to(root).parts[:2])
-        states.setdefault(folder, Counter())[state] += 1
-    for folder, counts in states.items():
-        yield f"{folder} {', '.join(f'{n} {state}' for state, n in counts.items())}"
-    if not any("pycortex-db" in folder for folder in states):
-        yield f"no transform of {one.name} is known"
+def _regions(one):
+    if one.anatomy["regions"].is_file():
+        return f"those of {one.anatomy['regions'].name}"
+    if "transform" not in one.anatomy:
+        return "none; without a transform an atlas cannot be laid onto the voxels"
+    return "those of an atlas that a run is given with --atlas"
+
+
+def _places(one):
+    """Of the files that they follow from, how many are there, not fetched and missing."""
+    if one.anatomy["voxels"].is_file():
+        return f"those of {one.anatomy['voxels'].name}"
+    files = {name: path for name, path in one.anatomy.items() if name not in ("regions", "voxels")}
+    waiting = {file.path for file in all_unfetched(files.values())}
+    states = Counter(
+        "not fetched" if path in waiting else "there" if path.is_file() else "missing"
+        for path in files.values()
+    )
+    said = f"of {len(files)} files {', '.join(f'{n} {state}' for state, n in states.items())}"
+    return said if "transform" in files else f"unknown, no transform; {said}"
 
 
 def _sound_lines(found):

@@ -23,6 +23,7 @@ def measure(
     *,
     low_level: bool = False,
     pairs: Sequence[tuple[str, str]] = (),
+    everywhere: bool = False,
     progress: bool = False,
 ) -> dict[str, Any]:
     """Compare models on a listener's test story.
@@ -30,7 +31,7 @@ def measure(
     Parameters
     ----------
     one : Listener
-    checkpoints, extraction, pairs, progress
+    checkpoints, extraction, pairs, everywhere, progress
         As `align`.
     arguments : recipes.command.vocabulary.Alignment
     low_level : bool
@@ -57,6 +58,7 @@ def measure(
         test_skip_trs=arguments.test_skip_trs,
         low_level=low_level_features(one.train, one.test) if low_level else None,
         pairs=pairs,
+        everywhere=everywhere,
         progress=progress,
     )
     return results | {
@@ -78,6 +80,7 @@ def align(
     test_skip_trs: int = 0,
     low_level: dict[str, list[np.ndarray]] | None = None,
     pairs: Sequence[tuple[str, str]] = (),
+    everywhere: bool = False,
     progress: bool = False,
 ) -> dict[str, Any]:
     """Predict a held-out story's responses from each model's representations, and score them.
@@ -104,6 +107,8 @@ def align(
         From `low_level_features`: also measure what is left without each of them.
     pairs : list of (model, other)
         Also to be compared, beside each with the baseline.
+    everywhere : bool
+        Whether voxels outside the regions are measured too, for maps.
     progress : bool
 
     Returns
@@ -127,7 +132,7 @@ def align(
           is, among the predicted voxels;
         - "pairs": list of {"model", "other", "gain", "tests"} for `pairs`;
         - "n_trs", and "n_excluded": voxels left out for all models, since their scored responses
-          are constant or not finite.
+          are constant or some of their responses are not finite.
 
         A region without a voxel above the threshold has None for all but "n_voxels".
 
@@ -137,11 +142,15 @@ def align(
         Too little is left of the test story, or a window is longer than a model takes.
     """
     check_test_story(test_story.name, len(test_story.responses), test_skip_trs)
-    voxels = np.unique(np.concatenate([np.asarray(v, dtype=int) for v in regions.values()]))
+    voxels = np.arange(len(ceiling))
+    if not everywhere:
+        voxels = np.unique(np.concatenate([np.asarray(v, dtype=int) for v in regions.values()]))
     voxels = voxels[ceiling[voxels] > threshold]
     # A ceiling from other repeats says nothing of the responses that are scored.
     references = test_story.responses[test_skip_trs:, voxels].astype(np.float32)
     varies = np.isfinite(references).all(axis=0) & (references.max(0) > references.min(0))
+    for story in train_stories:
+        varies &= np.isfinite(story.responses[:, voxels]).all(axis=0)
     n_excluded = int(np.count_nonzero(~varies))
     voxels, references = voxels[varies], references[:, varies]
     responses = [story.responses[:, voxels].astype(np.float32) for story in train_stories]

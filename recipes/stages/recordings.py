@@ -14,6 +14,7 @@ from datasets_scripts import (
     TrainingWindows,
     check_name,
     check_recordings,
+    check_voxel_order,
     noise_ceiling,
     open_participant,
     read_noise_ceiling,
@@ -30,7 +31,15 @@ STORY_OPTIONS = (
     "stories",
 )
 LAYOUT_OPTIONS = ("tr", "tr_times", "space", "res", "confounds", "high_pass")
-SHORTEST = 20  # TRs: two blocks of the bootstrap
+SHORTEST = 10  # TRs, of which a correlation and its resampling say anything at all
+EVERYWHERE = "all"  # in place of regions
+NO_REGIONS = (
+    "tuning_regions {}: no regions of {} are known. Give --atlas lh.HCP-MMP1.annot "
+    "rh.HCP-MMP1.annot, the atlas of Glasser et al. 2016 as FreeSurfer annotations of fsaverage "
+    "(https://doi.org/10.6084/m9.figshare.3498446), or write the voxels of each region to "
+    "derivative/regions/{}.json; --tuning_regions all tunes on all voxels whose noise ceiling is "
+    "above the threshold"
+)
 OWN_REPEATS = (
     "Warning: noise ceilings, and with them the voxels, come from the repeats of {!r}, on which "
     "the models are scored too."
@@ -65,10 +74,17 @@ def open_recordings(data: str, arguments: Any, cache_dir: str | None = None) -> 
         As `datasets_scripts.open_participant`.
     """
     stories, options = named_stories(arguments), layout_options(arguments)
-    check_recordings(data, arguments.participants, stories, options)
+    check_recordings(data, arguments.participants, stories, options, arguments.atlas)
     return [
         open_participant(
-            data, name, stories, dtype=arguments.dtype, options=options, cache_dir=cache_dir
+            data,
+            name,
+            stories,
+            dtype=arguments.dtype,
+            options=options,
+            atlas=arguments.atlas,
+            atlas_spheres=arguments.atlas_spheres,
+            cache_dir=cache_dir,
         )
         for name in arguments.participants
     ]
@@ -177,11 +193,12 @@ def tuning_listener(participant: Participant, arguments: Any) -> TuningListener:
     Raises
     ------
     ValueError, FileNotFoundError
-        As `listener`, and `datasets_scripts.select_voxels`; a voxel that will be measured is dead
-        in a training story.
+        As `listener`, `tuned_regions` and `datasets_scripts.select_voxels`; a voxel that will be
+        measured is dead in a training story.
     """
-    one = listener(participant, arguments)
     threshold, regions = arguments.ceiling_threshold, participant.regions
+    tuned_regions(participant, arguments)  # refused before stories are read
+    one = listener(participant, arguments)
     # Every voxel that will be measured must be live, or the run would fail at its end.
     TrainingWindows(one.train, select_voxels(one.ceiling, threshold, regions))
     return TuningListener(
@@ -189,9 +206,25 @@ def tuning_listener(participant: Participant, arguments: Any) -> TuningListener:
         tuning=[story for story in one.train if story.name in tuned_on(arguments)],
         validation=list(participant.stories(arguments.validation_stories)),
         voxels=select_voxels(
-            one.ceiling, threshold, regions, arguments.tuning_regions if regions else None
+            one.ceiling, threshold, regions, tuned_regions(participant, arguments)
         ),
     )
+
+
+def tuned_regions(participant: Participant, arguments: Any) -> list[str] | None:
+    """Return the regions that a participant's voxels are tuned in, or None for all voxels.
+
+    Raises
+    ------
+    ValueError
+        Regions are named, and none are known.
+    """
+    names, known = arguments.tuning_regions, participant.regions
+    if names == [EVERYWHERE] and EVERYWHERE not in known:
+        return None
+    if names and not known:
+        raise ValueError(NO_REGIONS.format(" ".join(names), participant.name, participant.name))
+    return names or (list(known) or None)
 
 
 def tuned_on(arguments: Any) -> list[str]:
@@ -204,8 +237,7 @@ def described(one: TuningListener, arguments: Any) -> str:
     n_train, n_validation = (
         sum(len(story.tr_times) for story in stories) for stories in (one.tuning, one.validation)
     )
-    regions = one.participant.regions
-    where = (arguments.tuning_regions if regions else None) or regions or ["the whole brain"]
+    where = tuned_regions(one.participant, arguments) or ["the whole brain"]
     return (
         f"{one.name}: {n_train} windows of {len(one.tuning)} stories to tune on, {n_validation} of "
         f"{len(one.validation)} to validate; {len(one.voxels)} voxels of {len(one.ceiling)}: noise "
@@ -225,7 +257,8 @@ def check_scoring(participants: Iterable[Participant], arguments: Any) -> None:
     Raises
     ------
     FileNotFoundError, ValueError
-        As `check_test_story` and `datasets_scripts.read_noise_ceiling`; the story that noise
+        As `check_test_story`, `datasets_scripts.read_noise_ceiling` and
+        `datasets_scripts.check_voxel_order`; the story that noise
         ceilings are to come from is not known, or has too few repeats.
     """
     repeats = {}
@@ -234,7 +267,10 @@ def check_scoring(participants: Iterable[Participant], arguments: Any) -> None:
         check_name(f"story of {participant.name}", test, participant.story_names)
         check_test_story(test, participant.n_trs[test], arguments.test_skip_trs)
         if arguments.ceiling_files:
-            read_noise_ceiling(arguments.ceiling_files[participant.name], participant.n_voxels)
+            path = arguments.ceiling_files[participant.name]
+            given = read_noise_ceiling(path, participant.n_voxels)
+            if participant.mask is not None:
+                check_voxel_order(participant.mask, given, str(path))
             continue
         option, story = ("test_story", test) if source is None else ("ceiling_story", source)
         check_name(f"story of {participant.name}", story, participant.story_names)

@@ -53,8 +53,8 @@ class TuningOptions(
     tuning_regions: list[str] | None = field(
         default=None,
         metadata={
-            "help": "Regions by name whose voxels models are tuned on; all regions by default, or "
-            "the whole brain where none are known."
+            "help": "Regions by name whose voxels models are tuned on, or all for every voxel "
+            "above the noise ceiling; by default all regions that are known, else every voxel."
         },
     )
     heads_only: bool = field(

@@ -1,10 +1,16 @@
 """A small phantom and a small untaught model, on which a whole run takes seconds."""
 
+import shutil
+
+import h5py
+import numpy as np
 import pytest
 import yaml
+from scipy.stats import zscore
 from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2Model, set_seed
 
-from datasets_scripts import make_phantom
+from datasets_scripts import make_phantom, noise_ceiling, read_regions
+from tests.planted_anatomy import plant_anatomy
 
 
 @pytest.fixture(scope="session")
@@ -23,6 +29,40 @@ def recordings(tmp_path_factory):
         n_dead=2,
     )
     return root
+
+
+@pytest.fixture(scope="session")
+def anatomical(recordings, tmp_path_factory):
+    """The same stories as UTS05 heard them, whose anatomy is planted, in a folder like ds003020.
+
+    Voxels of late language regions answer as the phantom's language voxels, those of early auditory
+    ones as its auditory voxels, the others are noise.
+    """
+    root = tmp_path_factory.mktemp("anatomical") / "ds003020"
+    truth = plant_anatomy(root)
+    shutil.copytree(recordings / "stimuli", root / "stimuli")
+    for name in ("TextGrids", "respdict.json"):
+        copy = shutil.copytree if name == "TextGrids" else shutil.copy
+        copy(recordings / "derivative" / name, root / "derivative" / name)
+    own = root / "derivative/preprocessed_data/UTS05"
+    own.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    phantom = recordings / "derivative/preprocessed_data/P01"
+    with h5py.File(phantom / "repeated.hf5") as heard:
+        ceiling = noise_ceiling(heard["individual_repeats"][()])
+    kinds = read_regions(recordings, "P01")
+    noise = np.setdiff1d(np.flatnonzero(ceiling < 0.4), np.concatenate([*kinds.values()]))
+    column = rng.choice(noise, truth.n_voxels)
+    for region, kind in (("late_language", "language"), ("early_auditory", "auditory")):
+        best = kinds[kind][np.argsort(ceiling[kinds[kind]])[-4:]]
+        column[truth.voxels(region)] = rng.choice(best, len(truth.voxels(region)))
+    for path in sorted(phantom.iterdir()):
+        with h5py.File(path) as heard, h5py.File(own / path.name, "w") as file:
+            for name, values in heard.items():
+                values = values[()][..., column]
+                noise = rng.standard_normal(values.shape)
+                file[name] = zscore(values + 0.3 * noise, axis=-2)
+    return root, truth
 
 
 @pytest.fixture(scope="session")

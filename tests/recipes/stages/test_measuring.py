@@ -8,6 +8,7 @@ from scipy.stats import zscore
 from transformers import AutoFeatureExtractor, AutoModel, Wav2Vec2Model, set_seed
 
 from datasets_scripts import low_level_features, noise_ceiling, read_ds003020
+from evaluate_metrics.reports import notes
 from recipes.stages.encoding import Extraction, layer_features
 from recipes.stages.measuring import align
 
@@ -175,3 +176,42 @@ def test_voxels_whose_scored_responses_are_dead_are_left_out_for_all_models(plan
     assert results["n_excluded"] == 2
     assert results["alignment"]["b"]["follows"]["n_voxels"] == 18
     assert not {3, 4} & set(results["per_voxel"]["voxels"].tolist())
+
+
+def test_maps_need_voxels_outside_the_regions_too(planted, pretrained):
+    train, test = planted
+    ceiling = np.full(25, 0.9)
+    ceiling[3] = 0.1
+    regions = {"follows": np.arange(10)}
+    checkpoints = {"a": pretrained, "b": pretrained}
+    alone = align(checkpoints, train, test, ceiling, regions, LAYER_2)
+    everywhere = align(checkpoints, train, test, ceiling, regions, LAYER_2, everywhere=True)
+    live = np.setdiff1d(np.arange(25), 3)
+    np.testing.assert_array_equal(alone["per_voxel"]["voxels"], live[live < 10])
+    np.testing.assert_array_equal(everywhere["per_voxel"]["voxels"], live)
+    found, expected = (r["alignment"]["a"]["follows"] for r in (everywhere, alone))
+    assert found["n_voxels"] == expected["n_voxels"] == 9
+    assert found["mean"] == pytest.approx(expected["mean"], rel=1e-4)
+    assert found["interval"] == pytest.approx(expected["interval"], rel=1e-2)
+
+
+def test_a_voxel_that_is_dead_in_a_training_story_is_left_out(planted, pretrained):
+    train, test = planted
+    holed = train[1].responses.copy()
+    holed[4, 7] = np.nan
+    train = [train[0], dataclasses.replace(train[1], responses=holed), *train[2:]]
+    regions = {"follows": np.arange(20)}
+    results = align({"a": pretrained}, train, test, np.full(25, 0.9), regions, LAYER_2)
+    assert results["n_excluded"] == 1 and 7 not in results["per_voxel"]["voxels"]
+
+
+def test_a_story_of_few_trs_is_resampled_in_shorter_blocks(planted, pretrained):
+    train, test = planted
+    short = dataclasses.replace(
+        test, responses=test.responses[:17], tr_times=test.tr_times[:17], repeats=None
+    )
+    regions = {"follows": np.arange(20)}
+    checkpoints = {"a": pretrained, "b": pretrained}
+    results = align(checkpoints, train, short, np.full(25, 0.9), regions, LAYER_2)
+    assert results["tests"]["b"]["follows"]["n"] == 3  # blocks of 8 TRs, and what is left
+    assert "blocks of 8, not 10" in notes(results, regions)[-1]

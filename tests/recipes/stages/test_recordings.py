@@ -10,10 +10,14 @@ from scipy.stats import zscore
 
 from datasets_scripts import noise_ceiling, open_participant
 from recipes.stages.recordings import (
+    LAYOUT_OPTIONS,
     check_scoring,
+    described,
     named_stories,
     open_recordings,
     scored_story,
+    tuned_regions,
+    tuning_listener,
 )
 
 
@@ -49,7 +53,8 @@ def test_recordings_hold_the_stories_of_the_run_and_all_that_is_missing_is_said_
     copy = shutil.copytree(recordings, tmp_path / "copy")
     unfetch(copy / "derivative/preprocessed_data/P01/story03.hf5")
     unfetch(copy / "derivative/preprocessed_data/P02/story02.hf5")
-    given = dict(participants=["P01", "P02"], dtype="float32", tr=None, tr_times=None, space=None)
+    given = dict(participants=["P01", "P02"], dtype="float32")
+    given |= dict(atlas=None, atlas_spheres=None, **dict.fromkeys(LAYOUT_OPTIONS))
     arguments = SimpleNamespace(**given, train_stories=["story01"], test_story="repeated")
     cache = tmp_path / "cache"
     opened = open_recordings(str(copy), arguments, str(cache))
@@ -156,3 +161,59 @@ def test_repeats_are_counted_for_all_participants_at_once(n, message):
     check_scoring(participants, options())
     with pytest.raises(ValueError, match=f"^ceiling_repeats .*{message}"):
         check_scoring(participants, options(ceiling_repeats=5))
+
+
+def test_given_ceilings_in_another_order_of_voxels_are_refused(anatomical, tmp_path):
+    root, truth = anatomical
+    heard = open_participant(root, "UTS05", ["repeated"], cache_dir=tmp_path / "cache")
+    ceiling = np.exp(-(((truth.xyz - truth.xyz.mean(axis=0)) / 5) ** 2).sum(axis=1))
+    np.save(tmp_path / "right.npy", ceiling)
+    inside = np.asarray(heard.mask.dataobj) != 0  # (z, y, x)
+    volume = np.zeros(inside.shape)
+    volume[inside] = ceiling
+    np.save(tmp_path / "wrong.npy", volume.T[inside.T])
+    check_scoring([heard], options(ceiling_files={"UTS05": tmp_path / "right.npy"}))
+    with pytest.raises(ValueError, match=r"wrong\.npy: the voxels are not in the C order"):
+        check_scoring([heard], options(ceiling_files={"UTS05": tmp_path / "wrong.npy"}))
+
+
+def test_regions_that_cannot_be_had_are_no_whole_brain(participant):
+    regions = participant.regions
+    known = SimpleNamespace(name="UTS03", regions=regions)
+    unknown = SimpleNamespace(name="UTS03", regions={})
+
+    def tuned(of, names):
+        return tuned_regions(of, SimpleNamespace(tuning_regions=names))
+
+    assert tuned(known, ["auditory"]) == ["auditory"]
+    assert tuned(known, None) == list(regions)
+    assert tuned(known, ["all"]) is None is tuned(unknown, ["all"]) is tuned(unknown, None)
+    message = (
+        r"tuning_regions late_language: no regions of UTS03 are known\. Give --atlas .*figshare.*"
+        r"derivative/regions/UTS03\.json; --tuning_regions all tunes on all voxels"
+    )
+    with pytest.raises(ValueError, match=message):
+        tuned(unknown, ["late_language"])
+
+
+def test_regions_of_an_atlas_are_tuned_on(anatomical, tmp_path):
+    root, truth = anatomical
+    arguments = options(
+        **dict.fromkeys(LAYOUT_OPTIONS),
+        participants=["UTS05"],
+        dtype="float32",
+        atlas=truth.atlas,
+        atlas_spheres=truth.spheres,
+        train_stories=["story01"],
+        tuning_stories=None,
+        validation_stories=["story02"],
+        tuning_regions=["late_language", "early_auditory"],
+        ceiling_threshold=0.4,
+    )
+    (heard,) = open_recordings(str(root), arguments, str(tmp_path))
+    one = tuning_listener(heard, arguments)
+    planted = np.union1d(truth.voxels("late_language"), truth.voxels("early_auditory"))
+    np.testing.assert_array_equal(one.voxels, planted[one.ceiling[planted] > 0.4])
+    assert len(one.voxels) > 0.5 * len(planted)
+    said = described(one, arguments)
+    assert said.endswith("noise ceiling above 0.4 in late_language and early_auditory")

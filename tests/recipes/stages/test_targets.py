@@ -7,7 +7,7 @@ from datasets_scripts import permute_blocks
 from recipes.command.arguments import parse_arguments
 from recipes.command.checkpoints import checkpoint
 from recipes.stages.recordings import open_recordings, tuning_listener
-from recipes.stages.targets import brains
+from recipes.stages.targets import brain, brains
 from recipes.stages.targets import windows as windows_of
 from recipes.stages.tuning_options import TrainerOptions, TuningOptions
 
@@ -91,3 +91,23 @@ def test_a_run_can_tune_on_fewer_stories_than_its_encoding_models_are_fitted_on(
     assert brain.data["train_stories"] == ["story03", "story01"]
     with pytest.raises(ValueError, match="training story to tune on.*story04"):
         arguments(tuning_stories=["story04"])
+
+
+def test_a_brain_knows_its_cortex_and_its_atlas(arguments, anatomical, tmp_path):
+    root, truth = anatomical
+    given = arguments(
+        data=str(root),
+        participants=["UTS05"],
+        train_stories=["story01"],
+        validation_stories=["story02"],
+        tuning_regions=["late_language"],
+        atlas=truth.atlas,
+    )
+    one = listener(given)
+    known = brain(given, one, "responses")
+    column = {voxel: i for i, voxel in enumerate(one.voxels)}
+    expected = [column.get(voxel, -1) for voxel in truth.fsaverage5.tolist()]
+    np.testing.assert_array_equal(known.fsaverage5, expected)
+    assert max(expected) > 0 and min(expected) == -1
+    np.testing.assert_array_equal(known.regions["late_language"], np.arange(len(one.voxels)))
+    assert known.atlas == one.participant.anatomy.atlas != {}
