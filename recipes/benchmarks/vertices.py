@@ -19,11 +19,6 @@ from transformers import HfArgumentParser
 
 from datasets_scripts.recordings.ds003020_anatomy import derive_anatomy
 
-try:
-    import cortex
-except ImportError:
-    sys.exit("recipes/benchmarks/vertices.py needs its peer: pip install pycortex")
-
 
 @dataclass
 class Arguments:
@@ -32,6 +27,8 @@ class Arguments:
 
 
 def main():
+    import cortex  # pip install pycortex
+
     (arguments,) = HfArgumentParser(Arguments).parse_args_into_dataclasses()
     participant, transform = arguments.participant, arguments.transform
     # In the C order of pycortex's volumes, (z, y, x), as the columns of responses are
