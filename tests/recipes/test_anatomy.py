@@ -79,6 +79,9 @@ def test_the_command_takes_a_configuration_of_tuning(anatomical, configuration, 
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "regions/UTS05.json").is_file()
-    failed = subprocess.run([*command, "--participants", "UTS9"], capture_output=True, text=True)
-    assert failed.returncode != 0 and failed.stderr.count("\n") == 1
-    assert "got 'UTS9'. Did you mean 'UTS05'" in failed.stderr
+
+
+def test_an_unknown_participant_is_answered_with_the_nearest(anatomical):
+    root, _ = anatomical
+    with pytest.raises(ValueError, match="got 'UTS9'. Did you mean 'UTS05'"):
+        anatomy(AnatomyOptions(data=str(root), participants=["UTS9"]))

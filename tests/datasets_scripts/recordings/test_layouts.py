@@ -78,7 +78,7 @@ def test_a_bids_layout_answers_with_its_options(tmp_path):
     assert "sub-001_task-tale_desc-confounds_timeseries.tsv" in names
     assert not any("res-1" in name for name in names)
     with pytest.raises(ValueError, match="atlas_spheres: .* in the space of the images"):
-        layout.anatomy("001", ["atlas.nii"], ["lh.sphere", "rh.sphere"])
+        layout.anatomy("001", atlas=["atlas.nii"], atlas_spheres=["lh.sphere", "rh.sphere"])
 
 
 def test_an_option_of_the_other_layout_is_refused(recordings, tmp_path):
