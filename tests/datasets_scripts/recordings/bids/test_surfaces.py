@@ -203,6 +203,15 @@ def test_prepared_as_a_data_set_vertices_have_no_mask(root, of_mesh, tmp_path):
     assert participant.n_voxels == 100 and participant.mask is None
 
 
+def test_a_participant_that_is_opened_with_an_atlas_has_its_regions(root, of_mesh, annot, tmp_path):
+    of_mesh()
+    atlas = annot(N, [3, 70])
+    known = open_participant(root, "001", atlas=atlas, cache_dir=tmp_path / "cache")
+    assert known.regions["primary_auditory"].tolist() == [3, 70, N + 4, N + 71]
+    np.testing.assert_array_equal(known.anatomy.fsaverage5, np.arange(2 * N))
+    assert open_participant(root, "001", cache_dir=tmp_path / "cache").regions == {}
+
+
 def test_agrees_with_nilearn(root, func, of_mesh):
     from nilearn.surface import load_surf_data
 
