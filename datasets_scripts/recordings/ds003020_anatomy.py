@@ -151,6 +151,11 @@ def derive_anatomy(
     ValueError
         A damaged file, or files that do not belong together. The message names them.
     """
+    if atlas is not None and len(atlas) != 2:
+        raise ValueError(
+            "atlas must be two annotations of fsaverage, the left hemisphere's and the right one's, "
+            f"got {' '.join(map(str, atlas))}"
+        )
     files = anatomy_files(root, participant)
     if atlas is not None or n_voxels is None:
         table = Path(root) / TRANSFORMS

@@ -168,8 +168,10 @@ def test_a_mask_of_other_voxels_is_refused(own):
         derive_anatomy(root, "UTS05", 12, truth.atlas)
 
 
-def test_exchanged_annotations_are_refused(planted):
+def test_exchanged_annotations_and_half_an_atlas_are_refused(planted):
     root, truth = planted
+    with pytest.raises(ValueError, match=r"atlas must be two annotations .* got .*lh\.HCP"):
+        derive(root, truth, atlas=truth.atlas[:1])
     with pytest.raises(ValueError, match="left and right are exchanged"):
         derive(root, truth, atlas=truth.atlas[::-1])
 
