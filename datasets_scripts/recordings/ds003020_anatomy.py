@@ -153,7 +153,7 @@ def derive_anatomy(
     """
     if atlas is not None and len(atlas) != 2:
         raise ValueError(
-            "atlas must be two annotations of fsaverage, the left hemisphere's and the right one's, "
+            "atlas must be two annotations of fsaverage, the left one and the right one, "
             f"got {' '.join(map(str, atlas))}"
         )
     files = anatomy_files(root, participant)
