@@ -9,6 +9,8 @@ import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from .brain_alignment.arrays import numeric
+from .columns import check_columns, column_names, set_column_names
 from .ridge import ridge_cv
 from .zscore import zscore
 
@@ -52,6 +54,8 @@ class EncodingModel(BaseEstimator):
         Held-out R^2 of the chosen penalty, averaged over folds.
     n_features_in_ : int
         Features before delaying.
+    feature_names_in_ : array of shape (n_features,)
+        Their names, where stories are data frames; `predict` then takes no other columns.
 
     Examples
     --------
@@ -98,15 +102,17 @@ class EncodingModel(BaseEstimator):
         Raises
         ------
         TypeError
-            If a list of stories is something else.
+            If a list of stories, or an array of numbers, is something else.
         ValueError
-            If stories do not match in number, length or width, hold NaN or infinite values or
-            fewer than 2 TRs, if a voxel never varies, or if a parameter is out of its range.
+            If stories do not match in number, length, width or names of columns, hold NaN or
+            infinite values, fewer than 2 TRs or no feature, if a voxel never varies, or if a
+            parameter is out of its range.
         """
         penalties = checked_penalties(self.penalties)
         if self.voxel_batch is not None:
             _check_count(self.voxel_batch, "voxel_batch", at_least=1)
-        features = checked_stories(features, "features")
+        _check_delays(self.delays)
+        given, features = features, checked_stories(features, "features", at_least=1)
         responses = checked_stories(responses, "responses")
         _check_pairs(features, responses)
         folds = story_folds([len(story) for story in features], self.folds)
@@ -124,6 +130,7 @@ class EncodingModel(BaseEstimator):
             voxel_batch=self.voxel_batch,
         )
         self.n_features_in_ = features[0].shape[1]
+        set_column_names(self, given[0])
         return self
 
     def predict(self, features: list[np.ndarray]) -> list[np.ndarray]:
@@ -142,16 +149,17 @@ class EncodingModel(BaseEstimator):
         sklearn.exceptions.NotFittedError
             Before `fit`.
         ValueError
-            If stories do not have the fitted width, hold NaN or infinite values or fewer than
-            2 TRs.
+            If stories do not have the fitted width or columns, hold NaN or infinite values or
+            fewer than 2 TRs.
         """
         check_is_fitted(self)
-        features = checked_stories(features, "features")
+        given, features = features, checked_stories(features, "features")
         if features[0].shape[1] != self.n_features_in_:
             raise ValueError(
                 f"features have {features[0].shape[1]} columns, but the model was fitted with "
                 f"{self.n_features_in_}: give representations of the same layer and model"
             )
+        check_columns(given[0], "features[0]", getattr(self, "feature_names_in_", None))
         return [
             delay(zscore(story), self.delays).astype(self.coef_.dtype, copy=False) @ self.coef_
             for story in features
@@ -176,8 +184,8 @@ def delay(features: np.ndarray, delays: Sequence[int]) -> np.ndarray:
 
     Raises
     ------
-    ValueError
-        If a delay is negative or not an integer, there is none, or features are not 2-D.
+    TypeError, ValueError
+        If a delay is negative or not an integer, there is none, or features are not 2-D numbers.
 
     Examples
     --------
@@ -186,11 +194,10 @@ def delay(features: np.ndarray, delays: Sequence[int]) -> np.ndarray:
            [2, 0],
            [3, 1]])
     """
-    features = np.asarray(features)
+    features = numeric(features, "features")
     if features.ndim != 2:
         raise ValueError(f"features must be (n_trs, n_features), got shape {features.shape}")
-    if len(delays) == 0 or not all(isinstance(lag, Integral) and lag >= 0 for lag in delays):
-        raise ValueError(f"delays must be integers of 0 or more, at least one, got {delays!r}")
+    _check_delays(delays)
     n_trs, n_features = features.shape
     delayed = np.zeros((n_trs, len(delays), n_features), dtype=features.dtype)
     for block, lag in enumerate(delays):
@@ -238,10 +245,17 @@ def story_folds(lengths: list[int], n_folds: int) -> list[np.ndarray]:
 
 def checked_penalties(penalties: Sequence[float] | np.ndarray) -> np.ndarray:
     """Penalties as an array; refused unless they are finite numbers above 0."""
-    found = np.asarray(penalties, dtype=float)
+    found = numeric(penalties, "penalties").astype(float)
     if found.ndim != 1 or not found.size or not (np.isfinite(found) & (found > 0)).all():
         raise ValueError(f"penalties must be a list of finite numbers above 0, got {found}")
     return found
+
+
+def _check_delays(delays: Sequence[int]) -> None:
+    if not np.iterable(delays):
+        raise ValueError(f"delays must be a list of integers, got {delays!r}: write [{delays!r}]")
+    if len(delays) == 0 or not all(isinstance(lag, Integral) and lag >= 0 for lag in delays):
+        raise ValueError(f"delays must be integers of 0 or more, at least one, got {delays!r}")
 
 
 def _check_count(value, name, at_least):
@@ -249,7 +263,7 @@ def _check_count(value, name, at_least):
         raise ValueError(f"{name} must be an integer of at least {at_least}, got {value!r}")
 
 
-def checked_stories(stories: list[np.ndarray], name: str) -> list[np.ndarray]:
+def checked_stories(stories: list[np.ndarray], name: str, at_least: int = 0) -> list[np.ndarray]:
     """Stories as arrays; refused unless they are 2-D, finite, and of the same columns."""
     if not isinstance(stories, (list, tuple)) or not stories:
         raise TypeError(
@@ -257,17 +271,24 @@ def checked_stories(stories: list[np.ndarray], name: str) -> list[np.ndarray]:
             f"{type(stories).__name__} {getattr(stories, 'shape', stories)}: "
             f"for a single story write [{name}]"
         )
-    stories = [np.asarray(story) for story in stories]
-    for index, story in enumerate(stories):
+    first = column_names(stories[0])
+    arrays = [numeric(story, f"{name}[{index}]") for index, story in enumerate(stories)]
+    for index, story in enumerate(arrays):
         if story.ndim != 2 or len(story) < 2:
             raise ValueError(
                 f"{name}[{index}] must be 2-D with 2 or more TRs as rows, got shape {story.shape}"
             )
-        if story.shape[1] != stories[0].shape[1]:
+        if story.shape[1] < at_least:
+            raise ValueError(
+                f"{name}[{index}] has 0 columns, got shape {story.shape}: at least "
+                f"{at_least} is needed"
+            )
+        if story.shape[1] != arrays[0].shape[1]:
             raise ValueError(
                 f"{name}[{index}] has {story.shape[1]} columns, but {name}[0] has "
-                f"{stories[0].shape[1]}: all stories need the same columns"
+                f"{arrays[0].shape[1]}: all stories need the same columns"
             )
+        check_columns(stories[index], f"{name}[{index}]", first)
         bad = ~np.isfinite(story)
         if bad.any():
             row, column = np.argwhere(bad)[0]
@@ -275,7 +296,7 @@ def checked_stories(stories: list[np.ndarray], name: str) -> list[np.ndarray]:
                 f"{name}[{index}] holds {bad.sum()} NaN or infinite values, the first at TR {row}, "
                 f"column {column}: leave such columns out before fitting"
             )
-    return stories
+    return arrays
 
 
 def _check_pairs(features, responses):

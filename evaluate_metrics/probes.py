@@ -9,6 +9,8 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 from torch.nn.functional import softplus
 
+from .brain_alignment.arrays import dense, numeric
+from .columns import check_columns, column_names
 from .encoding_model import checked_penalties
 from .probe_solvers import layer_by_layer, weighted_sums
 from .statistics import percentile_interval
@@ -35,7 +37,8 @@ class LinearProbe(BaseEstimator):
         From there a local optimum is found, the problem not being convex.
     names : sequence, optional
         What the outputs are called. For classes, the values that targets take, by default those
-        of the training clips, sorted; otherwise names of the columns, by default their numbers.
+        of the training clips, sorted; otherwise names of the columns, by default those of a data
+        frame, or their numbers.
     device : str, torch.device or None
         None takes "cuda" where there is a GPU, otherwise "cpu".
 
@@ -48,6 +51,8 @@ class LinearProbe(BaseEstimator):
     penalty_, validation_score_ : arrays of shape (n_probes,)
     layer_weights_ : array of shape (n_layers,)
         With `weighted_sum` only.
+    n_features_in_ : int
+        Features of a layer.
     names_ : array of shape (n_outputs,)
     majority_ : array of shape (n_outputs,)
         Outputs that stand, whatever the clip, for the most frequent class, the more frequent
@@ -89,8 +94,9 @@ class LinearProbe(BaseEstimator):
 
         Raises
         ------
-        ValueError
-            If shapes do not match, values are not finite, clips have a single class, no positive
+        TypeError, ValueError
+            If something is no array of numbers (of anything, for classes), shapes or names of
+            columns do not match, values are not finite, clips have a single class, no positive
             label or a constant real target, a class or label is absent from the training clips
             or a label is in all of them, or a parameter is out of its range.
 
@@ -102,9 +108,13 @@ class LinearProbe(BaseEstimator):
         penalties = np.sort(checked_penalties(self.penalties))[::-1]
         layers = _checked_layers(features, "features")
         y = self._checked_targets(targets, len(layers[0]), "training")
-        held_out = _checked_layers(validation_features, "validation_features", like=layers)
+        self._columns = [column_names(layer) for layer in features]
+        held_out = _checked_layers(
+            validation_features, "validation_features", layers, self._columns
+        )
         y_held_out = self._checked_targets(validation_targets, len(held_out[0]), "validation")
 
+        self.n_features_in_ = layers[0].shape[1]
         self.majority_ = self._link(torch.as_tensor(y.mean(axis=0))).numpy()
         device = self.device or ("cuda" if torch.cuda.is_available() else "cpu")
         solve = weighted_sums if self.weighted_sum else layer_by_layer
@@ -148,7 +158,7 @@ class LinearProbe(BaseEstimator):
             If shapes do not match those of `fit`, or values are not finite.
         """
         check_is_fitted(self)
-        layers = _checked_layers(features, "features", like=self.coef_.mT)
+        layers = _checked_layers(features, "features", self.coef_.mT, self._columns)
         return self._decided(_outputs(layers, self.coef_, self.intercept_))
 
     def score(
@@ -188,7 +198,7 @@ class LinearProbe(BaseEstimator):
         check_is_fitted(self)
         if n_resamples < 1:
             raise ValueError(f"n_resamples must be at least 1, got {n_resamples}")
-        layers = _checked_layers(features, "features", like=self.coef_.mT)
+        layers = _checked_layers(features, "features", self.coef_.mT, self._columns)
         n_clips = len(layers[0])
         y = self._checked_targets(targets, n_clips, "test")
         chance = np.full(n_clips, 1 / n_clips)
@@ -214,20 +224,22 @@ class LinearProbe(BaseEstimator):
 
     def _checked_targets(self, targets, n_clips, split):
         """Targets of shape (n_clips, n_outputs)."""
-        targets = np.asarray(targets)
+        columns, name = column_names(targets), f"{split} targets"
+        given, targets = targets, (dense if self._n_axes == 1 else numeric)(targets, name)
         if targets.ndim != self._n_axes or len(targets) != n_clips:
             raise ValueError(
                 f"{split} targets must have {self._n_axes} axes, the first of them the {n_clips} "
                 f"clips of the features, got shape {targets.shape}"
             )
         if split == "training":
-            names = self._default_names(targets) if self.names is None else self.names
-            self.names_ = np.asarray(names)
+            names = (columns or self._default_names(targets)) if self.names is None else self.names
+            self.names_, self._outputs = np.asarray(names), columns
         if self._n_axes == 2 and targets.shape[1] != len(self.names_):
             raise ValueError(
                 f"{split} targets must have a column for each of {len(self.names_)} outputs, got "
                 f"shape {targets.shape}"
             )
+        check_columns(given, name, self._outputs)
         return self._encoded(targets, split)
 
     def _default_names(self, targets):
@@ -262,6 +274,11 @@ class ClassProbe(LinearProbe):
 
     _n_axes = 1
     _link = staticmethod(torch.log)
+
+    @property
+    def classes_(self) -> np.ndarray:
+        """Classes, as scikit-learn calls `names_`."""
+        return self.names_
 
     @staticmethod
     def _cumulant(outputs):
@@ -396,12 +413,18 @@ def _outputs(layers, coef, intercept):
     return outputs + intercept[:, None]
 
 
-def _checked_layers(features, name, like=None):
-    layers = [np.asarray(layer) for layer in features]
+def _checked_layers(features, name, like=None, columns=()):
+    listed = isinstance(features, (list, tuple))
+    given = features if listed else np.atleast_1d(numeric(features, name))
+    layers = [numeric(layer, f"{name}[{index}]") for index, layer in enumerate(given)]
     if not layers or any(layer.ndim != 2 or layer.shape != layers[0].shape for layer in layers):
         raise ValueError(
             f"{name} must be (n_layers, n_clips, n_features), got layers of shapes "
             f"{sorted({layer.shape for layer in layers})}"
+        )
+    if 0 in layers[0].shape:
+        raise ValueError(
+            f"{name} must hold a clip and a feature at least, got layers of shape {layers[0].shape}"
         )
     if like is not None:
         shape, fitted = ((len(a), a[0].shape[1]) for a in (layers, like))
@@ -410,6 +433,8 @@ def _checked_layers(features, name, like=None):
                 f"{name} have {shape[0]} layers of {shape[1]} columns, but the training features "
                 f"have {fitted[0]} of {fitted[1]}: give representations of the same model"
             )
+        for index, known in enumerate(columns):
+            check_columns(given[index], f"{name}[{index}]", known)
     for index, layer in enumerate(layers):
         bad = ~np.isfinite(layer)
         if bad.any():

@@ -8,6 +8,7 @@ import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from .columns import check_columns, column_names, set_column_names
 from .encoding_model import checked_penalties, checked_stories, story_folds
 from .ridge import ridge_cv
 from .zscore import zscore
@@ -42,6 +43,8 @@ class Residualizer(BaseEstimator):
         Held-out R^2 of the chosen penalty, averaged over folds; NaN for such a dimension.
     n_features_in_ : int
         Columns of the low-level features.
+    feature_names_in_ : array of shape (n_low_level,)
+        Their names, where stories are data frames; `transform` then takes no other columns.
 
     Notes
     -----
@@ -94,13 +97,14 @@ class Residualizer(BaseEstimator):
         Raises
         ------
         TypeError
-            If one argument is a list of stories and the other is not.
+            If one argument is a list of stories and the other is not, or is no array of numbers.
         ValueError
-            If stories do not match in number, length or width, hold NaN or infinite values or
-            fewer than 2 TRs, if there are fewer than 2 TRs for each fold, or if a parameter is
-            out of its range.
+            If stories do not match in number, length, width or names of columns, hold NaN or
+            infinite values, fewer than 2 TRs or no column, if there are fewer than 2 TRs for each
+            fold, or if a parameter is out of its range.
         """
         penalties = checked_penalties(self.penalties)
+        given = [_first(low_level), _first(representation)]
         low_level, representation = _checked_pairs(low_level, representation)
         # as if one story, since folds are chunks whatever the number of stories
         folds = story_folds([sum(map(len, low_level))], self.folds)
@@ -118,6 +122,8 @@ class Residualizer(BaseEstimator):
             device="cuda" if torch.cuda.is_available() else "cpu",
         )
         self.n_features_in_ = Z.shape[1]
+        set_column_names(self, given[0])
+        self._dimensions = column_names(given[1])
         return self
 
     def transform(
@@ -147,9 +153,12 @@ class Residualizer(BaseEstimator):
         """
         check_is_fitted(self)
         one_story = not isinstance(representation, (list, tuple))
+        given = [_first(low_level), _first(representation)]
         low_level, representation = _checked_pairs(low_level, representation)
         _check_width(low_level, "low_level", self.coef_.shape[0])
         _check_width(representation, "representation", self.coef_.shape[1])
+        check_columns(given[0], "low_level", getattr(self, "feature_names_in_", None))
+        check_columns(given[1], "representation", self._dimensions)
         residuals = [
             _residual(story, zscore(features) @ self.coef_)
             for features, story in zip(low_level, representation, strict=True)
@@ -171,6 +180,10 @@ def _residual(representation, prediction):
     return left.astype(np.result_type(representation, np.float32), copy=False)
 
 
+def _first(stories):
+    return next(iter(stories), None) if isinstance(stories, (list, tuple)) else stories
+
+
 def _checked_pairs(low_level, representation):
     """Both as lists of stories that fit each other."""
     listed = [isinstance(stories, (list, tuple)) for stories in (low_level, representation)]
@@ -181,8 +194,8 @@ def _checked_pairs(low_level, representation):
         )
     if not listed[0]:
         low_level, representation = [low_level], [representation]
-    low_level = checked_stories(low_level, "low_level")
-    representation = checked_stories(representation, "representation")
+    low_level = checked_stories(low_level, "low_level", at_least=1)
+    representation = checked_stories(representation, "representation", at_least=1)
     if len(low_level) != len(representation):
         raise ValueError(
             "low_level and representation must list the same stories, got "

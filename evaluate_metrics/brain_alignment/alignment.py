@@ -1,9 +1,13 @@
 """The arithmetic of normalised brain alignment, in numpy alone."""
 
+from collections.abc import Mapping
+from numbers import Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+
+from .arrays import numeric
 
 BLOCK = 2**17  # values at a time: a megabyte of float64 stays in the processor's cache
 
@@ -23,15 +27,17 @@ def pearson(predictions: ArrayLike, references: ArrayLike) -> np.ndarray:
 
     Raises
     ------
-    ValueError
-        If shapes differ, are not 2-D or have fewer than 2 TRs, or predictions are not finite.
+    TypeError, ValueError
+        If shapes differ, are not 2-D or have fewer than 2 TRs, predictions are not finite, or
+        something is no array of real numbers.
 
     Examples
     --------
     >>> pearson([[1, 5], [2, 5], [3, 5]], [[1, 1], [3, 2], [2, 3]])
     array([0.5, 0. ])
     """
-    predictions, references = np.asarray(predictions), np.asarray(references)
+    predictions = numeric(predictions, "predictions")
+    references = numeric(references, "references")
     if predictions.shape != references.shape or predictions.ndim != 2 or len(predictions) < 2:
         raise ValueError(
             "predictions and references must both be (n_trs, n_voxels) with 2 or more TRs, got "
@@ -74,18 +80,18 @@ def normalised_alignment(
 
     Raises
     ------
-    ValueError
+    TypeError, ValueError
         If the shapes differ, a ceiling is no correlation, or the threshold is not in [0, 1).
     """
     correlations = np.asarray(correlations, dtype=np.float64)
-    noise_ceiling = np.asarray(noise_ceiling, dtype=np.float64)
+    noise_ceiling = numeric(noise_ceiling, "noise_ceiling").astype(np.float64)
     if noise_ceiling.shape != correlations.shape:
         raise ValueError(
             f"noise_ceiling must hold one value for each of the {len(correlations)} voxels, got "
             f"shape {noise_ceiling.shape}"
         )
-    if not 0 <= threshold < 1:
-        raise ValueError(f"threshold must be at least 0 and below 1, got {threshold}")
+    if not isinstance(threshold, Real) or not 0 <= threshold < 1:
+        raise ValueError(f"threshold must be at least 0 and below 1, got {threshold!r}")
     # a ceiling estimated from z-scored repeats may pass 1 by less than a hundredth
     impossible = (noise_ceiling < 0) | (noise_ceiling > 1.01)
     if impossible.any():
@@ -127,6 +133,11 @@ def alignment_scores(
     ValueError, TypeError
         If an argument has the wrong shape or range, or a region is not a set of voxels.
     """
+    if not isinstance(regions, Mapping | None):
+        raise TypeError(
+            "regions must be a dict {name: voxel indices or boolean mask}, got "
+            f"{type(regions).__name__}"
+        )
     correlations = pearson(predictions, references)
     excluded = np.isnan(correlations)
     n_voxels = len(correlations)
@@ -180,7 +191,7 @@ def _mean(values):
 
 
 def _region_mask(name, voxels, n_voxels):
-    voxels = np.asarray(voxels)
+    voxels = numeric(voxels, f"voxels of region {name!r}")
     if voxels.dtype == bool:
         if voxels.shape != (n_voxels,):
             raise ValueError(

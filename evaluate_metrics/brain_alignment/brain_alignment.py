@@ -5,9 +5,11 @@ from typing import Any
 import datasets
 import evaluate
 import numpy as np
+from evaluate.utils.file_utils import add_start_docstrings
 from numpy.typing import ArrayLike
 
 from .alignment import alignment_scores
+from .arrays import numeric
 
 _DESCRIPTION = """
 How well predicted fMRI follows measured fMRI: the correlation over time in each voxel, divided by
@@ -58,6 +60,7 @@ Examples:
 """
 
 
+@add_start_docstrings(_DESCRIPTION, _KWARGS_DESCRIPTION)
 class BrainAlignment(evaluate.Metric):
     """Correlation of predicted and measured responses relative to the noise ceiling.
 
@@ -89,7 +92,47 @@ class BrainAlignment(evaluate.Metric):
 
     def add_batch(self, *, predictions: ArrayLike, references: ArrayLike) -> None:
         """Add the responses of several TRs, (n_trs, n_voxels) each."""
-        predictions, references = _as_array(predictions), _as_array(references)
+        self._batches.append(self._checked(predictions, references))
+
+    def add(
+        self,
+        *,
+        prediction: ArrayLike | None = None,
+        reference: ArrayLike | None = None,
+        **combined: ArrayLike,
+    ) -> None:
+        """Add the responses of one TR, (n_voxels,) each.
+
+        `evaluate.combine` gives them by the names of a batch, which are taken too.
+        """
+        of_tr = {"predictions": prediction, "references": reference} | combined
+        self.add_batch(**{name: numeric(values, name)[None] for name, values in of_tr.items()})
+
+    def compute(
+        self,
+        *,
+        predictions: ArrayLike | None = None,
+        references: ArrayLike | None = None,
+        **settings: Any,
+    ) -> dict[str, Any]:
+        """Score what was added, and these responses if given; then start afresh.
+
+        What was added stays where this fails.
+        """
+        batches = list(self._batches)
+        if predictions is not None or references is not None:
+            batches.append(self._checked(predictions, references))
+        if not batches:
+            raise ValueError("nothing to score: give predictions and references, or add them first")
+        predictions, references = map(np.concatenate, zip(*batches, strict=True))
+        scores = self._compute(predictions=predictions, references=references, **settings)
+        self._batches = []
+        return scores
+
+    def _checked(self, predictions, references):
+        # copies, since callers may refill their buffers between batches
+        predictions = np.array(numeric(predictions, "predictions"))
+        references = np.array(numeric(references, "references"))
         if predictions.shape != references.shape or predictions.ndim != 2:
             raise ValueError(
                 "predictions and references must both be (n_trs, n_voxels), got shapes "
@@ -100,29 +143,7 @@ class BrainAlignment(evaluate.Metric):
                 f"a batch has {predictions.shape[1]} voxels, but those before it have "
                 f"{self._batches[0][0].shape[1]}"
             )
-        self._batches.append((predictions, references))
-
-    def add(self, *, prediction: ArrayLike, reference: ArrayLike) -> None:
-        """Add the responses of one TR, (n_voxels,) each."""
-        self.add_batch(
-            predictions=_as_array(prediction)[None], references=_as_array(reference)[None]
-        )
-
-    def compute(
-        self,
-        *,
-        predictions: ArrayLike | None = None,
-        references: ArrayLike | None = None,
-        **settings: Any,
-    ) -> dict[str, Any]:
-        """Score what was added, and these responses if given; then start afresh."""
-        if predictions is not None or references is not None:
-            self.add_batch(predictions=predictions, references=references)
-        if not self._batches:
-            raise ValueError("nothing to score: give predictions and references, or add them first")
-        predictions, references = map(np.concatenate, zip(*self._batches, strict=True))
-        self._batches = []
-        return self._compute(predictions=predictions, references=references, **settings)
+        return predictions, references
 
     def _compute(
         self,
@@ -137,14 +158,8 @@ class BrainAlignment(evaluate.Metric):
         return alignment_scores(
             predictions,
             references,
-            noise_ceiling=None if noise_ceiling is None else _as_array(noise_ceiling),
+            noise_ceiling=noise_ceiling,
             regions=regions,
             threshold=threshold,
             per_voxel=per_voxel,
         )
-
-
-def _as_array(values):
-    if hasattr(values, "detach"):  # a torch tensor, perhaps of a type that numpy lacks
-        return values.detach().cpu().double().numpy()
-    return np.array(values)  # a copy, since callers may refill their buffers between batches

@@ -5,9 +5,11 @@ from typing import Any
 import datasets
 import evaluate
 import numpy as np
+from evaluate.utils.file_utils import add_start_docstrings
 from numpy.typing import ArrayLike
 
 from evaluate_metrics.brain_alignment.alignment import alignment_scores
+from evaluate_metrics.brain_alignment.arrays import numeric
 
 from .impact import impact_scores
 
@@ -65,7 +67,10 @@ Examples:
     50.0
 """
 
+INPUTS = ("predictions", "residual_predictions", "references")
 
+
+@add_start_docstrings(_DESCRIPTION, _KWARGS_DESCRIPTION)
 class LowLevelImpact(evaluate.Metric):
     """Loss of brain alignment when low-level features are removed.
 
@@ -87,12 +92,11 @@ class LowLevelImpact(evaluate.Metric):
 
     def _info(self) -> evaluate.MetricInfo:
         responses = datasets.Sequence(datasets.Value("float64"))
-        inputs = ("predictions", "residual_predictions", "references")
         return evaluate.MetricInfo(
             description=_DESCRIPTION,
             citation=_CITATION,
             inputs_description=_KWARGS_DESCRIPTION,
-            features=datasets.Features(dict.fromkeys(inputs, responses)),
+            features=datasets.Features(dict.fromkeys(INPUTS, responses)),
             reference_urls=["https://arxiv.org/abs/2410.09230"],
         )
 
@@ -100,8 +104,56 @@ class LowLevelImpact(evaluate.Metric):
         self, *, predictions: ArrayLike, residual_predictions: ArrayLike, references: ArrayLike
     ) -> None:
         """Add the responses of several TRs, (n_trs, n_voxels) each."""
-        batch = tuple(map(_as_array, (predictions, residual_predictions, references)))
-        shapes = [responses.shape for responses in batch]
+        self._batches.append(self._checked(predictions, residual_predictions, references))
+
+    def add(
+        self,
+        *,
+        prediction: ArrayLike | None = None,
+        residual_prediction: ArrayLike | None = None,
+        reference: ArrayLike | None = None,
+        **combined: ArrayLike,
+    ) -> None:
+        """Add the responses of one TR, (n_voxels,) each.
+
+        `evaluate.combine` gives them by the names of a batch, which are taken too.
+        """
+        of_tr = dict(zip(INPUTS, (prediction, residual_prediction, reference), strict=True))
+        of_tr |= combined
+        self.add_batch(**{name: numeric(values, name)[None] for name, values in of_tr.items()})
+
+    def compute(
+        self,
+        *,
+        predictions: ArrayLike | None = None,
+        residual_predictions: ArrayLike | None = None,
+        references: ArrayLike | None = None,
+        **settings: Any,
+    ) -> dict[str, Any]:
+        """Score what was added, and these responses if given; then start afresh.
+
+        What was added stays where this fails.
+        """
+        given = (predictions, residual_predictions, references)
+        batches = list(self._batches)
+        if any(responses is not None for responses in given):
+            batches.append(self._checked(*given))
+        if not batches:
+            raise ValueError(
+                "nothing to score: give predictions, residual_predictions and references, or add "
+                "them first"
+            )
+        responses = map(np.concatenate, zip(*batches, strict=True))
+        scores = self._compute(**dict(zip(INPUTS, responses, strict=True)), **settings)
+        self._batches = []
+        return scores
+
+    def _checked(self, *responses):
+        # copies, since callers may refill their buffers between batches
+        batch = tuple(
+            np.array(numeric(values, name)) for name, values in zip(INPUTS, responses, strict=True)
+        )
+        shapes = [values.shape for values in batch]
         if len(set(shapes)) > 1 or len(shapes[0]) != 2:
             raise ValueError(
                 "predictions, residual_predictions and references must all be (n_trs, n_voxels), "
@@ -112,42 +164,7 @@ class LowLevelImpact(evaluate.Metric):
                 f"a batch has {shapes[0][1]} voxels, but those before it have "
                 f"{self._batches[0][0].shape[1]}"
             )
-        self._batches.append(batch)
-
-    def add(
-        self, *, prediction: ArrayLike, residual_prediction: ArrayLike, reference: ArrayLike
-    ) -> None:
-        """Add the responses of one TR, (n_voxels,) each."""
-        self.add_batch(
-            predictions=_as_array(prediction)[None],
-            residual_predictions=_as_array(residual_prediction)[None],
-            references=_as_array(reference)[None],
-        )
-
-    def compute(
-        self,
-        *,
-        predictions: ArrayLike | None = None,
-        residual_predictions: ArrayLike | None = None,
-        references: ArrayLike | None = None,
-        **settings: Any,
-    ) -> dict[str, Any]:
-        """Score what was added, and these responses if given; then start afresh."""
-        given = {
-            "predictions": predictions,
-            "residual_predictions": residual_predictions,
-            "references": references,
-        }
-        if any(responses is not None for responses in given.values()):
-            self.add_batch(**given)
-        if not self._batches:
-            raise ValueError(
-                "nothing to score: give predictions, residual_predictions and references, or add "
-                "them first"
-            )
-        responses = map(_joined, zip(*self._batches, strict=True))
-        self._batches = []
-        return self._compute(**dict(zip(given, responses, strict=True)), **settings)
+        return batch
 
     def _compute(
         self,
@@ -160,7 +177,7 @@ class LowLevelImpact(evaluate.Metric):
         threshold=0.4,
     ):
         settings = {
-            "noise_ceiling": None if noise_ceiling is None else _as_array(noise_ceiling),
+            "noise_ceiling": noise_ceiling,
             "regions": regions,
             "threshold": threshold,
         }
@@ -170,13 +187,3 @@ class LowLevelImpact(evaluate.Metric):
         except ValueError as error:  # all else is known to be sound by now
             raise ValueError(f"residual_predictions: {error}") from error
         return impact_scores(original, residual)
-
-
-def _joined(batches):
-    return batches[0] if len(batches) == 1 else np.concatenate(batches)
-
-
-def _as_array(values):
-    if hasattr(values, "detach"):  # a torch tensor, perhaps of a type that numpy lacks
-        values = values.detach().cpu().double().numpy()
-    return np.array(values)  # a copy, since callers may refill their buffers between batches

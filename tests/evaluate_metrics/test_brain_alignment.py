@@ -4,6 +4,7 @@ import doctest
 import json
 import os
 import pickle
+import pydoc
 import shutil
 import subprocess
 import sys
@@ -115,6 +116,28 @@ def test_batches_and_single_trs_score_as_one_call_does(metric, responses):
     assert len(metric) == 0  # the next story starts afresh
 
 
+def test_a_failing_compute_keeps_what_was_added(metric, responses):
+    once = metric.compute(**responses)
+    first, rest = (
+        {name: array[part] for name, array in responses.items()}
+        for part in (slice(20), slice(20, None))
+    )
+    metric.add_batch(**first)
+    for wrong in ({"threshold": 2, "noise_ceiling": CEILING}, {"regions": ["language"]}, {"n": 1}):
+        with pytest.raises((ValueError, TypeError)):
+            metric.compute(**rest, **wrong)
+        assert len(metric) == 20
+    assert metric.compute(**rest) == once
+
+
+def test_batches_are_copies(metric, responses):
+    buffers = {name: torch.from_numpy(array.copy()) for name, array in responses.items()}
+    metric.add_batch(**buffers)
+    for buffer in buffers.values():
+        buffer.zero_()
+    assert metric.compute() == alignment_scores(**responses)
+
+
 def test_arrays_come_on_request(metric, responses):
     scores = metric.compute(**responses, noise_ceiling=CEILING, per_voxel=True)
     assert scores["pearson_per_voxel"].shape == (4,)
@@ -132,6 +155,19 @@ def test_metric_combines_with_others(metric, responses, tmp_path):
     assert found["a_brain_alignment"] == found["b_brain_alignment"] > 0
 
 
+def test_combined_metrics_take_single_trs(metric, responses, tmp_path):
+    both = evaluate.combine([metric, BrainAlignment(cache_dir=str(tmp_path))])
+    for prediction, reference in zip(*responses.values(), strict=True):
+        both.add(prediction=prediction, reference=reference)
+    found = both.compute(noise_ceiling=CEILING)
+    once = alignment_scores(**responses, noise_ceiling=CEILING)
+    assert found["brain_alignment_1_brain_alignment"] == once["brain_alignment"]
+
+
+def test_help_shows_the_example(metric):
+    assert 'evaluate.load("evaluate_metrics/brain_alignment")' in pydoc.render_doc(metric)
+
+
 # what it refuses
 
 
@@ -141,11 +177,30 @@ def test_nothing_to_score(metric):
 
 
 def test_shapes_and_widths_must_fit(metric, responses):
-    with pytest.raises(ValueError, match=r"got shapes \(30, 4\) and \(\)"):
+    with pytest.raises(TypeError, match="references must be an array, got None"):
         metric.compute(predictions=responses["predictions"])
+    with pytest.raises(ValueError, match=r"got shapes \(30, 4\) and \(30,\)"):
+        metric.compute(predictions=responses["predictions"], references=np.ones(30))
     metric.add_batch(**responses)
     with pytest.raises(ValueError, match="a batch has 3 voxels, but those before it have 4"):
         metric.add_batch(predictions=np.ones((2, 3)), references=np.ones((2, 3)))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"predictions": np.ones((30, 4), complex)}, "predictions must be real numbers"),
+        ({"references": np.full((30, 4), "x")}, "references must be numbers, got values of type"),
+        ({"noise_ceiling": np.ma.masked_less(CEILING, 0.4)}, "noise_ceiling hold 1 masked"),
+        ({"noise_ceiling": ["high"] * 4}, "noise_ceiling must be numbers"),
+        ({"regions": [[0, 1]]}, "regions must be a dict .* got list"),
+        ({"regions": {"language": ["V1"]}}, "voxels of region 'language' must be numbers"),
+        ({"threshold": None, "noise_ceiling": CEILING}, "threshold must be .* got None"),
+    ],
+)
+def test_what_is_no_number_or_region_is_named(metric, responses, wrong, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        metric.compute(**responses | wrong)
 
 
 def test_several_processes_are_refused(tmp_path):

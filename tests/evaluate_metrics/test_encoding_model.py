@@ -1,7 +1,9 @@
 """The encoding model: delays, folds, penalties per voxel, and what it refuses."""
 
 import numpy as np
+import pandas as pd
 import pytest
+import scipy.sparse
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -244,6 +246,15 @@ def changed(what):
         responses[1][3, 4] = np.inf
     elif what == "one TR":
         features[0], responses[0] = features[0][:1], responses[0][:1]
+    elif what == "no feature":
+        features = [story[:, :0] for story in features]
+    elif what == "complex":
+        features[1] = features[1] * 1j
+    elif what == "masked":
+        responses[2] = np.ma.masked_greater(responses[2], 1)
+    elif what == "another order":
+        features = [pd.DataFrame(story, columns=list("abcdef")) for story in features]
+        features[2] = features[2][list("bacdef")]
     elif what == "dead voxel":
         for story in responses:
             story[:, 3] = 0
@@ -260,6 +271,10 @@ def changed(what):
         ("NaN", r"features\[0\] holds 1 NaN or infinite values, the first at TR 7, column 2"),
         ("infinite", r"responses\[1\] holds 1 .* at TR 3, column 4"),
         ("one TR", r"features\[0\] must be .* 2 or more TRs as rows, got shape \(1, 6\)"),
+        ("no feature", r"features\[0\] has 0 columns, got shape \(60, 0\): at least 1"),
+        ("complex", r"features\[1\] must be real numbers, got complex"),
+        ("masked", r"responses\[2\] hold \d+ masked values"),
+        ("another order", r"column 0 of features\[2\] must be 'a' .* got 'b'"),
         ("dead voxel", "1 of 5 voxels are constant within every fold, the first is voxel 3"),
     ],
 )
@@ -277,6 +292,7 @@ def test_faulty_stories_are_refused_by_name(what, message):
         ({"folds": 1}, "folds must be an integer of at least 2, got 1"),
         ({"folds": 2.0}, "folds must be an integer of at least 2, got 2.0"),
         ({"voxel_batch": 0}, "voxel_batch must be an integer of at least 1, got 0"),
+        ({"delays": 4}, r"delays must be a list of integers, got 4: write \[4\]"),
         ({"delays": [-1]}, "delays must be integers of 0 or more"),
     ],
 )
@@ -298,6 +314,24 @@ def test_features_of_another_width_are_not_predicted_from():
     model = EncodingModel().fit(features, responses)
     with pytest.raises(ValueError, match="features have 2 columns, .* fitted with 6"):
         model.predict([features[0][:, :2]])
+
+
+@pytest.mark.parametrize("wrong", [None, scipy.sparse.eye_array(60), np.full((60, 6), "x")])
+def test_what_is_no_array_of_numbers_is_refused(wrong):
+    features, responses = simulate()
+    with pytest.raises(TypeError, match=r"features\[1\] must be"):
+        EncodingModel().fit([features[0], wrong, *features[2:]], responses)
+
+
+def test_columns_of_a_data_frame_are_not_swapped_between_fit_and_prediction():
+    features, responses = simulate()
+    framed = [pd.DataFrame(story, columns=list("abcdef")) for story in features]
+    model = EncodingModel().fit(framed, responses)
+    assert model.feature_names_in_.tolist() == list("abcdef")
+    expected = EncodingModel().fit(features, responses).predict(features[:1])
+    assert np.array_equal(model.predict(framed[:1]), expected)
+    with pytest.raises(ValueError, match=r"column 4 of features\[0\] must be 'e' .* got 'f'"):
+        model.predict([framed[0][list("abcdfe")]])
 
 
 def test_it_prints_as_scikit_learns_estimators_do():

@@ -1,7 +1,9 @@
 """Linear probes: agreement with scikit-learn, choice of penalties, scores, and what is refused."""
 
 import numpy as np
+import pandas as pd
 import pytest
+import scipy.sparse
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
@@ -436,6 +438,50 @@ def test_shapes_that_disagree():
     probe = LabelProbe().fit(features, targets, validation_features, validation_targets)
     with pytest.raises(ValueError, match="features have 3 layers of 11 columns, but"):
         probe.predict(features[:, :, 1:])
+
+
+def test_what_scikit_learn_names_has_its_names():
+    layers, words = simulate("classes")
+    probe = fitted(ClassProbe([1.0]), layers, words)
+    assert probe.classes_.tolist() == sorted(set(words))
+    assert probe.n_features_in_ == N_FEATURES
+
+
+@kinds
+@pytest.mark.parametrize(
+    ("wrong", "error", "message"),
+    [
+        (None, TypeError, "features must be an array, got None"),
+        (np.ones((2, 240, 0)), ValueError, r"a feature at least, got layers of shape \(240, 0\)"),
+        (np.ones((2, 240, 3), complex), ValueError, "features must be real numbers"),
+        (np.full((2, 240, 3), "x"), TypeError, "features must be numbers"),
+        ([scipy.sparse.eye_array(240)], TypeError, r"features\[0\] must be a dense array"),
+        (np.ma.masked_less(np.eye(240)[None], 1), ValueError, "features hold 57360 masked"),
+    ],
+)
+def test_features_that_are_no_numbers(kind, wrong, error, message):
+    _, *others = splits(kind)
+    with pytest.raises(error, match=message):
+        PROBES[kind]().fit(wrong, *others)
+
+
+@pytest.mark.parametrize("kind", ["labels", "real"])
+def test_targets_that_are_no_numbers(kind):
+    features, targets, *validation = splits(kind)
+    with pytest.raises(TypeError, match="training targets must be numbers, got values of type"):
+        PROBES[kind]().fit(features, targets.astype(str), *validation)
+
+
+def test_columns_of_data_frames_keep_their_order():
+    features, targets, validation_features, validation_targets = splits("real")
+    frames = [pd.DataFrame(layer).rename(columns=str) for layer in features]
+    named = pd.DataFrame(targets, columns=list("vwxyz"))
+    probe = RidgeProbe([1.0]).fit(frames, named, validation_features, validation_targets)
+    assert probe.names_.tolist() == list("vwxyz")
+    with pytest.raises(ValueError, match=r"column 0 of features\[2\] must be '0' .* got '11'"):
+        probe.predict([*frames[:2], frames[2][frames[2].columns[::-1]]])
+    with pytest.raises(ValueError, match="column 0 of test targets must be 'v' .* got 'z'"):
+        probe.score(frames, named[list("zyxwv")])
 
 
 @pytest.mark.parametrize("penalties", [[], [0.0], [-1.0], [np.nan], 1.0])

@@ -1,6 +1,7 @@
 """Removing low-level features from a representation: the ridge, what is left, what is refused."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -207,6 +208,10 @@ def changed(what):
         low_level, representation = (
             [story[:3] for story in stories] for stories in (low_level, representation)
         )
+    elif what == "no feature":
+        low_level = [story[:, :0] for story in low_level]
+    elif what == "text":
+        representation[1] = representation[1].astype(str)
     elif what == "a list and an array":
         representation = np.concatenate(representation)
     return low_level, representation
@@ -224,6 +229,8 @@ def changed(what):
         ("one dimension", ValueError, r"representation\[1\] must be 2-D .* got shape \(60,\)"),
         ("widths differ", ValueError, r"low_level\[2\] has 4 columns, but low_level\[0\] has 5"),
         ("NaN", ValueError, r"low_level\[0\] holds 1 NaN .* the first at TR 7, column 2"),
+        ("no feature", ValueError, r"low_level\[0\] has 0 columns"),
+        ("text", TypeError, r"representation\[1\] must be numbers, got values of type <U"),
         ("fewer TRs than folds", ValueError, "10 folds need at least 20 TRs, got 9"),
         (
             "a list and an array",
@@ -257,6 +264,21 @@ def test_other_features_or_another_layer_are_not_residualised():
         residualizer.transform(low_level[0][:, :4], representation[0])
     with pytest.raises(ValueError, match="representation has 2 columns, but .* fitted with 4"):
         residualizer.transform(low_level[0], representation[0][:, :2])
+
+
+@pytest.mark.parametrize("swapped", ["low_level", "representation"])
+def test_columns_of_data_frames_are_not_swapped_after_the_fit(swapped):
+    stories = dict(zip(("low_level", "representation"), (s[0] for s in simulate()), strict=True))
+    framed = {
+        name: pd.DataFrame(story, columns=list("abcdef")[: story.shape[1]])
+        for name, story in stories.items()
+    }
+    residualizer = Residualizer().fit(**framed)
+    residual = Residualizer().fit(**stories).transform(**stories)
+    assert np.array_equal(residualizer.transform(**framed), residual)
+    framed[swapped] = framed[swapped][framed[swapped].columns[::-1]]
+    with pytest.raises(ValueError, match=f"column 0 of {swapped} must be 'a'"):
+        residualizer.transform(**framed)
 
 
 def test_it_prints_as_scikit_learns_estimators_do():
