@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from accelerate import PartialState
 
-from evaluate_metrics.reports import average_maps, report, table
+from evaluate_metrics.reports import average_maps, file_name, report, table
 from modeling_braintune import (
     CARD,
     add_results,
@@ -155,9 +155,8 @@ def align(arguments: AlignOptions) -> dict[str, dict[str, Any]]:
         results[one.name] = found | {"settings": asdict(arguments)}
         print(table(found))
         folder = Path(arguments.output_dir)
-        folder = folder / one.name if len(participants) > 1 else folder
-        title = f"{one.name}, story {one.test.name!r}, {found['n_trs']} TRs"
-        paths = report(results[one.name], folder, title, cortex, participant.mask)
+        folder = folder / file_name(one.name) if len(participants) > 1 else folder
+        paths = report(results[one.name], folder, cortex, participant.mask)
         print(f"{', '.join(path.name for path in paths)} are in {folder}/")
         for model in arguments.checkpoints if arguments.update_card else ():
             update_card(model, results[one.name], folder)

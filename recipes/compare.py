@@ -17,7 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from datasets_scripts import check_phones
-from evaluate_metrics.reports import BASELINE, comparison_report, gains_by_seed, table
+from evaluate_metrics.reports import (
+    BASELINE,
+    comparison_report,
+    gains_by_seed,
+    still_falling,
+    table,
+)
 from modeling_braintune import CARD
 from recipes.command.arguments import CONFIGS, keys_of, parse_arguments
 from recipes.command.cache import representations_folder
@@ -126,6 +132,7 @@ def compare(arguments: CompareOptions, training: TrainerOptions) -> dict[str, An
     for large in ("change", "per_voxel"):
         del results[large]
     results |= {"seed": training.seed, "curves": curves}
+    results["notes"] += still_falling(curves)
 
     # The report, and the cards of the models
     say(table(results))

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from evaluate_metrics import tuning_figure
-from evaluate_metrics.reports import BASELINE, table
+from evaluate_metrics.reports import BASELINE, file_name, still_falling, table, title_of
 from modeling_braintune import check_access, publish_checkpoint
 from recipes.command.arguments import CONFIGS, parse_arguments
 from recipes.command.checkpoints import checkpoint, recordings_folder
@@ -132,6 +132,7 @@ def tune(arguments: TuningOptions, training: TrainerOptions) -> dict[str, Any] |
         )
         for large in ("change", "per_voxel"):
             del scores[large]
+        scores["notes"] += still_falling(curves)
         scores["n_tuning_voxels"] = len(one.voxels)
         scores["heads"] = heads(one, arguments, training, curves)
         results["participants"][one.name] = scores
@@ -141,7 +142,7 @@ def tune(arguments: TuningOptions, training: TrainerOptions) -> dict[str, Any] |
 
     # What is left: cards, results, and nothing that was kept for the run only
     figures = {
-        f"Alignment of {name}, and the losses of tuning": FIGURE.format(name)
+        f"Alignment of {name}, and the losses of tuning": FIGURE.format(file_name(name))
         for name in results["participants"]
     }
     for name in curves:
@@ -180,13 +181,8 @@ def heads(
 
 def draw(scores: dict[str, Any], curves: dict[str, Any], output: Path) -> None:
     """Draw alignment by model and region, and the losses of tuning."""
-    name, story = scores["participant"], scores["test_story"]
-    tuning_figure(
-        scores["alignment"],
-        curves,
-        output / FIGURE.format(name),
-        title=f"{name}, story {story!r}, {scores['n_trs']} TRs",
-    )
+    path = output / FIGURE.format(file_name(scores["participant"]))
+    tuning_figure(scores["alignment"], curves, path, title=title_of(scores))
 
 
 def publish(arguments: TuningOptions, training: TrainerOptions, say: Callable) -> dict[str, Any]:

@@ -75,7 +75,7 @@ def numeric(values: Any, name: str) -> np.ndarray:
     if array.dtype.kind == "c":
         raise ValueError(f"{name} must be real numbers, got complex ones ({array.dtype})")
     if array.dtype.kind not in "biuf":
-        first = repr(array.flat[0])[:40] if array.size else "none"
+        first = repr(array.ravel()[:1].tolist()[0])[:40] if array.size else "none"
         raise TypeError(
             f"{name} must be numbers, got values of type {array.dtype}, the first is {first}: "
             "convert them to float"

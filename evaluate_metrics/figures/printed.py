@@ -57,8 +57,10 @@ def printed(
         figure = figure_class(figsize=(width, height))
         yield figure, bottom
         x, y = MARGIN / width, MARGIN / height
-        figure.text(x, 1 - y, title or "", va="top", weight="bold", size=8)
-        figure.text(x, y, "\n".join(lines), va="bottom", size=5.5, color="#555555")
+        figure.text(x, 1 - y, title or "", va="top", weight="bold", size=8, parse_math=False)
+        figure.text(
+            x, y, "\n".join(lines), va="bottom", size=5.5, color="#555555", parse_math=False
+        )
         for format in ("pdf", "png"):
             to = Path(path).with_suffix(f".{format}")
             figure.savefig(to, dpi=300, format=format, facecolor="white")

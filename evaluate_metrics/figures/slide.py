@@ -71,8 +71,10 @@ def slide(
         layout = ConstrainedLayoutEngine(w_pad=0.15, h_pad=0.1, wspace=0.06)
         figure = figure_class(figsize=figsize, layout=layout)
         yield figure
-        figure.suptitle(title or "", x=0.012, ha="left", fontsize=18, weight="bold")
-        figure.supxlabel(caption or "", x=0.012, ha="left", fontsize=11, color="#555555")
+        # names, such as of stories, are no formulas
+        plain = {"x": 0.012, "ha": "left", "parse_math": False}
+        figure.suptitle(title or "", fontsize=18, weight="bold", **plain)
+        figure.supxlabel(caption or "", fontsize=11, color="#555555", **plain)
         figure.savefig(path, dpi=160, format="png", facecolor="white")
 
 
@@ -114,8 +116,8 @@ def legend_above(axes: Any, n_columns: int, beside: Iterable[Any] = ()) -> None:
 
 
 def words(name: str, space: str = " ") -> str:
-    """A name as it is read, without underscores."""
-    return name.replace("_", space)
+    """A name as it is read, without underscores, and no formula if it holds dollars."""
+    return name.replace("_", space).replace("$", r"\$")
 
 
 def minus(text: str) -> str:

@@ -46,7 +46,13 @@ def tuning_figure(
 def _draw_curves(axes, curves, colours, beside):
     for model in [model for model in colours if model in curves]:
         curve, colour = curves[model], colours[model]
-        axes.plot(*zip(*curve["train"], strict=True), color=colour, label=f"{model}, training")
+        alone = "o" if len(curve["train"]) == 1 else None  # a line of one point is none
+        axes.plot(
+            *zip(*curve["train"], strict=True),
+            color=colour,
+            marker=alone,
+            label=f"{model}, training",
+        )
         axes.plot(
             *zip(*curve["validation"], strict=True),
             color=colour,

@@ -1,6 +1,8 @@
 """Reports: from arrays and dicts of results to text, rows and files."""
 
-from .alignment import comparison_report, notes, report, rows, table
+from .alignment import comparison_report, notes, report, rows, table, title_of
+from .files import file_name
+from .losses import still_falling
 from .maps import average_maps
 from .merging import merged, result_files
 from .over_participants import layer_means, over_participants
@@ -13,6 +15,7 @@ __all__ = [
     "average_maps",
     "cell",
     "comparison_report",
+    "file_name",
     "gains_by_seed",
     "layer_means",
     "markdown",
@@ -25,8 +28,10 @@ __all__ = [
     "rows",
     "scores_by_seed",
     "star",
+    "still_falling",
     "summary_of",
     "summary_report",
     "table",
     "text_table",
+    "title_of",
 ]

@@ -8,8 +8,9 @@ import numpy as np
 
 from ..figures import Cortex, change_figure, layer_figure, report_figure
 from ..scores import BLOCK
-from .files import write_csv, write_json
+from .files import file_name, write_csv, write_json
 from .maps import brain_maps
+from .stride import every, stride_note
 from .tables import BASELINE, cell, star, text_table
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     *("model", "participant", "region", "layer", "feature", "measure", "value"),
-    *("n", "unit", "interval_low", "interval_high", "p", "p_holm"),
+    *("n", "unit", "interval_low", "interval_high", "p", "p_holm", "stride"),
 )
 
 
@@ -29,21 +30,23 @@ def rows(results: dict) -> Iterator[dict[str, Any]]:
     Parameters
     ----------
     results : dict
-        Of a measurement, with "participant"; or what became of them in JSON.
+        Of a measurement, with "participant" and "evaluation_stride"; or what became of them in
+        JSON.
 
     Yields
     ------
     dict of {column: value}
         With the columns of `COLUMNS`, in their order; a layer is a number, "mean" or "last".
     """
-    participant = results["participant"]
+    participant, stride = results["participant"], results["evaluation_stride"]
 
     def row(model, region, layer, feature, measure, value, scores, interval=None, test=None):
         low, high = interval or (None, None)
         p = (test["p"], test["p_holm"]) if test else (None, None)
         n = scores["n_voxels"]
         what = (model, participant, region, layer, feature, measure)
-        return dict(zip(COLUMNS, (*what, value, n, "voxels", low, high, *p), strict=True))
+        values = (*what, value, n, "voxels", low, high, *p, stride)
+        return dict(zip(COLUMNS, values, strict=True))
 
     for model, by_region in results["alignment"].items():
         for region, scores in by_region.items():
@@ -87,7 +90,7 @@ def table(results: dict) -> str:
     Parameters
     ----------
     results : dict
-        Of a measurement, with "test_story" and "notes".
+        Of a measurement, with "test_story", "evaluation_stride" and "notes".
 
     Returns
     -------
@@ -97,7 +100,8 @@ def table(results: dict) -> str:
     regions = next(iter(alignment.values()))
     parts = [
         f"Normalised brain alignment on {results['test_story']!r}, which no model heard: "
-        f"{results['n_trs']} TRs, mean over layers [95 % interval]\n" + _means(results, regions)
+        f"{results['n_trs']} TRs, {every(results['evaluation_stride'])}, mean over layers "
+        "[95 % interval]\n" + _means(results, regions)
     ]
     layers = list(next((s["layers"] for s in regions.values() if "layers" in s), {}))
     for region, scores in regions.items():
@@ -165,7 +169,7 @@ def notes(results: dict, regions: dict) -> list[str]:
     Parameters
     ----------
     results : dict
-        Of a measurement, with "n_trs" and "n_excluded".
+        Of a measurement, with "n_trs", "n_excluded" and "evaluation_stride".
     regions : dict
         Of the participant; empty if there are none.
 
@@ -173,7 +177,7 @@ def notes(results: dict, regions: dict) -> list[str]:
     -------
     list of str
     """
-    said = []
+    said = stride_note(results["evaluation_stride"])
     if not regions:
         said.append("No regions are given: all voxels above the noise ceiling count.")
     if results["n_excluded"]:
@@ -192,10 +196,22 @@ def notes(results: dict, regions: dict) -> list[str]:
     return said
 
 
+def title_of(results: dict) -> str:
+    """What figures of a measurement are called: whose it is, and how it was made.
+
+    Parameters
+    ----------
+    results : dict
+        Of a measurement, with "participant", "test_story" and "evaluation_stride".
+    """
+    story, n_trs = results["test_story"], results["n_trs"]
+    how = every(results["evaluation_stride"])
+    return f"{results['participant']}, story {story!r}, {n_trs} TRs, {how}"
+
+
 def report(
     results: dict,
     folder: str | Path,
-    title: str,
     cortex: Cortex | None = None,
     mask: "SpatialImage | None" = None,
 ) -> list[Path]:
@@ -204,10 +220,9 @@ def report(
     Parameters
     ----------
     results : dict
-        Of a measurement, with "participant", "test_story" and "notes".
+        Of a measurement, with "participant", "test_story", "evaluation_stride" and "notes".
     folder : path-like
         Is made if need be.
-    title : str
     cortex : Cortex, optional
     mask : nibabel image, optional
         As `brain_maps`, which draws on them.
@@ -221,13 +236,13 @@ def report(
     folder.mkdir(parents=True, exist_ok=True)
     names = ("alignment.json", "alignment.csv", "alignment.png", "layers.png")
     paths = [folder / name for name in names]
-    voxels = results["per_voxel"]
+    title, voxels = title_of(results), results["per_voxel"]
     write_json(paths[0], {key: value for key, value in results.items() if key != "per_voxel"})
     write_csv(paths[1], COLUMNS, rows(results))
     report_figure(results, paths[2], title=title)
     layer_figure(results, paths[3], title=title)
     for model, change in results["change"].items():
-        paths.append(folder / f"change-{model}.png")
+        paths.append(folder / f"change-{file_name(model)}.png")
         label = "change of normalised brain alignment"
         change_figure(change, paths[-1], label, f"{title}: {model} minus {BASELINE}")
     paths.append(folder / "voxels.npz")
@@ -252,7 +267,8 @@ def comparison_report(results: dict, folder: str | Path, name: str = "compare") 
     Parameters
     ----------
     results : dict
-        Of a measurement without arrays, with "participant" and "test_story".
+        Of a measurement without arrays, with "participant", "test_story" and
+        "evaluation_stride".
     folder : path-like
         Must exist.
     name : str
@@ -263,7 +279,7 @@ def comparison_report(results: dict, folder: str | Path, name: str = "compare") 
     list of Path
         <name>.json, .csv, .png and -layers.png.
     """
-    title = f"{results['participant']}, story {results['test_story']!r}, {results['n_trs']} TRs"
+    title = title_of(results)
     endings = (".json", ".csv", ".png", "-layers.png")
     paths = [Path(folder) / f"{name}{ending}" for ending in endings]
     write_json(paths[0], results)

@@ -2,11 +2,28 @@
 
 import csv
 import json
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+
+def file_name(name: str) -> str:
+    """A name as part of the name of a file: letters, digits and . _ - only, and no dot first.
+
+    Parameters
+    ----------
+    name : str
+        Of a participant or model, which others may have chosen.
+
+    Examples
+    --------
+    >>> file_name("sub-01"), file_name("../../etc/passwd")
+    ('sub-01', '_.._etc_passwd')
+    """
+    return re.sub(r"[^\w.-]+", "_", name).lstrip(".") or "_"
 
 
 def write_json(path: Path, content: Any) -> None:

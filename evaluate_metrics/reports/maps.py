@@ -9,6 +9,8 @@ import numpy as np
 
 from ..figures import Cortex, surface_figure, volume_map
 from ..figures.painting import limit_of
+from .files import file_name
+from .stride import every
 from .tables import BASELINE
 
 if TYPE_CHECKING:
@@ -111,7 +113,7 @@ def brain_maps(
     Parameters
     ----------
     results : dict
-        Of a measurement, with "participant", "test_story" and "per_voxel".
+        Of a measurement, with "participant", "test_story", "evaluation_stride" and "per_voxel".
     folder : path-like
         Must exist.
     cortex : Cortex, optional
@@ -131,7 +133,8 @@ def brain_maps(
         If the voxels are not those of the cortex or the mask.
     """
     paths = []
-    story = f"Story {results['test_story']!r}, {results['n_trs']} TRs."
+    how = every(results["evaluation_stride"])
+    story = f"Story {results['test_story']!r}, {results['n_trs']} TRs, {how}."
     for name, of_models in voxel_maps(results["per_voxel"]).items():
         shown = QUANTITIES[name]
         title = f"{results['participant']}: {shown.title}"
@@ -141,7 +144,8 @@ def brain_maps(
             paths += _on_cortex(cortex, panels, shown, path, title, f"{shown.caption} {story}")
         elif mask is not None:
             for model, values in of_models.items():
-                paths.append(Path(folder) / f"map-{'-'.join(filter(None, (name, model)))}.png")
+                drawn = file_name("-".join(filter(None, ("map", name, model))))
+                paths.append(Path(folder) / f"{drawn}.png")
                 volume_map(
                     values,
                     mask,
@@ -178,13 +182,16 @@ def average_maps(
     Raises
     ------
     ValueError
-        If cortices are not of the same vertices.
+        If cortices are not of the same vertices, or results not of one evaluation stride.
     """
     if len(results) < 2:
         return []
     sizes = {len(cortex.voxels) for cortex in cortices}
     if len(sizes) > 1:
         raise ValueError(f"cortices must have the same vertices, got {sorted(sizes)} of them")
+    strides = {found["evaluation_stride"] for found in results}
+    if len(strides) > 1:
+        raise ValueError(f"results must be of one evaluation stride, got {sorted(strides)}")
     cortex = _common(cortices)
     of_participants = [
         {
@@ -202,7 +209,7 @@ def average_maps(
         panels = {model: mean_of([of_one[model] for of_one in maps]) for model in models}
         caption = (
             f"Mean over those of {', '.join(found['participant'] for found in results)} who have "
-            f"a value at the vertex. {shown.caption}"
+            f"a value at the vertex; {every(*strides)}. {shown.caption}"
         )
         title = f"Mean (n = {len(results)}): {shown.title}"
         path = Path(folder) / f"map-{name}.png"

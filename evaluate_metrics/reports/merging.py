@@ -18,7 +18,7 @@ NEEDED = (
     *("n", "unit", "interval_low", "interval_high"),
 )
 COLUMNS = (
-    *(*NEEDED, "region", "task", "p", "p_holm", "majority"),
+    *(*NEEDED, "region", "task", "p", "p_holm", "stride", "majority"),
     *("pretrained", "fraction", "n_trs", "n_parameters"),
 )
 
@@ -77,11 +77,21 @@ def merged(paths: list[Path]) -> list[dict]:
     Raises
     ------
     ValueError
-        A file holds no results, or two hold different values of the same thing.
+        A file holds no results, two hold different values of the same thing, or alignment at
+        different strides.
     """
-    table, origins = {}, {}
+    table, origins, strides = {}, {}, {}
     for path in paths:
         for row in _read(path):
+            if row["region"] is not None:
+                strides.setdefault(row["stride"], path)
+            if len(strides) > 1:
+                (one, its), (another, other) = strides.items()
+                raise ValueError(
+                    f"{its} and {other} hold alignment of representations every {one:g} s and "
+                    f"every {another:g} s, which cannot be compared: measure with one "
+                    "--evaluation_stride"
+                )
             key = (row["participant"], *(row[name] for name in WHAT))
             known = table.setdefault(key, row)["value"]
             origin = origins.setdefault(key, path)
@@ -126,6 +136,9 @@ def _read(path):
         )
     for row in found:
         lacking = [name for name in NEEDED if name not in row]
+        in_brain = row.get("region") is not None and row.get("task") is None
+        if in_brain and row.get("stride") is None:
+            lacking.append("stride")
         if lacking or (row.get("region") is None) is (row.get("task") is None):
             wrong = f"lacks {', '.join(lacking)}" if lacking else "needs a region or else a task"
             raise ValueError(f"{path}: a row {wrong}: {row}")

@@ -13,7 +13,7 @@ from .tables import BASELINE
 
 SUMMARY = (
     *(*WHAT, "value", "n", "unit", "standard_error", "interval_low", "interval_high"),
-    *("gain", "n_tested", "p", "p_holm", "majority", "n_trs", "n_parameters"),
+    *("gain", "n_tested", "p", "p_holm", "majority", "n_trs", "n_parameters", "stride"),
 )
 
 
@@ -108,7 +108,9 @@ def _family(line):
 def _average(found):
     if not found:
         return {"n": 0, "unit": "participants"}
-    line = {name: found[0][name] for name in ("majority", "n_parameters")}  # the same for all
+    line = {
+        name: found[0][name] for name in ("majority", "n_parameters", "stride")
+    }  # the same for all
     line |= {name: _mean(found, name) for name in ("value", "n_trs")}
     line |= {"n": len(found), "unit": "participants"}
     if len(found) > 1:

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from .tables import BASELINE, cell, markdown_table
+from .stride import every
+from .tables import BASELINE, cell, escaped, markdown_table
 
 
 def gains_by_seed(results: dict[int, dict]) -> str:
@@ -33,8 +34,9 @@ def gains_by_seed(results: dict[int, dict]) -> str:
     for region in next(iter(results.values()))["alignment"][BASELINE]:
         for runs in zip(*map(compared, results.values()), strict=True):
             cells = [of_seed(gain[region], tests.get(region)) for _, gain, tests in runs]
-            lines.append([region, runs[0][0], *cells])
-    return markdown_table(["region", "what", *(f"seed {seed}" for seed in results)], lines)
+            lines.append([escaped(region), escaped(runs[0][0]), *cells])
+    header = ["region", "what", *(f"seed {seed}" for seed in results)]
+    return markdown_table(header, lines) + _caption(results.values())
 
 
 def scores_by_seed(results: dict[int, dict]) -> str:
@@ -56,12 +58,20 @@ def scores_by_seed(results: dict[int, dict]) -> str:
     for region in alignment[BASELINE]:
         for model in alignment:
             scores = [run["alignment"][model][region]["mean"] for run in runs]
-            line = [region, model, *(cell(score, digits=3) for score in (*scores, _mean(scores)))]
+            cells = [cell(score, digits=3) for score in (*scores, _mean(scores))]
+            line = [escaped(region), escaped(model), *cells]
             if model in gain:
                 line.append(_range([run["gain"][model][region]["mean"] for run in runs]))
             lines.append(line)
     seeds = (f"seed {seed}" for seed in results)
-    return markdown_table(["region", "model", *seeds, "mean", "gain"], lines)
+    header = ["region", "model", *seeds, "mean", "gain"]
+    return markdown_table(header, lines) + _caption(runs)
+
+
+def _caption(runs):
+    """What stands below a table: how alignment was measured, the same with every seed."""
+    (stride,) = {run["evaluation_stride"] for run in runs}
+    return f"\n\nNormalised brain alignment, {every(stride)}."
 
 
 def _mean(values):

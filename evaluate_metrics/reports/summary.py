@@ -4,6 +4,7 @@ from pathlib import Path
 
 from .files import write_csv, write_json
 from .over_participants import SUMMARY, layer_means, over_participants
+from .stride import every, stride_note
 from .summary_figures import draw
 from .summary_lines import (
     alignment_lines,
@@ -13,7 +14,7 @@ from .summary_lines import (
     stars,
     swept_lines,
 )
-from .tables import BASELINE, cell, markdown_table
+from .tables import BASELINE, cell, escaped, markdown_table
 
 
 def notes_on(summary: list[dict], table: list[dict], baseline: str) -> list[str]:
@@ -33,16 +34,19 @@ def notes_on(summary: list[dict], table: list[dict], baseline: str) -> list[str]
     """
     participants = {row["participant"] for row in table} - {None}
     n_tested = max((line["n_tested"] or 0 for line in summary), default=0)
-    said = [f"Participants: {', '.join(sorted(participants)) or 'none named'}."]
+    said = [f"Participants: {', '.join(map(escaped, sorted(participants))) or 'none named'}."]
     if n_tested < 2:
         said.append("Intervals are 95 % of one measurement; nothing is tested over participants.")
     else:
         said.append(
             f"Mean \N{PLUS-MINUS SIGN} standard error over participants; in brackets gains over "
-            f"{baseline}, with p of a two-sided Wilcoxon signed-rank test over participants, alone "
-            "and corrected for the number of regions or tasks (Holm)."
+            f"{escaped(baseline)}, with p of a two-sided Wilcoxon signed-rank test over "
+            "participants, alone and corrected for the number of regions or tasks (Holm)."
         )
-        said.append(legend_of_stars(n_tested, baseline).replace("*", "\\*"))
+        legend = legend_of_stars(n_tested, "{}").replace("*", "\\*")
+        said.append(legend.format(escaped(baseline)))
+    stride = next((row["stride"] for row in table if row["stride"] is not None), None)
+    said += [] if stride is None else stride_note(stride)
     if any(row["task"] and row["participant"] is None for row in table):
         said.append(
             "Models that were tuned on no single participant have one measurement in a task; it "
@@ -81,7 +85,9 @@ def markdown(summary: list[dict], notes: list[str]) -> str:
         ),
     ):
         if lines:
-            sections += [f"### {title}", _table_of(lines, names, digits)]
+            stride = lines[0]["stride"]  # none of tasks
+            how = "" if stride is None else f", {every(stride)}"
+            sections += [f"### {title}{how}", _table_of(lines, names, digits)]
     return "\n\n".join([*sections, "\n".join(f"- {note}" for note in notes)]) + "\n"
 
 
@@ -95,13 +101,13 @@ def _table_of(lines, names, digits):
         [*map(_plain, key), *(by_model.get(model) for model in models)]
         for key, by_model in cells.items()
     )
-    return markdown_table([*names, *models], rows)
+    return markdown_table([*names, *map(escaped, models)], rows)
 
 
 def _plain(value):
     if isinstance(value, int | float):
         return f"{value:.3g}" if value < 1000 else f"{value:,.0f}"
-    return "" if value is None else str(value)
+    return "" if value is None else escaped(value)
 
 
 def _cell(line, digits):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ..figures import bar_figure, line_figure
 from ..figures.slide import words
+from .stride import every
 from .summary_lines import (
     SCORES,
     STAGE_OF,
@@ -84,6 +85,9 @@ def _caption(bars, lines, baseline=None):
         where = " where there is one measurement only" if several else " of the only measurement"
         said.append(f"95 % bootstrap intervals{where}")
     text = f"{bars}: {'; '.join(said)}." if said else ""
+    stride = next((line["stride"] for line in lines if line["stride"] is not None), None)
+    if stride is not None:
+        text += f" Alignment: {every(stride)}."
     if any(line["majority"] is not None for line in lines):
         text += " Dashed: without hearing."
     if baseline is not None:

@@ -1,5 +1,6 @@
 """Tables of reports, as plain text or as Markdown, and their cells."""
 
+import re
 from collections.abc import Iterable, Sequence
 
 from tabulate import tabulate
@@ -62,6 +63,28 @@ def cell(
 def star(p: float | None) -> str:
     """A star where p is below the level, 0.05; nothing where it is not, or there is no test."""
     return "*" if p is not None and p < LEVEL else ""
+
+
+def escaped(name: object) -> str:
+    """A name as Markdown shows it, as it is: it opens no cell, link, emphasis, code or HTML.
+
+    Parameters
+    ----------
+    name : str
+        Of a story, region, participant or model, which others may have chosen.
+
+    Returns
+    -------
+    str
+        On one line.
+
+    Examples
+    --------
+    >>> escaped("late_language"), escaped("a|b<br>")
+    ('late_language', 'a\\\\|b&lt;br&gt;')
+    """
+    text = re.sub(r"([\\`*\[\]|~])", r"\\\1", " ".join(str(name).split()))
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def text_table(header: Iterable[object], rows: Iterable[Iterable[object]]) -> str:

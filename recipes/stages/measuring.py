@@ -131,6 +131,7 @@ def align(
           low-level feature, both averaged over layers, and whether they are "above_chance", that
           is, among the predicted voxels;
         - "pairs": list of {"model", "other", "gain", "tests"} for `pairs`;
+        - "evaluation_stride": of the extraction, in seconds, which alignment depends on;
         - "n_trs", and "n_excluded": voxels left out for all models, since their scored responses
           are constant or some of their responses are not finite.
 
@@ -200,6 +201,7 @@ def align(
                 model: one.left_over for model, one in encoded.items() if low_level
             },
         },
+        "evaluation_stride": extraction.stride,
         "n_trs": len(references),
         "n_excluded": n_excluded,
         "pairs": [

@@ -329,7 +329,7 @@ def test_columns_of_a_data_frame_are_not_swapped_between_fit_and_prediction():
     model = EncodingModel().fit(framed, responses)
     assert model.feature_names_in_.tolist() == list("abcdef")
     expected = EncodingModel().fit(features, responses).predict(features[:1])
-    assert np.array_equal(model.predict(framed[:1]), expected)
+    np.testing.assert_allclose(model.predict(framed[:1]), expected)
     with pytest.raises(ValueError, match=r"column 4 of features\[0\] must be 'e' .* got 'f'"):
         model.predict([framed[0][list("abcdfe")]])
 

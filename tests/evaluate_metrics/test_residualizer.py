@@ -275,7 +275,7 @@ def test_columns_of_data_frames_are_not_swapped_after_the_fit(swapped):
     }
     residualizer = Residualizer().fit(**framed)
     residual = Residualizer().fit(**stories).transform(**stories)
-    assert np.array_equal(residualizer.transform(**framed), residual)
+    np.testing.assert_allclose(residualizer.transform(**framed), residual)
     framed[swapped] = framed[swapped][framed[swapped].columns[::-1]]
     with pytest.raises(ValueError, match=f"column 0 of {swapped} must be 'a'"):
         residualizer.transform(**framed)

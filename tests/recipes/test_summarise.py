@@ -24,6 +24,7 @@ def row(model="pretrained", participant="P01", value=0.5, **more):
         known |= {"interval_low": value - 0.1, "interval_high": value + 0.1}
     if "region" in more:
         known |= {"task": None, "measure": "alignment", "layer": "mean", "unit": "voxels"}
+        known["stride"] = 0.1
     return dict.fromkeys(COLUMNS) | known | more
 
 
@@ -46,6 +47,7 @@ def measured(participant, gain):
     models = ("pretrained", "brain-tuned")
     return {
         "participant": participant,
+        "evaluation_stride": 0.1,
         "alignment": {model: alignment(model) for model in models},
         "gain": {"brain-tuned": {"language": scores(gain), "auditory": scores(0.0)}},
         "tests": {"brain-tuned": {region: {"p": 0.5, "p_holm": 1.0} for region in REGIONS}},

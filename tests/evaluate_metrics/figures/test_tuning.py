@@ -1,9 +1,11 @@
 """The figure of a tuning run."""
 
 import pytest
+from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from evaluate_metrics.figures import tuning_figure
+from evaluate_metrics.figures.tuning import _draw_curves
 
 
 def test_figure_is_a_png_of_slide_width(tmp_path, make_tuned):
@@ -35,6 +37,14 @@ def test_interval_may_lie_beside_the_mean(tmp_path, make_tuned):
     alignment["permuted"]["language"]["interval"] = [0.31, 0.4]
     tuning_figure(alignment, curves, tmp_path / "tuning.png")
     assert (tmp_path / "tuning.png").stat().st_size > 0
+
+
+@pytest.mark.parametrize(("losses", "marker"), [([(10, 0.8)], "o"), ([(5, 1), (10, 0.8)], "None")])
+def test_a_single_training_loss_is_a_point(losses, marker):
+    bars, axes = Figure().subplots(1, 2)
+    curve = {"train": losses, "validation": [(10, 0.9)]}
+    _draw_curves(axes, {"brain-tuned": curve}, {"brain-tuned": "red"}, bars)
+    assert axes.lines[0].get_marker() == marker
 
 
 def test_regions_must_be_those_of_all_models(tmp_path, make_tuned):

@@ -18,6 +18,7 @@ from evaluate_metrics.reports.alignment import (
     report,
     rows,
     table,
+    title_of,
 )
 
 N_TRS, N_VOXELS = 40, 7
@@ -78,6 +79,7 @@ def compare(low_level):
             "residual_alignment": left_over,
         },
         "n_trs": N_TRS,
+        "evaluation_stride": 0.1,
         "n_excluded": 0,
         "participant": "UTS03",
         "test_story": "wheretheressmoke",
@@ -93,7 +95,7 @@ def results():
 @pytest.fixture(scope="module")
 def written(results, tmp_path_factory):
     """The files of a report, by name."""
-    paths = report(results, tmp_path_factory.mktemp("runs") / "new" / "report", "UTS03")
+    paths = report(results, tmp_path_factory.mktemp("runs") / "new" / "report")
     return {path.name: path for path in paths}
 
 
@@ -121,11 +123,20 @@ def test_maps_of_a_known_cortex_stand_with_the_other_files(results, make_cortex,
     voxels = np.full(516, -1)
     voxels[:10] = np.arange(10)
     shapes = {"flat": make_cortex().shapes["flat"]}
-    paths = report(results, tmp_path, "UTS03", make_cortex(voxels=voxels, shapes=shapes))
+    paths = report(results, tmp_path, make_cortex(voxels=voxels, shapes=shapes))
     drawn = [path.name for path in paths if path.name.startswith("map-")]
     quantities = ("noise-ceiling", "alignment", "alignment-change", "impact-change")
     assert drawn == [f"map-{name}.{ending}" for name in quantities for ending in ("png", "pdf")]
     assert set(tmp_path.iterdir()) == set(paths)
+
+
+def test_figures_are_called_by_what_was_measured_and_how(results):
+    title = "UTS03, story 'wheretheressmoke', 40 TRs, representations every 0.1 s"
+    assert title_of(results) == title
+
+
+def test_every_row_has_the_stride(read):
+    assert {row["stride"] for row in read} == {"0.1"}
 
 
 def test_figures_are_pictures(written):
@@ -262,7 +273,7 @@ def cell(scores, number="{:.2f}"):
 
 def test_table_says_what_was_scored_and_what_a_reader_must_know(results):
     text = table(results)
-    assert "on 'wheretheressmoke'" in text and "40 TRs" in text
+    assert "on 'wheretheressmoke'" in text and "40 TRs, representations every 0.1 s" in text
     for region, voxels in MEMBERS.items():
         assert f" {region} ({len(voxels)} voxels)" in text
     assert text.endswith("\n\nFew TRs.\nNo regions.\n")
@@ -339,7 +350,7 @@ def test_impact_that_means_nothing_is_none_in_the_table_and_a_row_without_value(
         for cells in (tuple(row.values()) for row in rows(meaningless))
         if cells[:6] == ("permuted", "UTS03", "auditory", "mean", "articulation", "impact")
     ]
-    assert row[6:] == (None, 5, "voxels", None, None, None, None)
+    assert row[6:] == (None, 5, "voxels", None, None, None, None, 0.1)
 
 
 def test_impact_without_an_interval_is_printed_alone(results):
@@ -348,6 +359,13 @@ def test_impact_without_an_interval_is_printed_alone(results):
     scores |= {"mean": 61.7, "interval": None}
     _, lines = part_of(table(uncertain), "impact, auditory, %")
     assert " 62  " in line_of(lines, "permuted")
+
+
+def test_models_lead_to_no_other_folder(results, tmp_path):
+    renamed = results | {"change": {"../../out": results["change"]["permuted"]}}
+    paths = report(renamed, tmp_path / "report")
+    assert {path.parent for path in paths} == {tmp_path / "report"}
+    assert (tmp_path / "report" / "change-_.._out.png").exists()
 
 
 @pytest.mark.parametrize("model", ["m", "a-model-of-a-very-long-name-from-somewhere-on-the-hub"])
@@ -371,14 +389,15 @@ def test_report_without_impact_leaves_it_out(tmp_path):
         "gain",
         "predicted_voxels",
     }
-    paths = report(without_impact, tmp_path, "UTS03")
+    paths = report(without_impact, tmp_path)
     assert json.loads(paths[0].read_text())["impact"] == {}
     assert all(path.stat().st_size for path in paths)
 
 
 def test_notes_say_that_regions_are_missing_voxels_dead_or_trs_few():
-    def said(n_trs=100, n_excluded=0, regions=MEMBERS):
-        return notes({"n_trs": n_trs, "n_excluded": n_excluded}, regions)
+    def said(n_trs=100, n_excluded=0, regions=MEMBERS, stride=0.1):
+        found = {"n_trs": n_trs, "n_excluded": n_excluded, "evaluation_stride": stride}
+        return notes(found, regions)
 
     assert said() == []
     (regions,) = said(regions={})
@@ -388,6 +407,8 @@ def test_notes_say_that_regions_are_missing_voxels_dead_or_trs_few():
     (dead,) = said(n_excluded=3)
     assert dead.startswith("3 voxels are left out")
     assert said(99, 3, {}) == [regions, dead, few]
+    (sparse,) = said(stride=0.2)
+    assert sparse.startswith("Warning: representations every 0.2 s, not 0.1 s")
 
 
 def test_error_bars_are_a_standard_error_over_layers():

@@ -32,6 +32,7 @@ def measured(participant="P01", low_level=True, **changes):
         "above_chance": CHANCE,
     }
     found = {"participant": participant, "test_story": "repeated", "n_trs": 100}
+    found["evaluation_stride"] = 0.1
     return found | {"per_voxel": voxels | changes}
 
 
@@ -101,7 +102,10 @@ def test_a_figure_holds_all_models_on_one_scale(on_cortex, drawn, tmp_path):
     assert np.isnan(call["panels"]["brain-tuned"][6:]).all()
     every = np.abs(np.concatenate(list(ALIGNMENT.values())))
     assert call["limit"] == pytest.approx(np.percentile(every, 99))
-    assert "100 TRs" in call["caption"] and call["title"] == "P01: brain alignment"
+    assert (
+        "100 TRs, representations every 0.1 s" in call["caption"]
+        and call["title"] == "P01: brain alignment"
+    )
     assert drawn["map-alignment-change.png"]["change"] and drawn["map-impact-change.png"]["change"]
     assert drawn["map-noise-ceiling.png"]["limit"] == 1
     assert drawn["map-impact-change.png"]["limit"] == pytest.approx(25)

@@ -15,6 +15,7 @@ def row(model="pretrained", participant="P01", value=0.5, **more):
         known |= {"interval_low": value - 0.1, "interval_high": value + 0.1}
     if "region" in more:
         known |= {"task": None, "measure": "alignment", "layer": "mean", "unit": "voxels"}
+        known["stride"] = 0.1
     return dict.fromkeys(COLUMNS) | known | more
 
 
@@ -79,6 +80,21 @@ def test_different_values_of_the_same_thing_name_both_files(tmp_path):
     empty = written(tmp_path / "d" / "probes.json", {"rows": [row(value=None)]})
     with pytest.raises(ValueError, match="0.5 and None; leave out one of the files"):
         merged([paths[0], empty])
+
+
+def test_alignment_of_two_strides_is_not_compared(tmp_path):
+    dense, sparse = (
+        written(tmp_path / name / "sweep.json", {"rows": [row(model, region="language") | stride]})
+        for name, model, stride in (("a", "x", {"stride": 0.1}), ("b", "y", {"stride": 0.5}))
+    )
+    probes = written(tmp_path / "probes.json", {"rows": [row()]})
+    message = "a/sweep.json and .*b/sweep.json hold .* every 0.1 s and every 0.5 s, .* be compared"
+    with pytest.raises(ValueError, match=message):
+        merged([dense, probes, sparse])
+    assert len(merged([dense, probes])) == 2
+    unknown = written(tmp_path / "c.json", {"rows": [row(region="language") | {"stride": None}]})
+    with pytest.raises(ValueError, match="a row lacks stride"):
+        merged([unknown])
 
 
 def test_places_without_results_are_named(tmp_path):

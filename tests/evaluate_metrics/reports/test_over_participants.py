@@ -21,6 +21,7 @@ def row(model="pretrained", participant="P01", value=0.5, **more):
         known |= {"interval_low": value - 0.1, "interval_high": value + 0.1}
     if "region" in more:
         known |= {"task": None, "measure": "alignment", "layer": "mean", "unit": "voxels"}
+        known["stride"] = 0.1
     return dict.fromkeys(COLUMNS) | known | more
 
 
@@ -69,6 +70,11 @@ def test_tests_are_paired_by_participant_whatever_the_order(n, seed):
         (line,) = selected(over_participants(table[::-1]), model="brain-tuned", region=region)
         assert (line["p"], line["p_holm"]) == pytest.approx((alone, adjusted))
         assert line["n"] == line["n_tested"] == n
+
+
+def test_the_stride_goes_along_with_alignment():
+    regions, tasks = over_participants([row(region="language"), row()])
+    assert (regions["stride"], tasks["stride"]) == (0.1, None)
 
 
 def test_tasks_are_corrected_together_whatever_they_are_scored_by():

@@ -4,11 +4,13 @@ from evaluate_metrics.reports.seeds import gains_by_seed, scores_by_seed
 
 
 def cells(table):
-    return [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()]
+    lines = [line for line in table.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
 
 
 def tuned(pretrained, tuned):
     scores = {
+        "evaluation_stride": 0.1,
         "alignment": {
             "pretrained": {"language": {"mean": pretrained}},
             "brain-tuned": {"language": {"mean": tuned}},
@@ -30,6 +32,7 @@ def compared(gain):
         return {"language": {"p": p / 2, "p_holm": p}}
 
     return {
+        "evaluation_stride": 0.1,
         "alignment": {"pretrained": dict.fromkeys(("language", "silent"))},
         "gain": {"brain-tuned": of(gain), "permuted": of(-0.01)},
         "tests": {"brain-tuned": tests(0.012), "permuted": tests(1.0)},
@@ -54,6 +57,19 @@ def test_the_table_of_tuning_shows_every_seed_its_mean_and_the_gain():
         *("language", "brain-tuned", "0.300", "0.500", "0.400"),
         "+0.200 (+0.100 to +0.300)",
     ]
+
+
+def test_tables_say_how_alignment_was_measured():
+    for text in (scores_by_seed({0: tuned(0.2, 0.3)}), gains_by_seed({0: compared(0.1)})):
+        assert text.endswith("|\n\nNormalised brain alignment, representations every 0.1 s.")
+
+
+def test_names_of_regions_open_no_cell():
+    run = tuned(0.2, 0.3)
+    scores = run["participants"]["P01"]
+    for by_region in (*scores["alignment"].values(), *scores["gain"].values()):
+        by_region["a|b"] = by_region.pop("language")
+    assert "| a\\|b " in scores_by_seed({0: run})
 
 
 def test_an_empty_region_is_empty_with_every_seed():

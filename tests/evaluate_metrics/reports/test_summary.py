@@ -63,6 +63,24 @@ def test_stars_intervals_and_empty_regions(change, cell):
     assert f"| language | {cell} |\n" in text if cell else "language" not in text
 
 
+def test_names_open_no_cell_link_or_html():
+    lines = [line("<b>tuned", region="a|b"), task("[x](y)/word", model="<b>tuned")]
+    text = unpadded(markdown(lines, []))
+    assert "| region | &lt;b&gt;tuned |\n| a\\|b | " in text
+    assert "| \\[x\\](y)/word |" in text
+    said = notes_on([line()], [{"participant": "P*1*", "task": None, "stride": 0.1}], "<i>")
+    assert said[0] == "Participants: P\\*1\\*."
+    assert "gains over &lt;i&gt;, with p" in said[1]
+
+
+def test_the_stride_stands_above_alignment_and_not_above_tasks():
+    text = markdown([line(stride=0.5), task("a/word")], [])
+    assert "### Normalised brain alignment, representations every 0.5 s\n" in text
+    assert "### Tasks\n" in text
+    said = notes_on([line()], [{"participant": "P1", "task": None, "stride": 0.5}], "pretrained")
+    assert said[-1].startswith("Warning: representations every 0.5 s, not 0.1 s")
+
+
 def test_tasks_stand_from_acoustic_to_semantic_with_what_needs_no_hearing():
     known = ("mfcc", "emotion", "phones_present", "word", "sentence_type", "topic", "unheard-of")
     lines = [task(f"phantom/{name}", majority=0.05) for name in reversed(known)]
@@ -87,7 +105,7 @@ def test_a_sweep_has_a_row_for_every_size_of_model_and_data():
 
 
 def test_notes_name_participants_test_and_what_stars_mean():
-    table = [{"participant": name, "task": None} for name in ("P02", "P01")]
+    table = [{"participant": name, "task": None, "stride": 0.1} for name in ("P02", "P01")]
     said = notes_on([line()], table, "pretrained")
     assert said[0] == "Participants: P01, P02."
     assert "Mean ± standard error over participants; in brackets gains over pretrained" in said[1]
@@ -101,7 +119,7 @@ def test_fewer_than_six_participants_get_no_star_and_it_is_said():
 
 
 def test_a_single_measurement_is_not_tested_and_it_is_said():
-    table = [{"participant": None, "task": "a/word"}]
+    table = [{"participant": None, "task": "a/word", "stride": None}]
     first, second, third, fourth = notes_on([task("a/word", **ALONE)], table, "pretrained")
     assert first == "Participants: none named."
     assert second.endswith("of one measurement; nothing is tested over participants.")

@@ -4,7 +4,7 @@ import pytest
 from matplotlib.image import imread
 
 from evaluate_metrics.reports.over_participants import SUMMARY
-from evaluate_metrics.reports.summary_figures import draw
+from evaluate_metrics.reports.summary_figures import _caption, draw
 
 
 def line(model="brain-tuned", value=0.5, **more):
@@ -48,6 +48,11 @@ def both(of, *what, **more):
 def test_what_is_there_is_drawn(lines, names, tmp_path):
     assert draw(lines, tmp_path) == [tmp_path / f"{name}.png" for name in names]
     assert sorted(path.stem for path in tmp_path.iterdir()) == sorted(names)
+
+
+def test_captions_of_alignment_say_its_stride():
+    assert "Alignment: representations every 0.5 s." in _caption("Bars", [line(stride=0.5)])
+    assert "every" not in _caption("Bars", [task("a/word")])
 
 
 def test_a_baseline_that_is_the_same_at_every_amount_of_data_is_a_level_line(tmp_path):

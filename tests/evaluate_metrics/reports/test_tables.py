@@ -1,6 +1,6 @@
 import pytest
 
-from evaluate_metrics.reports.tables import cell, markdown_table, star, text_table
+from evaluate_metrics.reports.tables import cell, escaped, markdown_table, star, text_table
 
 
 def test_a_cell_holds_value_and_interval_in_the_digits_asked_for():
@@ -49,6 +49,25 @@ def test_markdown_keeps_cells_as_they_are():
         "| some     | 1    |",
         "| none     |      |",
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("late_language", "late_language"),
+        ("UTS03 - 2", "UTS03 - 2"),
+        ("a|b", r"a\|b"),
+        ("[click](https://bad.example)", r"\[click\](https://bad.example)"),
+        ("<script>x</script>", "&lt;script&gt;x&lt;/script&gt;"),
+        ("![](x)", r"!\[\](x)"),
+        ("**a** `b` ~c~", r"\*\*a\*\* \`b\` \~c\~"),
+        ("a\n\n# b", "a # b"),
+        ("a\\", "a\\\\"),
+        ("a & b", "a &amp; b"),
+    ],
+)
+def test_names_mean_nothing_in_markdown(name, shown):
+    assert escaped(name) == shown
 
 
 def test_rows_may_be_any_iterables():

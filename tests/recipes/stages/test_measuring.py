@@ -75,6 +75,7 @@ def test_the_model_that_the_responses_follow_wins_and_noise_is_not_predicted(
     )
     assert true["n_voxels"] == (ceiling[:20] > 0.4).sum()
     assert results["n_trs"] == len(test.responses)
+    assert results["evaluation_stride"] == 1.0  # of the extraction, as everything that follows says
 
 
 def test_pairs_of_models_are_compared_as_each_is_with_the_baseline(planted, pretrained, other):
