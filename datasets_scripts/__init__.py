@@ -57,7 +57,14 @@ from .recordings import (
 from .speech_tasks import TIMIT_PHONES, CremaD, Slurp, SpeechCommands, Timit
 from .story import Interval, Story, StoryResponses, tr_midpoints
 from .whole_files import made_whole, written_whole
-from .windows import JointWindows, TrainingWindows, cut, evaluation_windows, training_windows
+from .windows import (
+    JointWindows,
+    TrainingWindows,
+    cut,
+    evaluation_windows,
+    live_voxels,
+    training_windows,
+)
 from .zscore import zscore_responses
 
 __all__ = [
@@ -96,6 +103,7 @@ __all__ = [
     "frame_times",
     "is_silence",
     "lanczos",
+    "live_voxels",
     "low_level_features",
     "made_whole",
     "make_phantom",

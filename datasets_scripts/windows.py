@@ -1,11 +1,12 @@
 """Windows of a story's sound: those that tune a model and those that measure it."""
 
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from operator import index
 
 import numpy as np
 
-from .story import Story
+from .story import Story, StoryResponses
 
 
 def training_windows(
@@ -109,6 +110,28 @@ def cut(audio: np.ndarray, start: int, stop: int) -> np.ndarray:
     return clip
 
 
+def live_voxels(stories: Iterable[StoryResponses], voxels: np.ndarray) -> np.ndarray:
+    """Voxels whose responses are finite at every TR of every story.
+
+    Parameters
+    ----------
+    stories : iterable of StoryResponses
+        All that voxels are used in: a voxel may be dead in one of them alone, as where the slab of
+        one session did not reach it.
+    voxels : int array of shape (n_selected,)
+
+    Returns
+    -------
+    int array of shape (n_live,)
+        In the order of `voxels`.
+    """
+    live = np.ones(len(voxels), dtype=bool)
+    for story in stories:
+        for response in story.responses:  # a TR at a time: all together could fill the memory
+            live &= np.isfinite(response[voxels])
+    return voxels[live]
+
+
 class TrainingWindows:
     """Pairs of sound and response, one per TR: an indexed data set for a Trainer.
 
@@ -120,23 +143,30 @@ class TrainingWindows:
     stories : iterable of Story
         All of one participant.
     voxels : array of int of shape (n_selected,), optional
-        Indices of the voxels to predict, in the order of the labels. Every voxel by default.
+        Indices of the voxels to predict, in the order of the labels. Every voxel by default. Those
+        that are dead in a story are left out: select them by `live_voxels` where other stories'
+        windows must have the same.
     n_trs_per_window : int
     orders : list of int arrays of shape (n_trs,), optional
         For each story, the TRs whose responses stand in for those of its TRs (`permute_blocks`).
 
     Attributes
     ----------
-    voxels : int64 array of shape (n_selected,)
+    voxels : int64 array of shape (n_live,)
     n_samples : int
         Of each window's sound.
 
     Raises
     ------
     ValueError
-        There is no story, or no voxel; a voxel index is out of range; a selected voxel is dead in
-        a story; stories differ in participant, TR (by two milliseconds) or number of voxels; a
+        There is no story, or no voxel; a voxel index is out of range; every selected voxel is dead
+        in a story; stories differ in participant, TR (by two milliseconds) or number of voxels; a
         window is longer than a story's sound; an order does not fit its story.
+
+    Warns
+    -----
+    UserWarning
+        Voxels are left out.
     """
 
     def __init__(
@@ -164,8 +194,8 @@ class TrainingWindows:
                 story.tr_times, first.tr, n_trs_per_window, story.sampling_rate
             )
             _check_length(story, windows)
-            _check_live(story, self.voxels)
             self._windows.append(windows)
+        self.voxels = _live(self._stories, self.voxels)
         self._ends = np.cumsum([len(windows) for windows in self._windows])
         start, stop = self._windows[0][0]
         self.n_samples = int(stop - start)
@@ -305,15 +335,15 @@ def _check_length(story, windows):
         )
 
 
-def _check_live(story, voxels):
-    dead = np.zeros(len(voxels), dtype=bool)
-    for response in story.responses:  # a TR at a time: all together could fill the memory
-        dead |= ~np.isfinite(response[voxels])
-    if dead.any():
-        raise ValueError(
-            f"story {story.name}: {dead.sum()} of {len(voxels)} selected voxels are dead (NaN): "
-            f"{voxels[dead][:5]}...; select voxels with a noise ceiling"
-        )
+def _live(stories, voxels):
+    live = live_voxels(stories, voxels)
+    dead = np.setdiff1d(voxels, live)
+    said = f"{len(dead)} of {len(voxels)} selected voxels are dead (NaN) in a story: {dead[:3]}"
+    if not len(live):
+        raise ValueError(f"{said}...; none is left to predict")
+    if len(dead):
+        warnings.warn(f"{said}...; they are left out", stacklevel=3)
+    return live
 
 
 def _check_alike(first, story):

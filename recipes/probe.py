@@ -187,7 +187,9 @@ def open_sources(arguments: ProbeOptions) -> tuple[list[Source], list[str]]:
         folder = clips_folder(collection, given)
         data, n_unreadable = open_clips(build, folder, tasks, arguments.max_unusable)
         if n_unreadable:
-            notes.append(f"{n_unreadable} recordings of {given} are unreadable, and left out.")
+            notes.append(
+                f"{n_unreadable} recordings of {given} are missing or unreadable, and left out."
+            )
         sources.append(Source(data, tasks, cache(partial(task_targets, data))))
         sizes = ", ".join(f"{len(data[split])} {split}" for split in SPLITS)
         print(f"Tasks: {', '.join(tasks)} ({sizes} clips of {given})")

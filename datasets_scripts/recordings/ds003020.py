@@ -16,15 +16,23 @@ import numpy as np
 
 from ..cortex import Anatomy, read_mask
 from ..names import check_name, checked_stories
-from ..story import Story, StoryResponses, stored_trs, tr_midpoints
+from ..story import (
+    TAIL_TRS,
+    UNSIMULATED_TRS,
+    Story,
+    StoryResponses,
+    stored_trs,
+    tr_midpoints,
+)
 from .annex import all_unfetched, check_there, fetching, unfetched
 from .ds003020_anatomy import REGIONS_FILE, TRANSFORMS, derive_anatomy
 from .ds003020_anatomy import anatomy_files as shipped_anatomy
-from .sound import with_sound
+from .sound import check_lasts, recording_seconds, with_sound
 from .tiers import read_phones_and_words
 from .tr_times import read_tr_times
 
 RAW_TRS = "derivative/respdict.json"
+BEYOND_SCAN = 10.0  # seconds that a sound may go on after the scanner stopped
 
 
 class TrAxis(NamedTuple):
@@ -515,6 +523,43 @@ def read_tr_axis(
     return TrAxis(times, tr, raw_trs, file)
 
 
+def check_sound(
+    root: str | PathLike[str],
+    story: str,
+    *,
+    tr: float = 2.0,
+    tr_times: str | PathLike[str] | None = None,
+) -> None:
+    """Refuse a sound that its TRs outlast, by the headers alone.
+
+    Parameters
+    ----------
+    root, story, tr, tr_times
+        As `read_tr_axis`.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        As `read_tr_axis`, `recording_seconds` and `check_lasts`.
+
+    Warns
+    -----
+    UserWarning
+        The sound goes on long after the scanner stopped.
+    """
+    axis = read_tr_axis(root, story, tr=tr, tr_times=tr_times)
+    recording = _recording_file(Path(root), story)
+    seconds = recording_seconds(recording)
+    check_lasts(seconds, story, axis.tr_times, axis.tr)
+    scan_end = axis.tr_times[-1] + (0.5 + UNSIMULATED_TRS + TAIL_TRS) * axis.tr
+    if seconds > scan_end + BEYOND_SCAN:
+        warnings.warn(
+            f"{recording}: the sound lasts {seconds:.1f} s, but by {axis.file} the scan ends at "
+            f"{scan_end:.1f} s of it; is it that of another story?",
+            stacklevel=2,
+        )
+
+
 @contextmanager
 def open_responses(
     root: str | PathLike[str], participant: str, story: str, axis: TrAxis | None = None
@@ -554,9 +599,11 @@ def open_responses(
 
 
 def _check_responses(path, file, axis):
-    if "data" not in file:
-        raise ValueError(f"{path}: no dataset 'data', got {sorted(file)}")
-    for name in {"data", "individual_repeats"} & set(file):
+    stored = sorted(file)
+    if "data" not in stored:
+        raise ValueError(f"{path}: no dataset 'data', got {stored}")
+    for name in {"data", "individual_repeats"} & {*stored}:
+        _check_own(path, file, name)
         if not isinstance(file[name], h5py.Dataset) or file[name].dtype.kind not in "fiu":
             raise ValueError(f"{path}: {name} must be an array of numbers, got {file[name]}")
     shape = file["data"].shape
@@ -567,6 +614,7 @@ def _check_responses(path, file, axis):
         raise ValueError(
             f"{path}: data must be ({n_trs} TRs, n_voxels), since {axis.file} counts "
             f"{axis.raw_trs} TRs of which {axis.raw_trs - n_trs} are trimmed; got {shape}"
+            f"{', which is transposed' if shape[1] == n_trs else ''}"
         )
     if "individual_repeats" in file:
         repeats = file["individual_repeats"].shape
@@ -575,6 +623,26 @@ def _check_responses(path, file, axis):
                 f"{path}: individual_repeats must be (n_repeats, {shape[0]}, {shape[1]}) like "
                 f"data, got {repeats}"
             )
+
+
+def _check_own(path, file, name):
+    """Refuse values that lie elsewhere: HDF5 lets a file show any other file of its reader's."""
+    # Asked of the link, since a look at what it leads to opens that.
+    kinds = {h5py.h5l.TYPE_SOFT: "a soft link", h5py.h5l.TYPE_EXTERNAL: "a link to another file"}
+    kind = file.id.links.get_info(name.encode()).type
+    values = file[name] if kind == h5py.h5l.TYPE_HARD else None
+    if values is None:
+        found = kinds.get(kind, "a link")
+    elif isinstance(values, h5py.Dataset) and values.is_virtual:
+        found = "a virtual data set, whose values are in other places"
+    elif isinstance(values, h5py.Dataset) and values.external:
+        found = f"external storage in {values.external[0][0]}"
+    else:
+        return
+    raise ValueError(
+        f"{path}: {name} is {found}; the values must stand in this file itself, so that nothing "
+        "else is read in their place"
+    )
 
 
 def _read_responses(root, participant, name, axis, with_repeats):

@@ -24,6 +24,7 @@ def kept_anatomy(
     *,
     atlas: Sequence[str] | None = None,
     atlas_spheres: Sequence[str] | None = None,
+    stories: list[str] | None = None,
     cache_dir: str | PathLike[str] | None = None,
 ) -> tuple[Anatomy, Path]:
     """Find where a participant's voxels lie, unless that is kept from before.
@@ -35,7 +36,7 @@ def kept_anatomy(
     ----------
     layout : DS003020 or BIDS
     participant : str
-    n_voxels, atlas, atlas_spheres
+    n_voxels, atlas, atlas_spheres, stories
         As the layout's `anatomy`.
     cache_dir : path-like, optional
         Instead of the cache of `datasets`.
@@ -65,7 +66,7 @@ def kept_anatomy(
     path = folder / ANATOMY.format(participant)
     if followed and path.is_file():
         return Anatomy.load(path), folder
-    anatomy = layout.anatomy(participant, n_voxels, atlas, atlas_spheres)
+    anatomy = layout.anatomy(participant, n_voxels, atlas, atlas_spheres, stories)
     if followed:
         write_anatomy(anatomy, participant, folder)
     return anatomy, folder

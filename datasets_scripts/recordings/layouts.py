@@ -7,9 +7,10 @@ Of a participant's stories, all or those that are named: `files`, all that readi
 `n_voxels`, which refuses named stories that differ; `repeated_stories`, those heard repeatedly;
 `read_responses`, an iterator of StoryResponses, for which no sound is decoded. Of one story:
 `response_files`, from which alone its responses are read, and `timing`, what else they depend on,
-with "n_trs" where the TRs are counted elsewhere;
-`shape`, how much there is of it by the headers alone. `sound_files()` gives {story: (recording,
-TextGrid)}, fetched or not.
+with "n_trs" where the TRs are counted elsewhere; `check_story`, which refuses what by the headers
+does not fit the TRs; `unusable`, why it is passed over unless it is named, or None; `shape`,
+how much there is of it by the headers alone. `sound_files()` gives {story: (recording, TextGrid)},
+fetched or not.
 
 `anatomy` says where the voxels lie, for which it reads `anatomy_files`, of which an atlas needs
 `files_under_an_atlas`; `mask_name` is the file that decides on the order of voxels, None where the
@@ -81,6 +82,7 @@ class DS003020:
         n_voxels: int | None = None,
         atlas: Sequence[str] | None = None,
         atlas_spheres: Sequence[str] | None = None,
+        stories: list[str] | None = None,
     ) -> Anatomy:
         return ds003020.participant_anatomy(self.root, participant, n_voxels, atlas, atlas_spheres)
 
@@ -107,6 +109,17 @@ class DS003020:
     def timing(self, participant: str, story: str) -> dict[str, float]:
         axis = ds003020.read_tr_axis(self.root, story, tr=self._tr, tr_times=self._tr_times)
         return {"tr": axis.tr, "n_trs": len(axis.tr_times)}
+
+    def check_story(self, participant: str, story: str) -> None:
+        self.shape(participant, story)  # refuses responses that do not fit the TRs
+        ds003020.check_sound(self.root, story, tr=self._tr, tr_times=self._tr_times)
+
+    def unusable(self, participant: str, story: str) -> str | None:
+        if self._tr_times is not None:
+            report = ds003020.report(self._tr_times, story)
+            if not os.path.lexists(report):
+                return f"there is no report of its TR times, {report}"
+        return None
 
     def read_responses(
         self, participant: str, stories: list[str] | None, repeats: bool = True
@@ -186,13 +199,14 @@ class BIDS:
         n_voxels: int | None = None,
         atlas: Sequence[str] | None = None,
         atlas_spheres: Sequence[str] | None = None,
+        stories: list[str] | None = None,
     ) -> Anatomy:
         if atlas_spheres:
             raise ValueError(
                 "atlas_spheres: in BIDS derivatives an atlas is in the space of the images, got "
                 f"{' '.join(map(str, atlas_spheres))}"
             )
-        return bids.bids_anatomy(self.root, participant, atlas, **self._images)
+        return bids.bids_anatomy(self.root, participant, atlas, **self._images, stories=stories)
 
     def files_under_an_atlas(self, participant: str) -> list[Path]:
         return []
@@ -218,6 +232,12 @@ class BIDS:
 
     def timing(self, participant: str, story: str) -> dict[str, float]:
         return {}
+
+    def check_story(self, participant: str, story: str) -> None:
+        """Nothing: the TRs that are kept end by the end of the sound."""
+
+    def unusable(self, participant: str, story: str) -> str | None:
+        return bids.bids_unusable(self.root, participant, story, **self._images, lead=self._lead)
 
     def read_responses(
         self, participant: str, stories: list[str] | None, repeats: bool = True

@@ -19,6 +19,7 @@ from ..names import check_name, checked_stories
 from ..noise_ceiling import noise_ceiling
 from .annex import all_unfetched, check_there
 from .layouts import BIDS, DS003020, find_layout
+from .sense import check_repeats, check_responses
 from .sound import read_recording
 from .tiers import read_phones_and_words
 
@@ -214,9 +215,12 @@ class Listening(datasets.ArrowBasedBuilder):
             if split == STORIES:
                 columns = self._sound(name)
             elif split == RESPONSES:
-                columns = _response_rows(self._read(name, repeats=False), dtype)
+                heard = self._read(name, repeats=False)
+                check_responses(heard)
+                columns = _response_rows(heard, dtype)
             else:
                 repeated = self._read(name)
+                check_repeats(repeated)
                 self._note_ceiling(repeated)
                 columns = _rows(repeated, repeated.repeats, dtype)
             yield datasets.builder.Key(i, 0), pa.table(columns, schema=schema)
@@ -239,7 +243,9 @@ class Listening(datasets.ArrowBasedBuilder):
 
     def _sound(self, story):
         recording, textgrid = self._sounds[story]
-        read_recording(recording)  # refuses what is no sound before it is stored
+        samples, _ = read_recording(recording)  # refuses what is no sound before it is stored
+        if samples.min() == samples.max():
+            raise ValueError(f"{recording}: the sound is silent: all samples are {samples[0]:g}")
         phones, words = read_phones_and_words(textgrid)
         return {
             "story": [story],

@@ -51,7 +51,7 @@ def open_participant(
         prepared recordings: a folder with a `provenance/`, or the name of a data set on the Hub.
     participant : str
     stories : list of str, optional
-        Names of those to open. By default all: of a folder, all that are fetched.
+        Names of those to open. By default all: of a folder, all that are fetched and usable.
     dtype, options
         As `Listening`; prepared recordings have theirs already.
     atlas, atlas_spheres : list of path-like, optional
@@ -73,7 +73,8 @@ def open_participant(
     Warns
     -----
     UserWarning
-        No stories are named, and some are not fetched.
+        No stories are named, and some are not fetched or cannot be used; something of another story
+        cannot be used.
     """
     if is_folder(data):
         cortex = {"atlas": atlas, "atlas_spheres": atlas_spheres, "cache_dir": cache_dir}
@@ -129,7 +130,7 @@ def check_recordings(
     options: dict[str, Any] | None = None,
     atlas: Sequence[str] | None = None,
 ) -> None:
-    """Refuse stories of which files are not there, before any is prepared.
+    """Refuse stories of which files are not there, or cut short, before any is prepared.
 
     Parameters
     ----------
@@ -151,11 +152,14 @@ def check_recordings(
     files: list[Path] = []
     for name in participants:
         check_name(f"participant in {data}", name, layout.participants())
-        asked = checked_stories(f"{name} in {data}", stories, layout.stories(name))
-        files += layout.files(name, asked)
+        stories = checked_stories(f"{name} in {data}", stories, layout.stories(name))
+        files += layout.files(name, stories)
         if atlas is not None:
             files += layout.files_under_an_atlas(name)
     check_there(files, ", ".join(participants), layout.root)
+    for name in participants:
+        for story in stories:
+            layout.check_story(name, story)
 
 
 def _of_folder(data, participant, stories, options, dtype, cortex):
@@ -168,6 +172,7 @@ def _of_folder(data, participant, stories, options, dtype, cortex):
         for story in sorted({*listed} - {*stories}):
             files = all_unfetched(layout.files(participant, [story]))
             not_fetched[story] = fetching(files, f"{participant}, story {story!r},", layout.root)
+        stories = _usable(layout, participant, stories)
     stories = sorted(checked_stories(f"{participant} in {data}", stories, listed))
     if not stories:
         raise ValueError(f"stories of {participant} must name at least one, got none")
@@ -178,8 +183,10 @@ def _of_folder(data, participant, stories, options, dtype, cortex):
             stacklevel=3,
         )
     check_there(layout.files(participant, stories), participant, layout.root)
+    for story in stories:
+        layout.check_story(participant, story)
     n_voxels = layout.n_voxels(participant, stories)
-    anatomy, _ = kept_anatomy(layout, participant, n_voxels, **cortex)
+    anatomy, _ = kept_anatomy(layout, participant, n_voxels, stories=stories, **cortex)
     kept = {"options": options, "dtype": dtype, "cache_dir": cortex["cache_dir"]}
     own = prepare_stories(participant, data, stories, **kept)
     sounds = prepare_stories(STORIES, data, stories, **kept)
@@ -196,6 +203,19 @@ def _of_folder(data, participant, stories, options, dtype, cortex):
     if anatomy.mask is not None and mask_name is not None:
         check_voxel_order(anatomy.mask, _smooth_values(opened), mask_name)
     return opened
+
+
+def _usable(layout, participant, stories):
+    """Those that can be used, of stories that nobody named."""
+    reasons = {story: layout.unusable(participant, story) for story in stories}
+    usable = [story for story, reason in reasons.items() if reason is None]
+    passed_over = {story: reason for story, reason in reasons.items() if reason is not None}
+    if not usable:
+        story, reason = next(iter(passed_over.items()))
+        raise ValueError(f"no story of {participant} can be used; {story}: {reason}")
+    for story, reason in passed_over.items():
+        warnings.warn(f"story {story} of {participant} is passed over: {reason}", stacklevel=4)
+    return usable
 
 
 def _smooth_values(participant):

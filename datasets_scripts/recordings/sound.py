@@ -1,16 +1,23 @@
 """Sound files as mono samples at a model's rate."""
 
+import os
+import struct
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from math import gcd
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
 from scipy.signal import resample_poly
 
 from ..story import Interval, SoundFile, Story, StoryResponses
+
+# Chunk of samples, and byte order, by the first bytes of a file.
+SAMPLES = {b"RIFF": (b"data", "<"), b"FORM": (b"SSND", ">")}
+STREAMED = 0x7FFFF000  # bytes; programs that write to a pipe claim as much or more
 
 
 def with_sound(
@@ -31,15 +38,46 @@ def with_sound(
     Raises
     ------
     FileNotFoundError, ValueError
-        As `read_recording`.
+        As `read_recording` and `check_lasts`.
     """
+    samples, sampling_rate = read_recording(audio_file)
+    check_lasts(len(samples) / sampling_rate, responses.name, responses.tr_times, responses.tr)
     return Story(
         **vars(responses),
-        audio=resample(*read_recording(audio_file), target=Story.sampling_rate),
+        audio=resample(samples, sampling_rate, target=Story.sampling_rate),
         audio_file=audio_file,
         words=words,
         phones=phones,
     )
+
+
+def check_lasts(seconds: float, story: str, tr_times: np.ndarray, tr: float) -> None:
+    """Refuse a sound that ends before the last of a story's TRs begins.
+
+    The sound of a whole recording may end within that TR, or at its end.
+
+    Parameters
+    ----------
+    seconds : float
+        How long the sound lasts.
+    story : str
+        Its name.
+    tr_times : array of shape (n_trs,)
+        Midpoints of the TRs, in seconds from the start of the sound.
+    tr : float
+        Seconds per TR.
+
+    Raises
+    ------
+    ValueError
+    """
+    last = tr_times[-1] - tr / 2
+    if seconds <= last:
+        raise ValueError(
+            f"story {story}: its sound ends at {seconds:.1f} s, but the last TR that is stored of "
+            f"it at {last:.1f} s begins later; the recording is cut short, or it or the TR times "
+            "are those of another story"
+        )
 
 
 def read_recording(path: SoundFile) -> tuple[np.ndarray, int]:
@@ -61,10 +99,18 @@ def read_recording(path: SoundFile) -> tuple[np.ndarray, int]:
     FileNotFoundError
         There is no such file.
     ValueError
-        The file is not a readable sound, holds no samples, or samples that are not finite.
+        The file is not a readable sound, is cut short, holds no samples, or samples that are not
+        finite.
     """
-    with _readable(path):
-        channels, sampling_rate = soundfile.read(path, dtype="float32", always_2d=True)
+    with _readable(path), soundfile.SoundFile(path) as file:
+        sampling_rate, claimed = file.samplerate, file.frames
+        try:
+            channels = file.read(dtype="float32", always_2d=True)
+        except soundfile.LibsndfileError as error:
+            raise ValueError(
+                f"{path}: cut short or damaged: its header counts {claimed} samples, which cannot "
+                f"all be read ({error})"
+            ) from error
     samples = channels.mean(axis=1)
     if not len(samples):
         raise ValueError(f"{path}: the recording is empty (0 samples)")
@@ -92,7 +138,7 @@ def recording_seconds(path: SoundFile) -> float:
     FileNotFoundError
         There is no such file.
     ValueError
-        The file is not a readable sound.
+        The file is not a readable sound, or a WAV or AIFF that is cut short.
     """
     with _readable(path):
         header = soundfile.info(path)
@@ -127,14 +173,39 @@ def recording_format(path: str | PathLike[str]) -> tuple[int, int]:
 
 @contextmanager
 def _readable(path: SoundFile) -> Iterator[None]:
+    if not hasattr(path, "seek") and not Path(path).is_file():
+        raise FileNotFoundError(f"{path}: there is no such recording")
+    with nullcontext(path) if hasattr(path, "seek") else open(path, "rb") as file:
+        _check_whole(path, file)
     if hasattr(path, "seek"):
         path.seek(0)
-    elif not Path(path).is_file():
-        raise FileNotFoundError(f"{path}: there is no such recording")
     try:
         yield
     except soundfile.LibsndfileError as error:
         raise ValueError(f"{path}: not a readable sound file ({error})") from error
+
+
+def _check_whole(path: SoundFile, file: Any) -> None:
+    """Refuse a header that counts other samples than there are, which libsndfile passes over."""
+    n_bytes = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    samples, order = SAMPLES.get(file.read(12)[:4], (None, ""))
+    while samples and len(chunk := file.read(8)) == 8:
+        name, size = struct.unpack(order + "4sI", chunk)
+        there = n_bytes - file.tell()
+        if name != samples:
+            file.seek(size + size % 2, os.SEEK_CUR)
+            continue
+        if size == 0 < there:
+            raise ValueError(
+                f"{path}: its header was never finished: it counts 0 bytes of sound, and "
+                f"{there} bytes follow; write the file anew, with a program that repairs headers"
+            )
+        if there < size < STREAMED:
+            raise ValueError(
+                f"{path}: cut short: its header counts {size} bytes of sound, but there are {there}"
+            )
+        return
 
 
 def resample(samples: np.ndarray, sampling_rate: int, target: int = 16000) -> np.ndarray:

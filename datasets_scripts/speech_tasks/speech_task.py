@@ -47,7 +47,8 @@ class SpeechTaskConfig(datasets.BuilderConfig):
     data_dir : path-like
         The collection.
     max_unreadable : float
-        Share of a split's recordings that may be left out because they cannot be read.
+        Share of a split's recordings that may be left out because they are missing or cannot be
+        read.
     sources : str, optional
         Fingerprint of the source files and of the splits; the builder sets it.
     """
@@ -63,9 +64,9 @@ class SpeechTask(datasets.ArrowBasedBuilder):
     task is a column of classes, a `ClassLabel` or, where several apply to a recording, a list of
     them; the order of the classes is that of the feature's names.
 
-    Recordings that cannot be read are left out, with a warning that names them, as long as they are
-    few. `info.description` is JSON: the `speakers` of every split, and the files left out of it as
-    `unreadable`.
+    Recordings that are missing or cannot be read are left out, with a warning that names them, as
+    long as they are few. `info.description` is JSON: the `speakers` of every split, and the files
+    left out of it as `unreadable`.
 
     Parameters
     ----------
@@ -81,7 +82,7 @@ class SpeechTask(datasets.ArrowBasedBuilder):
     Raises
     ------
     FileNotFoundError
-        A recording is missing.
+        More than `max_unreadable` of a split's recordings are missing.
     ValueError
         A split is empty, or two of them share a recording or, where `SPEAKERS_APART`, a speaker;
         `max_unreadable` is no share.
@@ -106,7 +107,7 @@ class SpeechTask(datasets.ArrowBasedBuilder):
         self._root = Path(data_dir).resolve()
         self._columns, self._splits = dict(columns), splits
         self._unreadable = {}
-        self._check_splits()
+        self._check_splits(max_unreadable)
         super().__init__(
             data_dir=str(self._root),
             max_unreadable=max_unreadable,
@@ -147,7 +148,7 @@ class SpeechTask(datasets.ArrowBasedBuilder):
             for clip in clips[first : first + ROWS_AT_ONCE]:
                 try:
                     read_recording(self._root / clip.file)
-                except ValueError as error:
+                except (ValueError, FileNotFoundError) as error:
                     unreadable.append(clip.file)
                     if len(unreadable) > self.config.max_unreadable * len(clips):
                         raise ValueError(
@@ -171,9 +172,10 @@ class SpeechTask(datasets.ArrowBasedBuilder):
         return {"file": clip.file, "speaker": clip.speaker, "audio": audio} | columns
 
     def _left_out(self, split, unreadable):
+        names = ", ".join(unreadable[:3]) + (", ..." if len(unreadable) > 3 else "")
         return (
             f"{self._root}: {len(unreadable)} of the {len(self._splits[split])} recordings of "
-            f"{split} are unreadable ({', '.join(unreadable)})"
+            f"{split} are missing or unreadable ({names})"
         )
 
     def _speakers(self):
@@ -181,14 +183,18 @@ class SpeechTask(datasets.ArrowBasedBuilder):
             split: sorted({clip.speaker for clip in clips}) for split, clips in self._splits.items()
         }
 
-    def _check_splits(self):
+    def _check_splits(self, max_unreadable):
         for split, clips in self._splits.items():
             if not clips:
                 raise ValueError(f"{self._root}: no recording for the split {split}")
         files = {split: [clip.file for clip in clips] for split, clips in self._splits.items()}
         listed = [file for names in files.values() for file in names]
-        missing = [file for file in listed if not (self._root / file).is_file()]
-        if missing:
+        absent = {
+            split: [file for file in names if not (self._root / file).is_file()]
+            for split, names in files.items()
+        }
+        if any(len(absent[split]) > max_unreadable * len(files[split]) for split in files):
+            missing = [file for names in absent.values() for file in names]
             raise FileNotFoundError(
                 f"{self._root} lacks {len(missing)} of {len(listed)} recordings, such as "
                 f"{', '.join(missing[:3])}"
@@ -200,11 +206,19 @@ class SpeechTask(datasets.ArrowBasedBuilder):
     def _fingerprint(self):
         """Changes whenever a recording is replaced, an annotation or a split is another."""
         state = [
-            (split, *clip, (stat := (self._root / clip.file).stat()).st_size, stat.st_mtime_ns)
+            (split, *clip, *_size_and_time(self._root / clip.file))
             for split, clips in self._splits.items()
             for clip in clips
         ]
         return hashlib.sha256(json.dumps(state).encode()).hexdigest()[:16]
+
+
+def _size_and_time(path):
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return ()
+    return found.st_size, found.st_mtime_ns
 
 
 def require(collection: str, root: str | PathLike[str], names: Iterable[str]) -> None:

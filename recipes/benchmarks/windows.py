@@ -3,8 +3,9 @@
     python recipes/benchmarks/windows.py                 # 27 stories, 11,543 TRs, 95,556 voxels
     python recipes/benchmarks/windows.py --n_trs 1000    # a smaller one
 
-The recordings are made up in a temporary folder, in the layout of ds003020. The peer reads the
-same windows the plain way: a row of the data set as numpy, the sound from its file.
+The recordings are made up in a temporary folder, in the layout of ds003020 and with sound of its
+kind, 44.1 kHz in stereo. The peer reads the same windows the plain way: a row of the data set as
+numpy, the sound from its file.
 """
 
 import json
@@ -23,7 +24,14 @@ from datasets.utils.logging import disable_progress_bar
 from torch.utils.data import DataLoader, RandomSampler
 from transformers import HfArgumentParser, Wav2Vec2FeatureExtractor, WhisperFeatureExtractor
 
-from datasets_scripts import Interval, TrainingWindows, open_participant, write_textgrid
+from datasets_scripts import (
+    Interval,
+    TrainingWindows,
+    open_participant,
+    resample,
+    write_textgrid,
+    zscore_responses,
+)
 from modeling_braintune import BrainTuningCollator
 
 PARTICIPANT = "UTS99"
@@ -39,6 +47,8 @@ class Size:
     n_repeats: int = field(
         default=10, metadata={"help": "Number of times the last story is heard."}
     )
+    sampling_rate: int = field(default=44100, metadata={"help": "Of the sounds' files, in Hz."})
+    n_channels: int = field(default=2, metadata={"help": "Number of channels of the sounds."})
     n_windows: int = field(default=4000, metadata={"help": "Number of windows that are read."})
     dtype: str = field(
         default="float32", metadata={"help": "Type of stored responses: float32 or float16."}
@@ -82,9 +92,11 @@ def make_recordings(root, size):
         name = f"story{i:02d}"
         raw_trs[name] = n_trs + TRIMMED
         seconds = 2.0 * n_trs + 10
-        noise = (rng.standard_normal(round(seconds * 16000), dtype=np.float32) * 0.1).clip(-1, 1)
-        soundfile.write(root / "stimuli" / f"{name}.wav", noise, 16000, subtype="PCM_16")
-        n_bytes += 2 * len(noise)
+        shape = (round(seconds * size.sampling_rate), size.n_channels)
+        noise = (rng.standard_normal(shape, dtype=np.float32) * 0.1).clip(-1, 1)
+        sound = root / "stimuli" / f"{name}.wav"
+        soundfile.write(sound, noise, size.sampling_rate, subtype="PCM_16")
+        n_bytes += sound.stat().st_size
         tiers = {"phone": [Interval(0.0, 0.5, "AA1")], "word": [Interval(0.0, 0.5, "ah")]}
         write_textgrid(root / "derivative" / "TextGrids" / f"{name}.TextGrid", tiers, seconds)
         with h5py.File(responses_folder / f"{name}.hf5", "w") as file:
@@ -95,6 +107,8 @@ def make_recordings(root, size):
                 repeats = file.create_dataset("individual_repeats", (size.n_repeats, *shape), "f4")
                 for k in range(size.n_repeats):
                     repeats[k] = rng.standard_normal(shape, dtype=np.float32)
+                mean = sum(zscore_responses(repeats[k]) for k in range(size.n_repeats))
+                file["data"][...] = zscore_responses(mean)
                 n_rows += size.n_repeats * n_trs
         n_bytes += n_rows * size.n_voxels * np.dtype(size.dtype).itemsize
     (root / "derivative" / "respdict.json").write_text(json.dumps(raw_trs))
@@ -112,12 +126,14 @@ def plainly(root, pairs, participant):
         def __getitem__(self, i):
             row = rows[int(i)]
             stop = round((row["time"] + 1.0) * 16000)
-            start = stop - 160000
+            start = max(stop - 160000, 0)
             with soundfile.SoundFile(root / "stimuli" / f"{row['story']}.wav") as file:
-                file.seek(max(start, 0))
-                sound = file.read(stop - max(start, 0), dtype="float32")
+                rate = file.samplerate
+                file.seek(start * rate // 16000)
+                sound = file.read((stop - start) * rate // 16000, always_2d=True, dtype="float32")
+            sound = resample(sound.mean(axis=1), rate)
             audio = np.zeros(160000, np.float32)
-            first = max(-start, 0)
+            first = 160000 - (stop - start)
             audio[first : first + len(sound)] = sound
             return {"audio": audio, "labels": row["responses"][pairs.voxels]}
 
@@ -149,7 +165,8 @@ def measure(root, size):
     print(
         f"{size.n_stories} stories, {size.n_trs} TRs, {size.n_voxels} voxels, {size.dtype}: "
         f"prepared in {seconds:.0f} s with {memory.peak:.2f} GB of anonymous memory; "
-        f"{on_disk / 1e9:.2f} GB on disk, {on_disk / n_bytes:.3f} of responses and sound"
+        f"{on_disk / 1e9:.2f} GB on disk, {on_disk / n_bytes:.3f} of responses and sound at "
+        f"{size.sampling_rate} Hz in {size.n_channels} channels"
     )
     with AnonymousMemory() as memory:
         voxels = np.sort(

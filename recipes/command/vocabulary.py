@@ -366,8 +366,8 @@ class MaxUnusable(Words):
     max_unusable: float = field(
         default=0.01,
         metadata={
-            "help": "Share of a split's clips that may be left out since they are unreadable or "
-            "unusable, from 0 to 1; 0.01 by default."
+            "help": "Share of a split's clips that may be left out since they are missing, "
+            "unreadable or unusable, from 0 to 1; 0.01 by default."
         },
     )
 

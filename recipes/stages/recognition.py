@@ -120,7 +120,9 @@ def open_transcribed(
     """
     columns = [f"{collection}/{column}" for column in ("phones", "text")]
     data, n_unreadable = open_clips(TRANSCRIBED[collection], folder, columns, max_unusable)
-    notes = [f"{n_unreadable} recordings are unreadable, and left out."] if n_unreadable else []
+    notes = []
+    if n_unreadable:
+        notes.append(f"{n_unreadable} recordings are missing or unreadable, and left out.")
     spoken = set(transcripts(data["train"], "characters"))
     tokenizer = ctc_tokenizer(transcripts(data["train"], units), units)
     counters = [frame_counter(checkpoint, tokenizer) for checkpoint in checkpoints]

@@ -11,10 +11,10 @@ import numpy as np
 from datasets_scripts import (
     Participant,
     Story,
-    TrainingWindows,
     check_name,
     check_recordings,
     check_voxel_order,
+    live_voxels,
     noise_ceiling,
     open_participant,
     read_noise_ceiling,
@@ -146,11 +146,14 @@ class TuningListener(Listener):
         Those of the training stories that are tuned on.
     validation : list of Story
     voxels : int array of shape (n_selected,)
+    n_dead : int
+        Voxels that would be among them, were they not NaN at some TR of one of the stories.
     """
 
     tuning: list[Story]
     validation: list[Story]
     voxels: np.ndarray
+    n_dead: int
 
 
 def listener(participant: Participant, arguments: Any) -> Listener:
@@ -193,21 +196,26 @@ def tuning_listener(participant: Participant, arguments: Any) -> TuningListener:
     Raises
     ------
     ValueError, FileNotFoundError
-        As `listener`, `tuned_regions` and `datasets_scripts.select_voxels`; a voxel that will be
-        measured is dead in a training story.
+        As `listener`, `tuned_regions` and `datasets_scripts.select_voxels`; every selected voxel is
+        dead in one of the stories.
     """
-    threshold, regions = arguments.ceiling_threshold, participant.regions
-    tuned_regions(participant, arguments)  # refused before stories are read
+    names = tuned_regions(participant, arguments)  # refused before stories are read
     one = listener(participant, arguments)
-    # Every voxel that will be measured must be live, or the run would fail at its end.
-    TrainingWindows(one.train, select_voxels(one.ceiling, threshold, regions))
+    validation = list(participant.stories(arguments.validation_stories))
+    selected = select_voxels(one.ceiling, arguments.ceiling_threshold, participant.regions, names)
+    # One set for all stories, or heads could not be trained, validated and measured alike.
+    voxels = live_voxels([*one.train, *validation, one.test], selected)
+    if not len(voxels):
+        raise ValueError(
+            f"{participant.name}: each of the {len(selected)} selected voxels is dead (NaN) at "
+            "some TR of the stories that are used; leave out the story that lacks them"
+        )
     return TuningListener(
         **vars(one),
         tuning=[story for story in one.train if story.name in tuned_on(arguments)],
-        validation=list(participant.stories(arguments.validation_stories)),
-        voxels=select_voxels(
-            one.ceiling, threshold, regions, tuned_regions(participant, arguments)
-        ),
+        validation=validation,
+        voxels=voxels,
+        n_dead=len(selected) - len(voxels),
     )
 
 
@@ -238,10 +246,11 @@ def described(one: TuningListener, arguments: Any) -> str:
         sum(len(story.tr_times) for story in stories) for stories in (one.tuning, one.validation)
     )
     where = tuned_regions(one.participant, arguments) or ["the whole brain"]
+    dead = f"; {one.n_dead} more are left out, being NaN in some story" if one.n_dead else ""
     return (
         f"{one.name}: {n_train} windows of {len(one.tuning)} stories to tune on, {n_validation} of "
         f"{len(one.validation)} to validate; {len(one.voxels)} voxels of {len(one.ceiling)}: noise "
-        f"ceiling above {arguments.ceiling_threshold} in {' and '.join(where)}"
+        f"ceiling above {arguments.ceiling_threshold} in {' and '.join(where)}{dead}"
     )
 
 

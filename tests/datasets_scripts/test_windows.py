@@ -13,6 +13,7 @@ from datasets_scripts import (
     TrainingWindows,
     cut,
     evaluation_windows,
+    live_voxels,
     tr_midpoints,
     training_windows,
 )
@@ -278,7 +279,7 @@ def with_nan(told):
     ("stories", "options", "message"),
     [
         ([], {}, "at least one Story, got none"),
-        ([with_nan(story())], {}, r"souls: 2 of 4 selected voxels are dead \(NaN\): \[1 2\]"),
+        ([with_nan(story())], {"voxels": [2, 1]}, "2 of 2 selected voxels are dead.* none is left"),
         ([story(seconds=8.0)], {}, "souls: a window of 10 s is longer than its sound of 8 s"),
         ([story()], {"n_trs_per_window": 16}, "a window of 32 s is longer than its sound of 30 s"),
         ([story()], {"voxels": []}, "at least one index"),
@@ -294,6 +295,23 @@ def with_nan(told):
 def test_stories_and_voxels_that_cannot_train_are_refused(stories, options, message):
     with pytest.raises(ValueError, match=message):
         TrainingWindows(stories, **options)
+
+
+def test_a_voxel_that_is_dead_in_one_story_leaves_all_with_a_warning():
+    stories = [story("avatar"), with_nan(story())]
+    with pytest.warns(UserWarning, match=r"2 of 4 selected voxels are dead \(NaN\).*\[1 2\]"):
+        pairs = TrainingWindows(stories, voxels=[3, 2, 1, 0])
+    np.testing.assert_array_equal(pairs.voxels, [3, 0])
+    for pair, expected in zip(pairs, np.concatenate([s.responses for s in stories]), strict=True):
+        np.testing.assert_array_equal(pair["labels"], expected[[3, 0]])
+
+
+def test_live_voxels_are_finite_in_every_story_and_keep_their_order():
+    other = story("avatar")
+    other.responses[0, 3] = np.inf
+    voxels = np.array([3, 2, 0])
+    np.testing.assert_array_equal(live_voxels([story()], voxels), voxels)
+    np.testing.assert_array_equal(live_voxels([with_nan(story()), other], voxels), [0])
 
 
 def test_dead_voxels_do_no_harm_where_they_are_not_selected():

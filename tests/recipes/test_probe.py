@@ -247,9 +247,11 @@ def test_unreadable_recordings_are_counted(spoilt, settings, tmp_path):
         output_dir=str(tmp_path / "report"),
         **settings | {"collections": [f"phantom={data}"]},
     )
-    with pytest.warns(UserWarning, match="1 of the 30 recordings of test are unreadable"):
+    with pytest.warns(
+        UserWarning, match="1 of the 30 recordings of test are missing or unreadable"
+    ):
         report = probe(arguments)
-    assert report["notes"] == [f"1 recordings of {data} are unreadable, and left out."]
+    assert report["notes"] == [f"1 recordings of {data} are missing or unreadable, and left out."]
     assert [(row["layer"], row["n"]) for row in report["rows"]] == [(1, 29)]
 
 

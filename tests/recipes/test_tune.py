@@ -10,7 +10,6 @@ import sys
 import time
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pytest
 import torch
@@ -451,19 +450,6 @@ def test_the_validation_stories_must_be_other_than_repeated(configuration, tmp_p
     changes = {"test_story": "story04", "validation_stories": ["repeated"]}
     with pytest.raises(ValueError, match="test_story 'story04' has no repeats"):
         tune(*arguments(configuration(**changes), tmp_path / "output"))
-
-
-def test_a_voxel_that_is_dead_in_one_story_is_named(configuration, recordings, tmp_path, settings):
-    copy = tmp_path / "recordings"
-    subprocess.run(["cp", "-r", recordings, copy], check=True)
-    voxel = int(read_regions(copy, "P01")["language"][0])
-    (story,) = read_ds003020(copy, "P01", ["repeated"])
-    assert np.isfinite(story.responses[:, voxel]).all()
-    path = copy / "derivative" / "preprocessed_data" / "P01" / "story02.hf5"
-    with h5py.File(path, "r+") as file:
-        file["data"][3, voxel] = np.nan
-    with pytest.raises(ValueError, match=rf"story02: 1 of .* dead \(NaN\): \[{voxel}\]"):
-        tune(*arguments(configuration(data=str(copy)), tmp_path / "output"))
 
 
 @pytest.mark.skipif(not LISTENING_MINI.exists(), reason="needs the listening-mini recordings")

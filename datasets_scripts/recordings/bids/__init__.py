@@ -9,6 +9,7 @@ from .stories import (
     bids_sound_files,
     bids_source_files,
     bids_stories,
+    bids_unusable,
     read_bids,
     read_bids_responses,
 )
@@ -22,6 +23,7 @@ __all__ = [
     "bids_sound_files",
     "bids_source_files",
     "bids_stories",
+    "bids_unusable",
     "read_bids",
     "read_bids_responses",
 ]

@@ -14,6 +14,10 @@ REPEAT_TOLERANCE = 0.05
 EDGE_TOLERANCE = 1e-6
 
 
+class NoTrsLeft(ValueError):
+    """A sound, or a scan of it, is too short to leave TRs after the lead."""
+
+
 def kept_trs(
     name: str, runs: list[Run], seconds: float, lead: float
 ) -> tuple[float, np.ndarray, list[slice]]:
@@ -41,7 +45,7 @@ def kept_trs(
 
     Raises
     ------
-    ValueError
+    NoTrsLeft, ValueError
         As `read_bids`.
 
     Warns
@@ -60,7 +64,7 @@ def kept_trs(
 
     short = f"{(sound_end - end) * tr:.2f} s before the last TR of {first.stim_file}"
     if end - begin < 2:  # one TR has no variance to z-score by
-        raise ValueError(
+        raise NoTrsLeft(
             f"{runs[0].path}: fewer than two TRs of {name} are left after a lead of {lead} s; "
             f"the sound lasts {seconds:.2f} s from {first.start} s on, its story begins at "
             f"{first.story_start} s, and the scan ends {short}"

@@ -3,6 +3,7 @@
 import csv
 import math
 import os
+import warnings
 from collections.abc import Collection
 from os import PathLike
 from pathlib import Path
@@ -12,6 +13,7 @@ from ...names import check_name
 from ..annex import all_unfetched, check_there
 from .entities import fitting
 from .scans import Places, Scan, find_scans, space_of
+from .volumes import on_one_grid
 
 SOUND_FORMATS = {".aif", ".aiff", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".wav"}
 
@@ -72,10 +74,17 @@ def raw_root(root: Path) -> Path:
 def story_runs(root: Path, participant: str, space: str | None, res: str | None) -> list[Run]:
     """The runs in which a participant heard a story, in one space.
 
+    A run whose events are missing, or say nothing of sounds, is that of another task.
+
     Raises
     ------
     FileNotFoundError, ValueError
         As `read_bids`.
+
+    Warns
+    -----
+    UserWarning
+        A run is passed over, for what its events lack.
     """
     known = bids_participants(root)
     if not known:
@@ -90,7 +99,7 @@ def story_runs(root: Path, participant: str, space: str | None, res: str | None)
         ending: [*raw.glob(f"*{ending}"), *(raw / f"sub-{participant}").glob(f"**/*{ending}")]
         for ending in ("_events.tsv", "_bold.json")
     }
-    runs = []
+    runs, passed_over = [], []
     for scan in scans:
         events, sidecars = (
             [path for path in fitting(scan.path, {*beside, *of_raw}) if os.path.lexists(path)]
@@ -100,15 +109,22 @@ def story_runs(root: Path, participant: str, space: str | None, res: str | None)
                 strict=True,
             )
         )
-        if not events:
-            raise FileNotFoundError(
-                f"{scan.path}: no events.tsv for this run, beside it or in the raw data"
-            )
-        runs.append(Run(scan, events[0], sidecars, _sounds(events[0])))
+        try:
+            if not events:
+                raise FileNotFoundError(
+                    f"{scan.path}: no events.tsv for this run, beside it or in the raw data"
+                )
+            runs.append(Run(scan, events[0], sidecars, _sounds(events[0])))
+        except (FileNotFoundError, ValueError) as error:
+            passed_over.append(error)
     told = [run for run in runs if run.sounds]
+    if not told and passed_over:
+        raise passed_over[0]
     if not told:
         searched = ", ".join(str(run.events) for run in runs)
         raise ValueError(f"no event of {participant} has a sound file as stim_file in {searched}")
+    for reason in passed_over:
+        warnings.warn(f"a run of {participant} is passed over: {reason}", stacklevel=2)
     return told
 
 
@@ -139,7 +155,8 @@ def told_in(runs: list[Run], stories: Collection[str] | None) -> list[Run]:
 def places_of(runs: list[Run], stories: Collection[str] | None, whose: str, root: Path) -> Places:
     """The voxels that scans share.
 
-    The masks of all runs decide on the voxels of volumes. Where each scan says itself which it has,
+    The masks of all runs on the grid of the stories' decide on the voxels of volumes; without any
+    named, on the grid that most runs have. Where each scan says itself which it has,
     those of the stories are looked at, or without any named, those that are fetched.
 
     Raises
@@ -153,6 +170,11 @@ def places_of(runs: list[Run], stories: Collection[str] | None, whose: str, root
         if stories is None:
             scans = [scan for scan in scans if not all_unfetched(scan.files)] or scans
     check_there([file for scan in scans for file in scan.place_files or scan.files], whose, root)
+    if scans[0].place_files:
+        asked = [run.scan for run in told_in(runs, stories)]
+        alike = on_one_grid(scans, asked)
+        # Named stories on several grids are refused below.
+        scans = [scan for scan in scans if scan in alike or stories is not None and scan in asked]
     return scans[0].places(scans, space_of(scans[0].path))
 
 

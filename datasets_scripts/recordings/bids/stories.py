@@ -34,7 +34,7 @@ from ..ds003020_anatomy import atlas_facts
 from ..sound import recording_seconds, with_sound
 from ..tiers import read_phones_and_words
 from .cleaning import Cleaning
-from .kept_trs import kept_trs
+from .kept_trs import NoTrsLeft, kept_trs
 from .runs import (
     SOUND_FORMATS,
     places_of,
@@ -43,6 +43,7 @@ from .runs import (
     story_runs,
     told_in,
 )
+from .volumes import same_grid
 
 GENTLE = "gentle"  # the folder of its alignments in stimuli/
 
@@ -388,6 +389,38 @@ def bids_shape(
     recording = raw_root(root) / "stimuli" / stim_files(runs)[story]
     _, tr_times, _ = kept_trs(story, told, recording_seconds(recording), lead)
     return StoryShape(len(tr_times), places.n_voxels, len(told) if len(told) > 1 else 0)
+
+
+def bids_unusable(
+    root: str | PathLike[str],
+    participant: str,
+    story: str,
+    space: str | None = None,
+    res: str | None = None,
+    lead: float = 10.0,
+) -> str | None:
+    """Why a story is passed over unless it is named: too short a sound, or voxels of its own.
+
+    Parameters
+    ----------
+    root, participant, space, res, lead
+        As `read_bids`.
+    story : str
+
+    Returns
+    -------
+    str or None
+        None for a story that can be used along with the others.
+    """
+    try:
+        bids_shape(root, participant, story, space, res, lead)
+    except NoTrsLeft as error:
+        return str(error)
+    runs = story_runs(Path(root), participant, space, res)
+    own, usual = (places_of(runs, names, participant, Path(root)) for names in ([story], None))
+    if own.mask is None or same_grid(own.mask, usual.mask):
+        return None
+    return f"its voxels lie on a grid of {own.mask.shape}, those of most on {usual.mask.shape}"
 
 
 def bids_sound_files(root: str | PathLike[str]) -> dict[str, tuple[Path, Path]]:

@@ -4,7 +4,7 @@ import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import nibabel
 import numpy as np
@@ -150,6 +150,22 @@ class VolumeScan:
         with readable(self.path, "NIfTI image"):
             volumes = image.get_fdata(dtype=np.float32, caching="unchanged")
         return volumes[np.asarray(mask.dataobj) > 0].T
+
+
+def on_one_grid(scans: Sequence[Any], wanted: Sequence[Any]) -> list[Any]:
+    """Those of some scans whose masks lie on the grid that most of the `wanted` ones have."""
+    masks = {}
+    for scan in scans:
+        with readable(scan.mask, "NIfTI image"):
+            masks[scan.path] = nibabel.load(scan.mask)
+    grids = [masks[scan.path] for scan in wanted]
+    usual = max(grids, key=lambda mask: sum(same_grid(mask, other) for other in grids))
+    return [scan for scan in scans if same_grid(masks[scan.path], usual)]
+
+
+def same_grid(one: nibabel.Nifti1Image, other: nibabel.Nifti1Image) -> bool:
+    """Whether the voxels of two images lie at the same places."""
+    return one.shape == other.shape and np.allclose(one.affine, other.affine, atol=1e-4)
 
 
 def _check_grid(path, shape, affine, mask_path, mask_shape, mask_affine):

@@ -57,7 +57,8 @@ def root(tmp_path):
     (tmp_path / "derivative/TextGrids").mkdir(parents=True)
     (tmp_path / "derivative/respdict.json").write_text(json.dumps(RAW_TRS))
     for story, raw in RAW_TRS.items():
-        soundfile.write(tmp_path / f"stimuli/{story}.wav", rng.uniform(-1, 1, (8000, 2)), 8000)
+        sound = rng.uniform(-1, 1, (8000 * (2 * raw - 20), 2))
+        soundfile.write(tmp_path / f"stimuli/{story}.wav", sound, 8000)
         textgrid = tmp_path / f"derivative/TextGrids/{story}.TextGrid"
         write_textgrid(textgrid, {"Phones": PHONES, "Words": WORDS}, 1.0)
         repeats = rng.standard_normal((3, raw - 20, N_VOXELS))
@@ -100,7 +101,7 @@ def test_a_story_holds_what_its_files_hold(root):
     np.testing.assert_array_equal(souls.tr_times, [11.0, 13.0, 15.0, 17.0])
     assert souls.responses.dtype == souls.repeats.dtype == souls.audio.dtype == np.float32
     assert np.isnan(souls.responses[:, -1]).all()
-    assert souls.audio.shape == (16000,)
+    assert souls.audio.shape == (28 * 16000,)
     assert (souls.phones, souls.words) == (PHONES, WORDS)
 
 
@@ -323,6 +324,42 @@ def test_responses_of_the_wrong_kind_are_named(root, datasets, message):
         next(read_ds003020(root, "UTS01", ["souls"]))
 
 
+def elsewhere(file, name, kind, other):
+    """Write a data set whose values lie in another file, in one of the ways that HDF5 has."""
+    if kind == "external storage":
+        stored = [(str(other), 0, h5py.h5f.UNLIMITED)]
+        file.create_dataset(name, (4, N_VOXELS), "f8", external=stored)
+    elif kind == "virtual data set":
+        layout = h5py.VirtualLayout((4, N_VOXELS), "f8")
+        layout[:] = h5py.VirtualSource(str(other), "data", (4, N_VOXELS))
+        file.create_virtual_dataset(name, layout)
+    elif kind == "soft link":
+        file["there"] = h5py.ExternalLink(str(other), "/")
+        file[name] = h5py.SoftLink("/there/data")
+    else:
+        file[name] = h5py.ExternalLink(str(other), "/data")
+
+
+@pytest.mark.parametrize("name", ["data", "individual_repeats"])
+@pytest.mark.parametrize(
+    "kind", ["external storage", "virtual data set", "soft link", "link to another file"]
+)
+def test_responses_that_lie_in_another_file_are_refused(root, tmp_path, name, kind):
+    other = tmp_path / "private"
+    write_responses(other, data=np.zeros((4, N_VOXELS)))
+    path = responses(root, "UTS01", "souls")
+    path.unlink()
+    with h5py.File(path, "w") as file:
+        if name != "data":
+            file["data"] = np.zeros((4, N_VOXELS))
+        elsewhere(file, name, kind, other)
+    message = rf"souls\.hf5: {name} is .*{kind}.* must stand in this file"
+    with pytest.raises(ValueError, match=message):
+        next(read_ds003020(root, "UTS01", ["souls"]))
+    with pytest.raises(ValueError, match=message):
+        count_voxels(root, "UTS01", ["souls"])
+
+
 @pytest.mark.parametrize("kept", [0, 100, 1500])
 def test_a_truncated_response_file_is_named(root, kept):
     path = responses(root, "UTS01", "souls")
@@ -372,6 +409,19 @@ def test_an_empty_recording_is_named(root):
     soundfile.write(root / "stimuli/souls.wav", np.zeros((0, 2)), 8000)
     with pytest.raises(ValueError, match=r"souls\.wav: the recording is empty"):
         next(read_ds003020(root, "UTS01", ["souls"]))
+
+
+def test_a_sound_that_ends_before_the_last_tr_begins_is_refused_with_both_times(root):
+    # The last stored TR of souls lasts from 16 to 18 s.
+    for seconds in (16.5, 16.0):
+        sound = np.random.default_rng(0).uniform(-1, 1, round(8000 * seconds))
+        soundfile.write(root / "stimuli/souls.wav", sound, 8000)
+        stories = read_ds003020(root, "UTS01", ["souls"])
+        if seconds > 16:
+            assert next(stories).tr_times[-1] == 17
+            continue
+        with pytest.raises(ValueError, match=r"souls.* ends at 16\.0 s, .* at 16\.0 s begins"):
+            next(stories)
 
 
 @pytest.mark.parametrize("format", ["long", "short", "chronological"])

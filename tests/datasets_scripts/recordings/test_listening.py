@@ -101,7 +101,7 @@ def test_responses_are_prepared_without_sounds_and_words_and_repeats_are_read_on
         return values(dataset)
 
     monkeypatch.setattr(ds003020, "_read_values", counting)
-    monkeypatch.delattr(soundfile, "read")
+    monkeypatch.delattr(soundfile.SoundFile, "read")
     monkeypatch.delattr(tiers, "read_textgrid")
     prepared("P01", recordings, tmp_path)
     assert read.count(("repeated", "/individual_repeats")) == 1
@@ -241,3 +241,29 @@ def test_sounds_are_written_one_at_a_time(recordings, tmp_path):
     builder.download_and_prepare()
     stories = builder.as_dataset("stories")
     assert stories.data["audio"].num_chunks == len(stories) > 1
+
+
+def test_a_silent_sound_is_not_stored(copy, tmp_path):
+    soundfile.write(copy / "stimuli/story01.wav", np.zeros(16000 * 70), 16000)
+    builder = Listening("stories", copy, stories=["story01"], cache_dir=str(tmp_path))
+    with pytest.raises(ValueError, match=r"story01\.wav: the sound is silent: all samples are 0"):
+        builder.download_and_prepare()
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("data", lambda data: data * 0, "story repeated of P01: none of the"),
+        (
+            "individual_repeats",
+            lambda r: r[[0, *range(len(r) - 1)]],
+            "repeats 0 and 1 are identical",
+        ),
+    ],
+)
+def test_responses_without_sense_are_not_stored(copy, tmp_path, name, change, message):
+    with h5py.File(copy / "derivative/preprocessed_data/P01/repeated.hf5", "r+") as file:
+        file[name][...] = change(file[name][()])
+    builder = Listening("P01", copy, stories=["repeated"], cache_dir=str(tmp_path))
+    with pytest.raises(ValueError, match=message):
+        builder.download_and_prepare()

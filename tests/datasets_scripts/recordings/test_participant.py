@@ -1,5 +1,6 @@
 """Stories from a prepared data set are the stories that were read from the folder."""
 
+import io
 import json
 import shutil
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 import soundfile
 from datasets import DatasetDict, concatenate_datasets
 from scipy.ndimage import gaussian_filter
+from scipy.stats import zscore
 
 from datasets_scripts import (
     TrainingWindows,
@@ -59,7 +61,7 @@ def test_stories_are_those_of_the_folder(participant, recordings):
 
 def test_responses_are_those_of_the_stories_and_decode_no_sound(participant, monkeypatch):
     stories = list(participant.stories())
-    monkeypatch.delattr(soundfile, "read")
+    monkeypatch.delattr(soundfile.SoundFile, "read")
     responses = list(participant.responses())
     for found, expected in zip(responses, stories, strict=True):
         assert not hasattr(found, "audio")
@@ -189,6 +191,8 @@ def test_voxels_in_another_order_than_the_mask_says_are_refused(recordings, tmp_
                 noise = np.random.default_rng(2).standard_normal(shape)
                 del content[name]
                 content[name] = signal + 0.5 * noise
+            if "individual_repeats" in content:
+                content["data"][...] = zscore(content["individual_repeats"], axis=1).mean(axis=0)
     with pytest.raises(ValueError, match=r"P01\.nii\.gz: .*transposed to \(z, y, x\)"):
         open_participant(copy, "P01", cache_dir=tmp_path / "cache")  # by its ceilings
     with pytest.raises(ValueError, match=r"P01\.nii\.gz: .*transposed to \(z, y, x\)"):
@@ -294,6 +298,58 @@ def test_what_participants_lack_is_said_before_anything_is_prepared(copy, tmp_pa
     check_recordings(copy, ["P01"], None)  # all that is fetched
     with pytest.raises(ValueError, match="unknown participant in .*got 'P3'"):
         check_recordings(copy, ["P3"], ["story02"])
+
+
+def test_a_recording_that_is_cut_short_is_said_before_anything_is_prepared(copy, tmp_path):
+    sound = files_of(copy, "story01")[1]
+    content = sound.read_bytes()
+    sound.write_bytes(content[:-100])
+    opened = {"cache_dir": tmp_path / "cache"}
+    for refuse in (
+        lambda: check_recordings(copy, ["P01"], ["story01"]),
+        lambda: open_participant(copy, "P01", ["story01"], **opened),
+    ):
+        with pytest.raises(ValueError, match=r"story01\.wav: cut short"):
+            refuse()
+    samples, rate = soundfile.read(io.BytesIO(content))
+    soundfile.write(sound, samples[: 20 * rate], rate)
+    with pytest.raises(ValueError, match=r"story01: its sound ends at 20\.0 s, but the last TR"):
+        open_participant(copy, "P01", ["story01"], **opened)
+    assert not list(tmp_path.glob("cache/**/*.arrow"))
+    assert open_participant(copy, "P01", ["story02"], **opened).story_names == ["story02"]
+    soundfile.write(sound, np.tile(samples, 3), rate)
+    with pytest.warns(UserWarning, match=r"story01\.wav: the sound lasts .* the scan ends at"):
+        check_recordings(copy, ["P01"], ["story01"])
+
+
+def test_a_story_without_a_report_of_its_tr_times_is_passed_over_unless_named(copy, tmp_path):
+    folder = tmp_path / "reports"
+    folder.mkdir()
+    raw = json.loads((copy / "derivative/respdict.json").read_text())
+    for name in ("story01", "repeated"):
+        triggers = [f"{2.0 * k} trigger" for k in range(raw[name])]
+        (folder / f"{name}.report").write_text("\n".join(["10.0 sound-start", *triggers]) + "\n")
+    opened = {"options": {"tr_times": str(folder)}, "cache_dir": tmp_path / "cache"}
+    with pytest.warns(UserWarning, match=r"story02 of P01 is passed over: .*story02\.report"):
+        assert open_participant(copy, "P01", **opened).story_names == ["repeated", "story01"]
+    assert open_participant(copy, "P01", ["story01"], **opened).story_names == ["story01"]
+    with pytest.raises(FileNotFoundError, match=r"story02\.report"):
+        open_participant(copy, "P01", ["story02"], **opened)
+
+
+def test_transposed_responses_are_named_and_not_those_they_differ_from(copy, tmp_path):
+    for story in ("story01", "repeated"):  # more of them than others
+        with h5py.File(files_of(copy, story)[0], "r+") as file:
+            data = file["data"][()].T
+            del file["data"]
+            file["data"] = data
+            file.pop("individual_repeats", None)
+    opened = {"stories": ["story01", "story02"], "cache_dir": tmp_path / "cache"}
+    message = r"story01\.hf5: data must be \(22 TRs, .* got \(18, 22\), which is transposed"
+    with pytest.raises(ValueError, match=message):
+        open_participant(copy, "P01", **opened)
+    with pytest.raises(ValueError, match=message):
+        check_recordings(copy, ["P01"], ["story01", "story02"])
 
 
 def test_regions_are_fetched_with_the_stories_and_a_mask_is_not_needed(copy, tmp_path, unfetch):

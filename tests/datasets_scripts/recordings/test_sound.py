@@ -1,3 +1,6 @@
+import io
+import struct
+
 import numpy as np
 import pytest
 import soundfile
@@ -56,7 +59,7 @@ def test_a_sound_lasts_as_long_as_its_samples(tmp_path, suffix):
 
 def test_how_long_a_sound_lasts_is_told_without_decoding_it(tmp_path, monkeypatch):
     soundfile.write(tmp_path / "a.wav", tone(440, 8000, seconds=2.5), 8000)
-    monkeypatch.delattr(soundfile, "read")
+    monkeypatch.delattr(soundfile.SoundFile, "read")
     assert recording_seconds(tmp_path / "a.wav") == 2.5
 
 
@@ -88,4 +91,60 @@ def test_a_file_that_is_no_sound_is_named(tmp_path, function):
 def test_a_recording_without_usable_samples_is_named(tmp_path, samples, message):
     soundfile.write(tmp_path / "a.wav", np.array(samples), 16000, subtype="FLOAT")
     with pytest.raises(ValueError, match=rf"a\.wav: .*{message}"):
+        read_recording(tmp_path / "a.wav")
+
+
+def written(suffix, seconds=2.0):
+    """The bytes of a sound file."""
+    content = io.BytesIO()
+    soundfile.write(content, tone(440, 8000, seconds), 8000, format=suffix)
+    return content.getvalue()
+
+
+@pytest.mark.parametrize("function", [read_recording, recording_seconds])
+@pytest.mark.parametrize("suffix", ["wav", "aiff"])
+def test_a_recording_that_is_cut_short_is_refused_with_both_sizes(tmp_path, function, suffix):
+    content, path = written(suffix), tmp_path / f"a.{suffix}"
+    path.write_bytes(content)
+    function(path)
+    path.write_bytes(content[:-8000])
+    extra = 8 if suffix == "aiff" else 0  # AIFF counts two numbers before the samples
+    said = rf"a\.{suffix}: cut short: .* {32000 + extra} bytes of sound, .* {24000 + extra}"
+    with pytest.raises(ValueError, match=said):
+        function(path)
+    with pytest.raises(ValueError, match="cut short"):
+        function(io.BytesIO(content[:-8000]))
+
+
+def test_a_cut_flac_is_said_to_be_cut(tmp_path):
+    content = written("flac")
+    (tmp_path / "a.flac").write_bytes(content[: len(content) // 2])
+    with pytest.raises(ValueError, match=r"a\.flac: cut short or damaged: .* 16000 samples"):
+        read_recording(tmp_path / "a.flac")
+
+
+@pytest.mark.parametrize("function", [read_recording, recording_seconds])
+def test_a_header_that_was_never_finished_is_said_to_be_that(tmp_path, function):
+    content = written("wav")
+    at = content.index(b"data") + 4
+    (tmp_path / "a.wav").write_bytes(content[:at] + struct.pack("<I", 0) + content[at + 4 :])
+    with pytest.raises(ValueError, match=r"a\.wav: its header was never finished.* 32000 bytes"):
+        function(tmp_path / "a.wav")
+
+
+def test_a_streamed_wav_whose_header_claims_no_size_is_read(tmp_path):
+    content = written("wav")
+    at = content.index(b"data") + 4
+    (tmp_path / "a.wav").write_bytes(content[:at] + b"\xff" * 4 + content[at + 4 :])
+    assert len(read_recording(tmp_path / "a.wav")[0]) == 16000
+
+
+def test_chunks_before_the_samples_are_passed_over(tmp_path):
+    content = written("wav")
+    at = content.index(b"data")
+    note = b"LIST" + struct.pack("<I", 5) + b"INFOa" + b"\0"  # of odd length, and so padded
+    (tmp_path / "a.wav").write_bytes(content[:at] + note + content[at:])
+    assert len(read_recording(tmp_path / "a.wav")[0]) == 16000
+    (tmp_path / "a.wav").write_bytes(content[:at] + note + content[at:-2])
+    with pytest.raises(ValueError, match="cut short"):
         read_recording(tmp_path / "a.wav")

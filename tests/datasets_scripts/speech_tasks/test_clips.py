@@ -51,7 +51,9 @@ def test_a_folder_is_opened_in_its_splits_and_what_is_unreadable_is_counted(tmp_
     np.testing.assert_array_equal(sounds(data["test"])[3], heard)
 
     (folder / data["test"]["file"][3]).write_bytes(b"RIFF")
-    with pytest.warns(UserWarning, match="1 of the 25 recordings of test are unreadable"):
+    with pytest.warns(
+        UserWarning, match="1 of the 25 recordings of test are missing or unreadable"
+    ):
         _, n_unreadable = open_clips(SENTENCES, folder, ["phantom/mood"], 0.1)
     assert n_unreadable == 1
 

@@ -85,11 +85,22 @@ def test_the_info_names_the_speakers_of_each_split(root):
 
 def test_few_unreadable_recordings_are_left_out_named_and_counted(root):
     (root / "a1.wav").write_bytes(b"RIFF")
-    message = r"1 of the 3 recordings of train are unreadable \(a1.wav\), and left out"
+    message = r"1 of the 3 recordings of train are missing or unreadable \(a1.wav\), and left out"
     with pytest.warns(UserWarning, match=message):
         rows = prepared(root, max_unreadable=0.34).as_dataset("train")
     assert rows["file"][:] == ["a0.wav", "b0.wav"]
     assert json.loads(rows.info.description)["unreadable"] == {"train": ["a1.wav"], "test": []}
+
+
+def test_few_missing_recordings_are_left_out_until_they_are_there(root):
+    content = (root / "a1.wav").read_bytes()
+    (root / "a1.wav").unlink()
+    with pytest.warns(UserWarning, match=r"1 of the 3 .* missing or unreadable \(a1.wav\), and"):
+        rows = prepared(root, max_unreadable=0.34).as_dataset("train")
+    assert rows["file"][:] == ["a0.wav", "b0.wav"]
+    (root / "a1.wav").write_bytes(content)
+    rows = prepared(root, max_unreadable=0.34).as_dataset("train")
+    assert rows["file"][:] == ["a0.wav", "a1.wav", "b0.wav"]
 
 
 def test_more_unreadable_recordings_are_an_error(root):

@@ -4,6 +4,7 @@ import dataclasses
 import shutil
 from types import SimpleNamespace
 
+import h5py
 import numpy as np
 import pytest
 from scipy.stats import zscore
@@ -194,6 +195,35 @@ def test_regions_that_cannot_be_had_are_no_whole_brain(participant):
     )
     with pytest.raises(ValueError, match=message):
         tuned(unknown, ["late_language"])
+
+
+@pytest.mark.parametrize("story", ["story01", "story02"])  # trained and validated on
+def test_a_voxel_that_is_dead_in_one_story_leaves_the_set_and_is_counted(
+    recordings, tmp_path, story
+):
+    arguments = options(
+        train_stories=["story01"],
+        tuning_stories=None,
+        validation_stories=["story02"],
+        tuning_regions=["language"],
+        ceiling_threshold=0.4,
+    )
+    names = ["story01", "story02", "repeated"]
+    before = tuning_listener(open_participant(recordings, "P01", names), arguments)
+    assert before.n_dead == 0 and "left out" not in described(before, arguments)
+    copy = shutil.copytree(recordings, tmp_path / "copy")
+    with h5py.File(copy / f"derivative/preprocessed_data/P01/{story}.hf5", "r+") as file:
+        file["data"][3, before.voxels[1]] = np.nan
+    heard = open_participant(copy, "P01", names, cache_dir=tmp_path / "cache")
+    after = tuning_listener(heard, arguments)
+    np.testing.assert_array_equal(after.voxels, np.delete(before.voxels, 1))
+    assert after.n_dead == 1
+    assert described(after, arguments).endswith("; 1 more are left out, being NaN in some story")
+    with h5py.File(copy / f"derivative/preprocessed_data/P01/{story}.hf5", "r+") as file:
+        file["data"][3, before.voxels] = np.nan
+    heard = open_participant(copy, "P01", names, cache_dir=tmp_path / "cache")
+    with pytest.raises(ValueError, match=r"P01: each of the \d+ selected voxels is dead"):
+        tuning_listener(heard, arguments)
 
 
 def test_regions_of_an_atlas_are_tuned_on(anatomical, tmp_path):

@@ -138,7 +138,7 @@ def repeated(tmp_path):
 
 def test_responses_are_those_of_the_stories_and_decode_no_sound(repeated, monkeypatch):
     story = read(repeated, "tale")
-    monkeypatch.delattr(soundfile, "read")
+    monkeypatch.delattr(soundfile.SoundFile, "read")
     (found,) = read_bids_responses(repeated, "001")
     assert (found.name, found.participant, found.tr) == ("tale", "001", story.tr)
     for name in ("tr_times", "responses", "repeats"):
