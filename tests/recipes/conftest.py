@@ -62,6 +62,8 @@ def anatomical(recordings, tmp_path_factory):
                 values = values[()][..., column]
                 noise = rng.standard_normal(values.shape)
                 file[name] = zscore(values + 0.3 * noise, axis=-2)
+            if "individual_repeats" in file:
+                file["data"][...] = zscore(file["individual_repeats"][()].mean(axis=0))
     return root, truth
 
 
