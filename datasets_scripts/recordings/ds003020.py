@@ -1,6 +1,5 @@
 """The folder layout of OpenNeuro ds003020 (LeBel et al. 2023, Scientific Data 10:555)."""
 
-import json
 import os
 import warnings
 from collections import Counter
@@ -25,7 +24,7 @@ from ..story import (
     tr_midpoints,
 )
 from .annex import all_unfetched, check_there, fetching, unfetched
-from .ds003020_anatomy import REGIONS_FILE, TRANSFORMS, derive_anatomy
+from .ds003020_anatomy import REGIONS_FILE, TRANSFORMS, derive_anatomy, read_json
 from .ds003020_anatomy import anatomy_files as shipped_anatomy
 from .sound import check_lasts, recording_seconds, with_sound
 from .tiers import read_phones_and_words
@@ -313,7 +312,7 @@ def read_regions(
         return {}
     check_there([path], participant, root)
     n_voxels = n_voxels or count_voxels(root, participant)
-    regions = _read_json(path)
+    regions = read_json(path)
     for name, voxels in regions.items():
         if not isinstance(voxels, list) or not all(type(voxel) is int for voxel in voxels):
             raise ValueError(f"{path}: region {name!r} must be a list of whole numbers")
@@ -506,7 +505,7 @@ def read_tr_axis(
     """
     if tr_times is None:
         file = Path(root) / RAW_TRS
-        raw_trs = _read_json(file).get(story)
+        raw_trs = read_json(file).get(story)
         if type(raw_trs) is not int:
             raise ValueError(
                 f"{file}: story {story!r} must have a whole number of TRs, got {raw_trs!r}"
@@ -696,13 +695,3 @@ def regions_file(root: str | PathLike[str], participant: str) -> Path:
 def report(folder: str | PathLike[str], story: str) -> Path:
     """Where the exact TR times of a story lie, or would lie."""
     return Path(folder) / f"{story}.report"
-
-
-def _read_json(path):
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path}: not a JSON file ({error})") from error
-    if not isinstance(content, dict):
-        raise ValueError(f"{path}: expected a JSON object, got a {type(content).__name__}")
-    return content

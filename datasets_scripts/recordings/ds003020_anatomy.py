@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import nibabel
 import numpy as np
@@ -63,7 +64,7 @@ def anatomy_files(root: str | PathLike[str], participant: str) -> dict[str, Path
     table = Path(root) / TRANSFORMS
     if not table.is_file() or unfetched(table):
         return {}
-    name = _read_json(table).get(participant)
+    name = read_json(table).get(participant)
     if name is None:
         return {}
     if not isinstance(name, str):
@@ -246,7 +247,7 @@ def _mid_surface(files, side):
 def _transform(path):
     """From a surface's mm to voxel indices (x, y, z), (4, 4)."""
     try:
-        matrix = np.array(_read_json(path).get("coord"), dtype=np.float64)
+        matrix = np.array(read_json(path).get("coord"), dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{path}: 'coord' must be a matrix of numbers ({error})") from error
     if matrix.shape != (4, 4) or not np.isfinite(matrix).all():
@@ -290,7 +291,14 @@ def _check_inside(files, places, voxels, shape):
         )
 
 
-def _read_json(path):
+def read_json(path: str | PathLike[str]) -> dict[str, Any]:
+    """Read a file that holds a JSON object.
+
+    Raises
+    ------
+    ValueError
+        It holds no JSON, or another value.
+    """
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
     except ValueError as error:
