@@ -5,7 +5,7 @@ from .brain import Brain
 from .callbacks import FiniteLoss, LossBar, Patience, StopAt
 from .clip_representations import clip_representations
 from .collator import BrainTuningCollator, cut, model_inputs
-from .configuration_braintune import checkpoint_model_type
+from .configuration_braintune import checkpoint_model_type, without_fields
 from .ctc import (
     CtcArguments,
     check_family,
@@ -19,6 +19,7 @@ from .ctc import (
     transcribed,
 )
 from .feature_cache import CachedFeatures, FeatureWindows, cached_features
+from .feature_extractor import load_feature_extractor
 from .hub import check_access, checkpoint_files, commit_files, plain_errors, publish_checkpoint
 from .kept_arrays import Kept, checksum, keep, kept
 from .layer_representations import layer_representations, receptive_field
@@ -130,6 +131,7 @@ __all__ = [
     "last_checkpoint",
     "layer_representations",
     "license_of",
+    "load_feature_extractor",
     "load_for_pretraining",
     "load_lora",
     "masked_mean",
@@ -151,4 +153,5 @@ __all__ = [
     "train_resumably",
     "transcribed",
     "weights_fingerprint",
+    "without_fields",
 ]

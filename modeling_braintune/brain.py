@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from numbers import Integral
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -91,6 +92,25 @@ class Brain:
                     f"{self.fsaverage5.shape}"
                 )
         n_voxels = len(self.voxels)
+        if not (math.isfinite(self.tr) and self.tr > 0):
+            raise ValueError(f"tr of {self.participant} must be seconds above 0, got {self.tr}")
+        if not (isinstance(self.n_trs_per_window, Integral) and self.n_trs_per_window > 0):
+            raise ValueError(
+                f"n_trs_per_window of {self.participant} must be a number of TRs above 0, got "
+                f"{self.n_trs_per_window!r}"
+            )
+        n_unknown = np.count_nonzero(~np.isfinite(self.noise_ceiling))
+        if n_unknown:
+            raise ValueError(
+                f"noise_ceiling of {self.participant} must be finite, got {n_unknown} that are "
+                "not: leave these voxels out"
+            )
+        n_twice = n_voxels - len(np.unique(self.voxels))
+        if n_twice:
+            raise ValueError(
+                f"voxels of {self.participant} must differ from one another, got {n_twice} that "
+                "stand there again"
+            )
         for name, values in {"noise_ceiling": self.noise_ceiling, "places": self.places}.items():
             if values is not None and values.shape != (n_voxels,):
                 raise ValueError(

@@ -24,6 +24,9 @@ HUB_ARGUMENTS = (
 )
 # A configuration would swallow these, and the model would not be loaded as asked.
 MODEL_ARGUMENTS = ("dtype", "torch_dtype", "quantization_config", "trust_remote_code")
+MAX_LAYERS = 1000  # more would fill the memory before any weight is looked at
+# What a checkpoint says of its head, and of the code that loads it. Stock models pass it on.
+OWN_FIELDS = ("num_voxels", "brain", "auto_map")
 
 
 def check_num_voxels(num_voxels: Any) -> int | dict[str, int]:
@@ -71,13 +74,13 @@ def with_num_voxels(
 
     Parameters
     ----------
-    config : a family's stock configuration; its `num_voxels`, if any, is that of its head
+    config : a family's stock configuration
     num_voxels : int, {participant: int}, or None for the configuration's own
 
     Raises
     ------
     ValueError
-        If neither says how many voxels there are, or both do and disagree.
+        If neither says how many voxels there are.
     """
     own = getattr(config, "num_voxels", None)
     if num_voxels is None and own is None:
@@ -85,15 +88,46 @@ def with_num_voxels(
             "num_voxels is required: this checkpoint has no head, pass num_voxels=<number of "
             "voxels to predict>"
         )
-    wanted = check_num_voxels(own if num_voxels is None else num_voxels)
+    config = copy.deepcopy(config)
+    config.num_voxels = check_num_voxels(own if num_voxels is None else num_voxels)
+    return config
+
+
+def check_same_head(wanted: int | Mapping[str, int], own: int | Mapping[str, int] | None) -> None:
+    """Make sure that a checkpoint's head predicts what is wanted.
+
+    Parameters
+    ----------
+    wanted : int, or {participant: int}
+    own : the same, as the checkpoint's configuration says, or None where it says nothing
+
+    Raises
+    ------
+    ValueError
+        If they disagree.
+    """
     if own is not None and wanted != own:
         wanted, own = _differing(wanted, own)
         raise ValueError(
             f"got num_voxels={wanted}, but the checkpoint's head predicts {own} voxels: leave "
             "num_voxels out to keep that head, or load a checkpoint without one"
         )
-    config = copy.deepcopy(config)
-    config.num_voxels = wanted
+
+
+def without_fields(config: PreTrainedConfig, *names: str) -> PreTrainedConfig:
+    """Return a configuration without some of its undeclared fields: a copy where it has any.
+
+    Parameters
+    ----------
+    config : PreTrainedConfig
+    *names : str
+        Those of `OWN_FIELDS` by default.
+    """
+    found = [name for name in names or OWN_FIELDS if hasattr(config, name)]
+    if found:
+        config = copy.deepcopy(config)
+    for name in found:
+        delattr(config, name)
     return config
 
 
@@ -127,22 +161,36 @@ def checkpoint_model_type(
     ------
     FileNotFoundError
         If `name_or_path` can only be a path and does not exist, or holds no configuration.
+    ValueError
+        If the configuration asks for what no model is.
     """
     if isinstance(config, PreTrainedConfig):
         return config.model_type
     source = name_or_path if config is None else config
     # Without this check the library explains what a repository id looks like.
-    if _is_path(str(source)) and not Path(source).exists():
+    if is_path(str(source)) and not Path(source).exists():
         raise FileNotFoundError(
             f"no checkpoint at '{source}': the path does not exist (working folder: {Path.cwd()})"
         )
-    fields, _ = PreTrainedConfig.get_config_dict(source, **hub_arguments(kwargs))
+    try:
+        fields, _ = PreTrainedConfig.get_config_dict(source, **hub_arguments(kwargs))
+    except RecursionError:
+        raise ValueError(
+            f"config.json of '{source}' is nested too deeply for a configuration: get the "
+            "checkpoint from where it was published"
+        ) from None
     if not fields:
         raise FileNotFoundError(f"no checkpoint at '{source}': it has no config.json")
+    for name, value in fields.items():
+        if name.endswith("_layers") and isinstance(value, int) and value > MAX_LAYERS:
+            raise ValueError(
+                f"config.json of '{source}' asks for {value} layers ({name}), of which at most "
+                f"{MAX_LAYERS} are made: get the checkpoint from where it was published"
+            )
     return fields.get("model_type")
 
 
-def _is_path(name: str) -> bool:
+def is_path(name: str) -> bool:
     """A name on the Hub has at most one slash and does not begin with one, '.' or '~'."""
     return name.startswith(("/", ".", "~", os.sep)) or name.replace(os.sep, "/").count("/") > 1
 

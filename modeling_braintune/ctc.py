@@ -14,7 +14,6 @@ from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import Dataset
 from transformers import (
     AutoConfig,
-    AutoFeatureExtractor,
     AutoModel,
     AutoModelForCTC,
     FeatureExtractionMixin,
@@ -34,14 +33,15 @@ from transformers.trainer_utils import PredictionOutput
 
 from .callbacks import FiniteLoss
 from .collator import SAMPLING_RATE
-from .configuration_braintune import checkpoint_model_type
+from .configuration_braintune import checkpoint_model_type, without_fields
+from .feature_extractor import load_feature_extractor
 from .layer_representations import receptive_field
+from .trainer import ShareableTrainer
 
 FAMILIES = (
     *("data2vec-audio", "hubert", "sew", "sew-d", "unispeech", "unispeech-sat"),
     *("wav2vec2", "wav2vec2-bert", "wav2vec2-conformer", "wavlm"),
 )
-HEAD_FIELDS = ("auto_map", "brain", "num_voxels")  # of a head that is left behind
 IGNORED = -100  # label that the loss passes over; Trainer pads predictions with it too
 
 
@@ -171,14 +171,12 @@ def ctc_config(
     """Return the configuration of a recogniser around a checkpoint's backbone."""
     config = AutoConfig.from_pretrained(
         checkpoint,
+        trust_remote_code=False,
         vocab_size=len(tokenizer),
         pad_token_id=tokenizer.pad_token_id,
         ctc_loss_reduction="mean",
     )
-    for name in HEAD_FIELDS:
-        if hasattr(config, name):
-            delattr(config, name)
-    return config
+    return without_fields(config)
 
 
 def ctc_model(
@@ -202,7 +200,9 @@ def ctc_model(
     config = ctc_config(checkpoint, tokenizer)
     set_seed(seed)
     model = AutoModelForCTC.from_config(config, dtype=torch.float32)
-    backbone = AutoModel.from_pretrained(checkpoint, config=config, dtype=torch.float32)
+    backbone = AutoModel.from_pretrained(
+        checkpoint, config=config, dtype=torch.float32, trust_remote_code=False
+    )
     setattr(model, model.base_model_prefix, backbone)
     if config.model_type != "wav2vec2-bert":  # which begins with mel energies
         model.freeze_feature_encoder()
@@ -217,7 +217,7 @@ def ctc_processor(
     """Join a checkpoint's feature extractor and a tokenizer."""
     bert = checkpoint_model_type(checkpoint) == "wav2vec2-bert"
     processor_class = Wav2Vec2BertProcessor if bert else Wav2Vec2Processor
-    return processor_class(AutoFeatureExtractor.from_pretrained(checkpoint), tokenizer)
+    return processor_class(load_feature_extractor(checkpoint), tokenizer)
 
 
 def ctc_batch(
@@ -251,7 +251,7 @@ def frame_counter(
     config = ctc_config(checkpoint, tokenizer)
     with torch.device("meta"):
         model = AutoModelForCTC.from_config(config)
-    feature_extractor = AutoFeatureExtractor.from_pretrained(checkpoint)
+    feature_extractor = load_feature_extractor(checkpoint)
     (name, *_) = feature_extractor.model_input_names
 
     def count(sound):
@@ -293,7 +293,7 @@ def ctc_trainer(
     def metrics(prediction):
         return {"wer": error_rate(validation.texts, transcribed(prediction, processor))}
 
-    return Trainer(
+    return ShareableTrainer(
         model=model,
         args=training,
         train_dataset=train,

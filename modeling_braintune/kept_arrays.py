@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -74,12 +75,26 @@ def checksum(values: np.ndarray) -> str:
 def written_whole(path: str | os.PathLike) -> Iterator[Path]:
     """Name to write a file under: it becomes `path` when all is written.
 
-    A file that is there already is replaced, and stays as it is if writing fails.
+    A file that is there already is replaced, and stays as it is if writing fails. Who may read it
+    is as for any new file.
     """
     path = Path(path)
     partial = path.with_name(f"{path.name}.partial")
     try:
+        partial.unlink(missing_ok=True)
+        partial.touch()
+        mode = partial.stat().st_mode
         yield partial
+        partial.chmod(mode)  # writers of safetensors let nobody else read
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def follow_umask(folder: str | os.PathLike) -> None:
+    """Let those read weights in a folder who may read the configuration beside them.
+
+    Writers of safetensors keep files to their owner, whatever the umask says.
+    """
+    for path in Path(folder).glob("*.safetensors"):
+        shutil.copymode(Path(folder) / "config.json", path)

@@ -1,6 +1,7 @@
 """Low-rank adapters in place of tuning a whole backbone (Moussa & Toneva 2025, NeurIPS)."""
 
 import os
+from pathlib import Path
 from typing import Any
 
 from peft import LoraConfig, PeftConfig, PeftModel
@@ -8,7 +9,8 @@ from transformers import AutoConfig
 
 from .auto import AutoModelForBrainTuning
 from .brain import read_brains
-from .configuration_braintune import checkpoint_model_type
+from .configuration_braintune import checkpoint_model_type, is_path
+from .kept_arrays import follow_umask
 from .modeling_braintune import BrainTuningMixin
 from .new_head import replace_head
 
@@ -25,12 +27,17 @@ class LoraForBrainTuning(PeftModel):
         """Save adapters and head as peft does; configuration and brains go beside them."""
         # Left to itself, peft asks the Hub whether the backbone's vocabulary has grown.
         kwargs["save_embedding_layers"] = False
+        for adapter in self.peft_config.values():
+            # A path says something about this machine, and nothing to those who get the adapters.
+            name = adapter.base_model_name_or_path or self.get_base_model().name_or_path
+            adapter.base_model_name_or_path = "" if is_path(name) or Path(name).exists() else name
         super().save_pretrained(save_directory, is_main_process=is_main_process, **kwargs)
         if is_main_process:
             model = self.get_base_model()
             with model._checkpoint_config():
                 model.config.save_pretrained(save_directory)
             model._save_own_files(save_directory)
+            follow_umask(save_directory)
 
 
 def add_lora(
@@ -98,7 +105,7 @@ def load_lora(
     ----------
     name_or_path : a folder, or a name on the Hub, that a `LoraForBrainTuning` was saved to
     base : a folder, or a name on the Hub
-        Where the backbone is; by default where it was in training.
+        Where the backbone is; by default where on the Hub it was in training.
     is_trainable : bool, whether to train on
     **hub : `revision`, `token` and such, of the adapters
 
@@ -109,7 +116,7 @@ def load_lora(
     Raises
     ------
     ValueError
-        If the backbone was made and not loaded, and `base` is not given.
+        If the backbone was made, or loaded from a folder, and `base` is not given.
     FileNotFoundError
         If `base` is a path that does not exist.
     """
@@ -117,8 +124,9 @@ def load_lora(
     if not base:
         raise ValueError(f"'{name_or_path}' does not name its backbone's checkpoint: pass base")
     checkpoint_model_type(base)  # which says in plain words if there is none
-    config = AutoConfig.from_pretrained(name_or_path, **hub)
-    head_of_base = getattr(AutoConfig.from_pretrained(base), "num_voxels", config.num_voxels)
+    config = AutoConfig.from_pretrained(name_or_path, trust_remote_code=False, **hub)
+    base_config = AutoConfig.from_pretrained(base, trust_remote_code=False)
+    head_of_base = getattr(base_config, "num_voxels", config.num_voxels)
     model = AutoModelForBrainTuning.from_pretrained(base, head_of_base)
     replace_head(model, config.num_voxels)
     brains = read_brains(config, name_or_path, **hub)

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import yaml
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
@@ -94,7 +95,7 @@ def model_card(
     """
     base, base_id = _named(settings["pretrained"])
     _, data_id = _named(settings["data"])
-    participants, measured = ", ".join(config.brain), list(results["participants"].values())
+    participants, measured = _names(config.brain), list(results["participants"].values())
     done, control = ("tuned", "No response was used") if teacher else ("brain-tuned", "")
     if permuted_from:
         whose = "They" if teacher else "The responses"
@@ -108,12 +109,12 @@ def model_card(
         datasets=data_id and [data_id],
         tags=["brain-tuning", "brain-encoding", "fmri", "speech", config.model_type],
         metrics=["brain_alignment"],
-        model_name=f"{base.split('/')[-1]}-{model}-{participants}",
+        model_name=f"{base.split('/')[-1]}-{model}-{', '.join(config.brain)}",
         eval_results=[e for scores in measured for e in _evaluations(scores, settings, model)],
     )
     sections = [
-        f"# {base.split('/')[-1]}, {done} on {participants}",
-        f"{LINK.format(base_id) if base_id else base}, fine-tuned to predict {predicted} "
+        f"# {_text(base.split('/')[-1])}, {done} on {participants}",
+        f"{LINK.format(base_id) if base_id else _text(base)}, fine-tuned to predict {predicted} "
         f"{'of' if teacher else 'to'} spoken stories (brain-tuning, Moussa et al. 2025). "
         f"Recordings: {_data(settings)[1]}." + (f" {control}: {CONTROL}" if control else ""),
         "## Training",
@@ -172,17 +173,17 @@ def stimulus_card(
     stories, chosen = settings["train_stories"], results["chosen_step"]
     loss = dict(map(tuple, results["validation"])).get(chosen)
     rows = [
-        ("stories", f"{len(stories)}: {', '.join(stories)}"),
+        ("stories", f"{len(stories)}: {_names(stories)}"),
         ("steps", f"{chosen}, chosen by the loss on the validation stories"),
         ("validation loss per masked frame", "unknown" if loss is None else f"{loss:.4g}"),
         ("learning rate", f"{settings['learning_rate']:g}"),
         ("seed", settings["seed"]),
     ]
     sections = [
-        f"# {base.split('/')[-1]}, stimulus-tuned",
-        f"{LINK.format(base_id) if base_id else base}, whose self-supervised pretraining (wav2vec "
-        f"2.0, Baevski et al. 2020) went on with the sound of spoken stories: {data}. No response "
-        f"was used: {CONTROL}",
+        f"# {_text(base.split('/')[-1])}, stimulus-tuned",
+        f"{LINK.format(base_id) if base_id else _text(base)}, whose self-supervised pretraining "
+        "(wav2vec 2.0, Baevski et al. 2020) went on with the sound of spoken stories: "
+        f"{data}. No response was used: {CONTROL}",
         "## Training",
         _table(["", ""], rows),
         "## Licences",
@@ -234,7 +235,7 @@ def add_results(
         *_alignment(results, model),
         *_impact(results),
         *_pictures(figures),
-        "\n".join(f"- {note}" for note in results["notes"]),
+        "\n".join(f"- {_text(note)}" for note in results["notes"]),
         END,
     ]
     report = "\n\n".join(section for section in sections if section)
@@ -329,8 +330,7 @@ def _baseline(settings):
 
 def _is_ds003020(settings):
     name, _ = _named(settings["data"])
-    listeners = settings["participants"]
-    return "ds003020" in name or all(re.fullmatch(r"UTS\d\d", one) for one in listeners)
+    return bool(re.fullmatch(r"ds003020([-_.].*)?", name.split("/")[-1]))
 
 
 def _data(settings):
@@ -343,7 +343,7 @@ def _data(settings):
         return hub_id, f"[{hub_id}](https://huggingface.co/datasets/{hub_id})"
     if name == "phantom":
         return name, "the phantom, simulated responses to stories in an invented language"
-    return re.sub(r"[^\w.-]+", "-", name), name
+    return re.sub(r"[^\w.-]+", "-", name), _text(name)
 
 
 def _evaluations(results, settings, model):
@@ -396,6 +396,15 @@ def _evaluations(results, settings, model):
     ]
 
 
+def _text(name):
+    """What others named, as text: neither markup nor HTML, and no end of a table's cell or line."""
+    return re.sub(r"([\\`*\[\]<>|])", r"\\\1", " ".join(str(name).split()))
+
+
+def _names(names):
+    return ", ".join(map(_text, names))
+
+
 def _table(header, rows):
     cells = [[str(cell) for cell in row] for row in rows]
     return tabulate(cells, header, "pipe", disable_numparse=True)
@@ -408,15 +417,15 @@ def _training(results, settings, config, model, teacher, permuted_from):
         ("train stories", tuned_on),
         ("validation stories", settings["validation_stories"]),
     ):
-        yield split, f"{len(names)}: {', '.join(names)}"
-    yield "test story", f"{settings['test_story']}, not tuned on"
+        yield split, f"{len(names)}: {_names(names)}"
+    yield "test story", f"{_text(settings['test_story'])}, not tuned on"
     n_voxels = config.num_voxels
     for participant, brain in config.brain.items():
-        whose = f", {participant}" if len(config.brain) > 1 else ""
+        whose = f", {_text(participant)}" if len(config.brain) > 1 else ""
         n = n_voxels[participant] if isinstance(n_voxels, dict) else n_voxels
         targets = "permuted responses" if permuted_from else "the participant's responses"
         if teacher:
-            targets = f"{n} values of {participant} per TR"
+            targets = f"{n} values of {_text(participant)} per TR"
         if permuted_from:
             block = 1 if teacher else settings["permutation_block"]
             blocks = f"blocks of {block} TRs" if block > 1 else "permuted TR by TR"
@@ -424,7 +433,7 @@ def _training(results, settings, config, model, teacher, permuted_from):
             targets += f" ({how})"
         yield f"targets{whose}", targets
         named = settings["tuning_regions"] or brain["regions"] or ["all"]
-        where = "the whole brain" if [*named] == ["all"] else " and ".join(named)
+        where = "the whole brain" if [*named] == ["all"] else " and ".join(map(_text, named))
         if not teacher:
             yield (
                 f"voxels{whose}",
@@ -432,7 +441,7 @@ def _training(results, settings, config, model, teacher, permuted_from):
                 f"{settings['ceiling_threshold']:g} in {where}",
             )
         if atlas := brain.get("atlas"):
-            yield f"atlas{whose}", f"{atlas['name']} (SHA-256 `{atlas['sha256']}`)"
+            yield f"atlas{whose}", f"{_text(atlas['name'])} (SHA-256 `{atlas['sha256']}`)"
         seconds = brain["n_trs_per_window"] * brain["tr"]
         yield f"TR{whose}", f"{brain['tr']:g} s"
         yield (
@@ -473,9 +482,9 @@ def _measure(results, settings, model):
         f"{settings['evaluation_stride']:g} s; their correlation with the measured responses is "
         "divided by the noise ceiling, and averaged over voxels and over layers "
         f"{', '.join(map(str, layers))}. In brackets, 95 % bootstrap intervals over blocks of TRs. "
-        f"The gain of *{model}* over *{baseline}*, which is {_baseline(settings)}, is tested by "
-        "exchanging the two models' labels in blocks of TRs (p two-sided, Holm-corrected over "
-        "regions)."
+        f"The gain of *{_text(model)}* over *{_text(baseline)}*, which is "
+        f"{_text(_baseline(settings))}, is tested by exchanging the two models' labels in blocks "
+        "of TRs (p two-sided, Holm-corrected over regions)."
     )
 
 
@@ -484,13 +493,14 @@ def _alignment(results, model):
     alignment, gain, tests = (results[name] for name in ("alignment", "gain", "tests"))
     n_blocks = next((test["n"] for test in tests[model].values()), 0)
     yield (
-        f"{results['participant']}, story {results['test_story']!r}: {results['n_trs']} TRs, "
+        f"{_text(results['participant'])}, story '{_text(results['test_story'])}': "
+        f"{results['n_trs']} TRs, "
         f"{n_blocks} blocks."
     )
     head = results.get("heads", {}).get(model)  # a report of `align` has none
     rows = [
         [
-            region,
+            _text(region),
             scores["n_voxels"],
             *(_cell(by_region[region]) for by_region in alignment.values()),
             _cell(gain[model][region], "+"),
@@ -499,7 +509,8 @@ def _alignment(results, model):
         ]
         for region, scores in alignment[model].items()
     ]
-    columns = ["region", "voxels", *alignment, f"gain, {model}", "p", *["head"] * bool(head)]
+    models = map(_text, alignment)
+    columns = ["region", "voxels", *models, f"gain, {_text(model)}", "p", *["head"] * bool(head)]
     yield _table(columns, rows)
 
 
@@ -516,7 +527,11 @@ def _impact(results):
     yield _table(
         ["region", "model", *features],
         [
-            [region, model, *(_cell(by_feature[f][region], digits=0) for f in features)]
+            [
+                _text(region),
+                _text(model),
+                *(_cell(by_feature[f][region], digits=0) for f in features),
+            ]
             for region in regions
             for model, by_feature in results["impact"].items()
         ],
@@ -535,7 +550,7 @@ def _cell(scores, sign="", digits=2):
 
 
 def _pictures(figures):
-    return [f"![{caption}]({path})" for caption, path in (figures or {}).items()]
+    return [f"![{_text(caption)}]({quote(path)})" for caption, path in (figures or {}).items()]
 
 
 def _loading(config, repo):
@@ -584,7 +599,7 @@ responses = predict("story.wav")["responses"]  # (n_trs, num_voxels)
 
 def _limits(measured, what):
     said = [
-        *dict.fromkeys(note for scores in measured for note in scores["notes"]),
+        *dict.fromkeys(_text(note) for scores in measured for note in scores["notes"]),
         f"The head predicts {what}; it was not tested on anybody else's.",
         "Intervals and p-values cover the noise of this test story's responses, not the choice of "
         "stories, of participants or of the seed.",

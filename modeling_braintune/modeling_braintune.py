@@ -43,12 +43,15 @@ from .brain import Brain, brain_fields, read_brains, readable_weights, write_bra
 from .collator import batches_of_equal_length, cut, model_inputs
 from .configuration_braintune import (
     check_num_voxels,
+    check_same_head,
     checkpoint_model_type,
     hub_arguments,
     load_config,
     total_voxels,
     with_num_voxels,
+    without_fields,
 )
+from .kept_arrays import follow_umask
 from .objectives import OBJECTIVES, squared_error
 from .pooling import masked_mean
 
@@ -99,6 +102,9 @@ class BrainTuningMixin:
     accepts_loss_kwargs = False
 
     def __init__(self, config: PreTrainedConfig) -> None:
+        # Whose voxels are predicted is said once they are known to be this head's, and which code
+        # is loaded with trust when this class saves its own: a base's must not pass for it.
+        config = without_fields(config, "brain", "auto_map")
         super().__init__(config)
         num_voxels = total_voxels(check_num_voxels(getattr(config, "num_voxels", None)))
         adapted = getattr(config, "add_adapter", False)
@@ -117,22 +123,28 @@ class BrainTuningMixin:
     @classmethod
     def from_pretrained(
         cls,
-        name_or_path: str | os.PathLike,
+        pretrained_model_name_or_path: str | os.PathLike | None,
         num_voxels: int | Mapping[str, int] | None = None,
         *,
         output_loading_info: bool = False,
+        ignore_mismatched_sizes: bool = False,
         **kwargs: Any,
     ) -> Any:
         """Load a plain, CTC, pretraining or brain-tuned checkpoint of this family.
 
+        Whether it has a head is judged by its weights: stock models that were loaded from a
+        brain-tuned checkpoint save its configuration, but not its head.
+
         Parameters
         ----------
-        name_or_path : a folder, or a name on the Hub
+        pretrained_model_name_or_path : a folder, a name on the Hub, or None with a `state_dict`
         num_voxels : int, {participant: int}, or None
             Number of voxels to predict; required unless the checkpoint has a head. Several
             participants' voxels are one head's outputs, in the order of the dict.
         output_loading_info : bool
             Whether to return (model, loading information) as the stock classes do.
+        ignore_mismatched_sizes : bool
+            Whether weights of other shapes are made anew, a head for other voxels among them.
         **kwargs : as in the stock classes
 
         Raises
@@ -141,46 +153,67 @@ class BrainTuningMixin:
             If the checkpoint is of another family, if it has no head and `num_voxels` is not
             given, if it has one that predicts another number of voxels, or if a file is damaged.
         FileNotFoundError
-            If `name_or_path` is a path that does not exist.
+            If `pretrained_model_name_or_path` is a path that does not exist.
         """
-        family = cls.config_class.model_type
-        found = checkpoint_model_type(name_or_path, **kwargs)
+        name, family = pretrained_model_name_or_path, cls.config_class.model_type
+        found = checkpoint_model_type(name, **kwargs)
         if found != family:
             raise ValueError(
                 f"{cls.__name__} loads checkpoints of model_type '{family}', but that of "
-                f"'{name_or_path}' is '{found}': use AutoModelForBrainTuning, which picks the class"
+                f"'{name}' is '{found}': use AutoModelForBrainTuning, which picks the class"
             )
         head_expected = num_voxels is None and kwargs.get("config") is None
-        config, kwargs = load_config(cls.config_class, name_or_path, **kwargs)
+        config, kwargs = load_config(cls.config_class, name, **kwargs)
+        own = getattr(config, "num_voxels", None)
         config = with_num_voxels(config, num_voxels)
-        with readable_weights(name_or_path):
+        with readable_weights(name):
             model, info = super().from_pretrained(
-                name_or_path,
+                name,
                 config=config,
                 output_loading_info=True,
                 ignore_mismatched_sizes=True,  # refused below, in fewer words
                 **kwargs,
             )
-        if info["mismatched_keys"]:
-            name, found, wanted = sorted(info["mismatched_keys"])[0]
+        misfits = {key: shapes for key, *shapes in info["mismatched_keys"]}
+        if misfits and not ignore_mismatched_sizes:
+            key, (found, wanted) = sorted(misfits.items())[0]
+            if key.startswith("head."):
+                check_same_head(config.num_voxels, own)
             raise ValueError(
-                f"the weights of '{name_or_path}' are not those of its configuration: {name} has "
+                f"the weights of '{name}' are not those of its configuration: {key} has "
                 f"shape {tuple(found)}, not {tuple(wanted)} (num_voxels={config.num_voxels})"
             )
-        if not any(key.startswith("head.") for key in info["missing_keys"]):
-            model.brains = read_brains(config, name_or_path, **hub_arguments(kwargs))
-        elif head_expected:
+        if not any(key.startswith("head.") for key in {*info["missing_keys"], *misfits}):
+            check_same_head(config.num_voxels, own)
+            model._recall_brains(config, name, **hub_arguments(kwargs))
+        elif head_expected and not ignore_mismatched_sizes:
             raise ValueError(
-                f"the configuration of '{name_or_path}' names {config.num_voxels} voxels, but "
+                f"the configuration of '{name}' names {config.num_voxels} voxels, but "
                 f"its weights hold no head: pass num_voxels={config.num_voxels} for a new one"
             )
-        elif hasattr(config, "brain"):
-            del config.brain  # of a head that is gone
+        model._renew({*info["missing_keys"], *misfits})
         # Weights are mapped from a file, where they begin at any byte, and some kernels round
         # by alignment: a copy gives the logits that were there before saving, to the last bit.
         for parameter in model.head.parameters():
             parameter.data = parameter.data.clone()
         return (model, info) if output_loading_info else model
+
+    def _renew(self, names):
+        """Make weights of the backbone that a checkpoint lacks as a new model's are made.
+
+        The library has a rule for most of them, and leaves the others as the memory happens to be.
+        """
+        names = {name for name in names if name.startswith(f"{self.base_model_prefix}.")}
+        if names:
+            new, own = type(self)(self.config).state_dict(), self.state_dict()
+            for name in names & own.keys():
+                own[name].copy_(new[name])
+
+    def _recall_brains(self, config, name, **hub):
+        """Take over whose voxels a checkpoint says that its head predicts."""
+        if name is not None and hasattr(config, "brain"):
+            self.brains = read_brains(config, name, **hub)
+            self.config.brain = config.brain
 
     def save_pretrained(
         self, save_directory: str | os.PathLike, is_main_process: bool = True, **kwargs: Any
@@ -192,6 +225,7 @@ class BrainTuningMixin:
         with self._checkpoint_config():
             super().save_pretrained(save_directory, is_main_process, **kwargs)
         if is_main_process:
+            follow_umask(save_directory)
             self._save_own_files(save_directory)
 
     def _upload_modified_files(self, working_dir, *args, **kwargs):
@@ -352,8 +386,12 @@ class BrainTuningMixin:
         """Switch the mode of all but batch norms, which keep the statistics they came with.
 
         What a clip predicts then depends neither on the clips beside it nor on their padding.
+        What takes no part in training is frozen: processes that train together wait for the
+        gradient of all that is to learn.
         """
         super().train(mode)
+        if hasattr(self.base_model, "masked_spec_embed") and not self._masks_spans():
+            self.base_model.masked_spec_embed.requires_grad_(False)
         for module in self.modules():
             if isinstance(module, nn.BatchNorm1d):
                 module.eval()
@@ -449,8 +487,7 @@ class BrainTuningMixin:
                 self.config.apply_spec_augment = True
             self._set_config_field("apply_spec_augment", bool(apply_spec_augment))
             if hasattr(self.base_model, "masked_spec_embed"):
-                # Processes that train together wait for the gradient of all that is to learn.
-                self.base_model.masked_spec_embed.requires_grad_(bool(apply_spec_augment))
+                self.base_model.masked_spec_embed.requires_grad_(self._masks_spans())
         if layerdrop is not None:
             # Encoders read it from the configuration at each step or copied it when they were made.
             self._set_config_field("layerdrop", layerdrop)
@@ -486,7 +523,8 @@ class BrainTuningMixin:
         if attention_mask is None:
             return None
         lengths = self._get_feat_extract_output_lengths(attention_mask.sum(dim=1))
-        if (lengths < 1).any():
+        # A traced graph cannot depend on what a batch holds.
+        if not torch.compiler.is_compiling() and (lengths < 1).any():
             # The family's own mask would take such a clip for one without padding.
             short = (lengths < 1).nonzero()[:, 0].tolist()
             raise ValueError(
@@ -514,7 +552,7 @@ class BrainTuningMixin:
                 f"got {tuple(labels.shape)}: select the voxels that the head was made for"
             )
         # On an accelerator, looking would wait for all that is under way.
-        if labels.device.type == "cpu":
+        if labels.device.type == "cpu" and not torch.compiler.is_compiling():
             dead = self._dead(labels).any(dim=0).nonzero()[:, 0].tolist()
             if dead:
                 raise ValueError(
@@ -530,6 +568,11 @@ class BrainTuningMixin:
         parts = dead.split(list(self.config.num_voxels.values()), dim=1)
         unexpected = torch.cat([part & ~part.all(1, keepdim=True) for part in parts], dim=1)
         return unexpected | dead.all(1, keepdim=True)
+
+    def _masks_spans(self):
+        """Whether what stands in for masked spans is in use."""
+        config = self.config
+        return getattr(config, "apply_spec_augment", True) and config.mask_time_prob > 0
 
     def _set_config_field(self, name, value):
         if hasattr(self.config, name):
@@ -665,6 +708,12 @@ class Wav2Vec2ConformerForBrainTuning(BrainTuningMixin, Wav2Vec2ConformerPreTrai
 
     backbone_class = Wav2Vec2ConformerModel
 
+    def train(self, mode: bool = True) -> Self:
+        """Switch the mode; the positional convolution, which the stock model never calls, rests."""
+        super().train(mode)
+        self.base_model.encoder.pos_conv_embed.requires_grad_(False)
+        return self
+
 
 class Wav2Vec2BertForBrainTuning(BrainTuningMixin, Wav2Vec2BertPreTrainedModel):
     """Wav2vec2-BERT for brain-tuning."""
@@ -724,18 +773,21 @@ class WhisperForBrainTuning(BrainTuningMixin, WhisperPreTrainedModel):
     @classmethod
     def from_pretrained(
         cls,
-        name_or_path: str | os.PathLike,
+        pretrained_model_name_or_path: str | os.PathLike | None,
         num_voxels: int | Mapping[str, int] | None = None,
         **kwargs: Any,
     ) -> Any:
-        loaded = super().from_pretrained(name_or_path, num_voxels, **kwargs)
+        name = pretrained_model_name_or_path
+        loaded = super().from_pretrained(name, num_voxels, **kwargs)
         model = loaded[0] if isinstance(loaded, tuple) else loaded
+        if name is None:
+            return loaded
         try:
             model.generation_config = GenerationConfig.from_pretrained(
-                name_or_path, **hub_arguments(kwargs)
+                name, **hub_arguments(kwargs)
             )
         except OSError:
-            logger.info(f"'{name_or_path}' has no generation_config.json to carry along")
+            logger.info(f"'{name}' has no generation_config.json to carry along")
         return loaded
 
     def _save_own_files(self, folder):
@@ -776,7 +828,7 @@ class WhisperForBrainTuning(BrainTuningMixin, WhisperPreTrainedModel):
         ValueError
             If labels are of another shape or hold NaN, or a clip has no real frame.
         """
-        if attention_mask is None:
+        if attention_mask is None and not torch.compiler.is_compiling():
             logger.warning_once(
                 "Whisper got no attention_mask: padding is averaged with the clip. Call the "
                 "feature extractor with return_attention_mask=True."

@@ -14,6 +14,7 @@ from transformers.pipelines import PIPELINE_REGISTRY
 
 from .auto import AutoModelForBrainTuning
 from .collator import SAMPLING_RATE
+from .feature_extractor import without_code
 
 TASK = "brain-encoding"
 
@@ -41,6 +42,7 @@ class BrainEncodingPipeline(Pipeline):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        without_code(self.feature_extractor)
         if not getattr(self.model, "brains", None):
             raise ValueError(
                 f"'{self.model.name_or_path}' does not say whose voxels it predicts: give a "
@@ -95,6 +97,10 @@ class BrainEncodingPipeline(Pipeline):
         n_bad = np.count_nonzero(~np.isfinite(samples))
         if n_bad:
             raise ValueError(f"{name}: {n_bad} of {len(samples)} samples are not finite")
+        if not (np.isfinite(sampling_rate) and sampling_rate >= 1):
+            raise ValueError(
+                f"{name}: the sampling rate must be samples per second, got {sampling_rate!r}"
+            )
         return {"audio": _at_16_khz(samples.astype(np.float32), int(sampling_rate))}
 
     def _forward(self, model_inputs, participant=None, windows_per_batch=8):
@@ -135,6 +141,9 @@ def _read(recording):
                 f"got {list(recording)}"
             )
         name, recording = recording.get("path") or name, file
+    if hasattr(recording, "get_all_samples"):  # a row that `datasets` decodes with torchcodec
+        samples = recording.get_all_samples()
+        return name, np.asarray(samples.data).mean(axis=0), samples.sample_rate
     if isinstance(recording, bytes):
         recording = io.BytesIO(recording)
     elif not isinstance(recording, str | Path):

@@ -38,7 +38,8 @@ def masked_mean(
         )
     real = frame_mask.bool()
     n_real = real.sum(dim=1, keepdim=True)
-    if (n_real == 0).any():
+    # A traced graph cannot depend on what a batch holds.
+    if not torch.compiler.is_compiling() and (n_real == 0).any():
         empty = (n_real[:, 0] == 0).nonzero()[:, 0].tolist()
         raise ValueError(f"items {empty} of the batch have no real frame: leave them out")
     total = hidden_states.float().masked_fill(~real[..., None], 0.0).sum(dim=1)

@@ -18,7 +18,7 @@ from transformers.models.wav2vec2.modeling_wav2vec2 import (
 )
 
 from .brain import readable_weights
-from .configuration_braintune import checkpoint_model_type
+from .configuration_braintune import checkpoint_model_type, without_fields
 from .trainer import BrainTuningTrainer
 
 FAMILIES = ("wav2vec2", "wav2vec2-conformer")  # whose pretraining classes compute both losses
@@ -72,16 +72,17 @@ def load_for_pretraining(
             f"self-supervised pretraining takes models of {' and '.join(FAMILIES)}, whose "
             f"pretraining classes have a contrastive loss; '{name_or_path}' is of {family}"
         )
-    config = AutoConfig.from_pretrained(name_or_path)
-    if hasattr(config, "num_voxels"):
-        raise ValueError(
-            f"'{name_or_path}' is brain-tuned already: give the model that it was tuned from"
-        )
+    config = AutoConfig.from_pretrained(name_or_path, trust_remote_code=False)
+    config = without_fields(config)
     config.apply_spec_augment = True  # or masks would not be applied
     config.mask_time_prob, config.mask_time_length = mask_time_prob, mask_time_length
     with readable_weights(name_or_path):
         model, info = AutoModelForPreTraining.from_pretrained(
-            name_or_path, config=config, output_loading_info=True, **kwargs
+            name_or_path, config=config, output_loading_info=True, trust_remote_code=False, **kwargs
+        )
+    if any(key.startswith("head.") for key in info["unexpected_keys"]):
+        raise ValueError(
+            f"'{name_or_path}' is brain-tuned already: give the model that it was tuned from"
         )
     n_frames = _n_frames(model, n_samples)
     if not (0 < mask_time_prob <= 1 and 2 <= mask_time_length <= n_frames):

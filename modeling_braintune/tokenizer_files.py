@@ -1,5 +1,6 @@
 """The tokenizer of a model that can transcribe, which tuning leaves alone."""
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -22,5 +23,11 @@ def carry_tokenizer(pretrained: str | os.PathLike, folder: str | os.PathLike) ->
     """
     for name in FILES:
         found = cached_file(pretrained, name, _raise_exceptions_for_missing_entries=False)
-        if found is not None:
+        if found is None:
+            continue
+        if name == "tokenizer_config.json":
+            fields = json.loads(Path(found).read_text(encoding="utf-8"))
+            fields.pop("auto_map", None)  # code of the base, which trust in ours is not trust in
+            (Path(folder) / name).write_text(json.dumps(fields, indent=2), encoding="utf-8")
+        else:
             shutil.copyfile(found, Path(folder) / name)

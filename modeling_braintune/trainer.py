@@ -11,6 +11,8 @@ from torch import nn
 from transformers import PrinterCallback, ProgressCallback, Trainer, TrainingArguments
 
 from .callbacks import LossBar
+from .feature_extractor import without_code
+from .kept_arrays import follow_umask
 
 
 @dataclass
@@ -68,7 +70,20 @@ class BrainTuningArguments(TrainingArguments):
             )
 
 
-class BrainTuningTrainer(Trainer):
+class ShareableTrainer(Trainer):
+    """Trainer whose checkpoints can be handed on: they hold no token, and others may read them."""
+
+    def _save(self, output_dir=None, state_dict=None):
+        token, self.args.hub_token = self.args.hub_token, None
+        try:
+            super()._save(output_dir, state_dict)
+        finally:
+            self.args.hub_token = token
+        if self.args.should_save:
+            follow_umask(output_dir or self.args.output_dir)
+
+
+class BrainTuningTrainer(ShareableTrainer):
     """Trainer with one learning rate for the backbone and one for the head.
 
     It stops at a loss that is not finite, before a checkpoint is made of what comes of it.
@@ -78,6 +93,8 @@ class BrainTuningTrainer(Trainer):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        if self.processing_class is not None:
+            without_code(self.processing_class)  # it is saved beside the model
         self._unseen: list[tuple[int, torch.Tensor]] = []
 
     def training_step(self, *args: Any, **kwargs: Any) -> torch.Tensor:

@@ -122,7 +122,7 @@ def asr(arguments: AsrOptions, training: RecognitionOptions) -> dict[str, Any]:
     report = recognition_report(
         {label: result["clips"] for label, result in results.items()},
         {
-            label: tuned_participant(AutoConfig.from_pretrained(name))
+            label: tuned_participant(AutoConfig.from_pretrained(name, trust_remote_code=False))
             for label, name in checkpoints.items()
         },
         task,

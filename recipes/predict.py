@@ -17,7 +17,7 @@ import nibabel
 import numpy as np
 import torch
 from accelerate import PartialState
-from transformers import AutoConfig, AutoFeatureExtractor
+from transformers import AutoConfig
 
 from datasets_scripts import (
     read_mask,
@@ -31,6 +31,7 @@ from modeling_braintune import (
     AutoModelForBrainTuning,
     BrainEncodingPipeline,
     checkpoint_model_type,
+    load_feature_extractor,
 )
 from modeling_braintune.brain import N_FSAVERAGE5
 from recipes.command.arguments import parse_arguments
@@ -150,16 +151,14 @@ def predict(arguments: PredictOptions) -> dict[str, Any]:
 
 def _pipeline(name):
     checkpoint_model_type(name)  # which says so where there is no checkpoint
-    if not getattr(AutoConfig.from_pretrained(name), "brain", None):
+    if not getattr(AutoConfig.from_pretrained(name, trust_remote_code=False), "brain", None):
         raise ValueError(
             f"--checkpoints {name}: it does not say whose voxels it predicts; give a checkpoint "
             "that recipes/tune.py wrote"
         )
     # In float32 whatever the checkpoint is stored in.
     model = AutoModelForBrainTuning.from_pretrained(name, dtype=torch.float32)
-    return BrainEncodingPipeline(
-        model=model, feature_extractor=AutoFeatureExtractor.from_pretrained(name)
-    )
+    return BrainEncodingPipeline(model=model, feature_extractor=load_feature_extractor(name))
 
 
 def _voxels(mask, brain):

@@ -188,7 +188,7 @@ def n_parameters(checkpoint: str) -> int:
     -------
     int
     """
-    config = AutoConfig.from_pretrained(checkpoint)
+    config = AutoConfig.from_pretrained(checkpoint, trust_remote_code=False)
     with torch.device("meta"):  # shapes without memory
         model = AutoModel.from_config(config)
     encoder = model.get_encoder() if config.is_encoder_decoder else model

@@ -36,7 +36,7 @@ def describe(
     figures : dict of {caption: file in the output folder}
     """
     output, settings = Path(training.output_dir), run_settings(arguments, training)
-    config = AutoConfig.from_pretrained(output / name)
+    config = AutoConfig.from_pretrained(output / name, trust_remote_code=False)
     (targets,) = {brain["targets"] for brain in config.brain.values()}
     target = TARGETS[targets]
     card = model_card(

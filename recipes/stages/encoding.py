@@ -10,7 +10,7 @@ import joblib
 import numpy as np
 import torch
 from tqdm import tqdm
-from transformers import AutoFeatureExtractor, AutoModel, PreTrainedModel
+from transformers import AutoModel, PreTrainedModel
 
 from datasets_scripts import Story, evaluation_windows, lanczos
 from evaluate_metrics import MEAN_IMPACT, EncodingModel, Residualizer, ScoredLayers, Scores
@@ -20,6 +20,7 @@ from modeling_braintune import (
     keep,
     kept,
     layer_representations,
+    load_feature_extractor,
     model_facts,
     receptive_field,
 )
@@ -73,8 +74,8 @@ class Extraction:
 
     def load(self, checkpoint: str | PathLike) -> tuple[PreTrainedModel, Any]:
         """Load a backbone in float32, and its feature extractor."""
-        model = AutoModel.from_pretrained(checkpoint, dtype=torch.float32).to(self.device)
-        return model, AutoFeatureExtractor.from_pretrained(checkpoint)
+        model = AutoModel.from_pretrained(checkpoint, dtype=torch.float32, trust_remote_code=False)
+        return model.to(self.device), load_feature_extractor(checkpoint)
 
 
 @dataclass(kw_only=True)

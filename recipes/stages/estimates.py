@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from transformers import AutoFeatureExtractor, set_seed
+from transformers import set_seed
 
 from datasets_scripts import evaluation_windows
 from evaluate_metrics import EncodingModel
-from modeling_braintune import BrainTuningCollator, layer_representations
+from modeling_braintune import BrainTuningCollator, layer_representations, load_feature_extractor
 from recipes.stages.recordings import TuningListener
 from recipes.stages.starting_model import is_cached, starting_model
 from recipes.stages.targets import Windows
@@ -82,7 +82,7 @@ def estimate(
     """
     set_seed(training.seed)
     model = starting_model(arguments, pretrained, pairs.voxels).to(training.device).train()
-    feature_extractor = AutoFeatureExtractor.from_pretrained(pretrained)
+    feature_extractor = load_feature_extractor(pretrained)
     size = min(training.per_device_train_batch_size, len(pairs))
     items = [pairs[i] for i in range(size)]
 

@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from accelerate import PartialState
-from transformers import AutoFeatureExtractor, AutoModel, FeatureExtractionMixin, PreTrainedModel
+from transformers import AutoModel, FeatureExtractionMixin, PreTrainedModel
 
-from modeling_braintune import clip_representations, model_facts
+from modeling_braintune import clip_representations, load_feature_extractor, model_facts
 from modeling_braintune.configuration_braintune import checkpoint_model_type
 from recipes.command.cache import representations_folder
 from recipes.command.process import progress_bars
@@ -34,8 +34,8 @@ def hearer(checkpoint: str) -> Hearer:
         There is no checkpoint.
     """
     checkpoint_model_type(checkpoint)  # which says so where there is none
-    model = AutoModel.from_pretrained(checkpoint, dtype=torch.float32)
-    return Hearer(model.to(PartialState().device), AutoFeatureExtractor.from_pretrained(checkpoint))
+    model = AutoModel.from_pretrained(checkpoint, dtype=torch.float32, trust_remote_code=False)
+    return Hearer(model.to(PartialState().device), load_feature_extractor(checkpoint))
 
 
 def heard(one: Hearer, clips: Sequence[np.ndarray], names: Sequence, arguments: Any) -> np.ndarray:

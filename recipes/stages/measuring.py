@@ -5,12 +5,11 @@ from os import PathLike
 from typing import Any
 
 import numpy as np
-from transformers import AutoFeatureExtractor
 
 from datasets_scripts import Story, low_level_features, training_windows
 from evaluate_metrics import Scores
 from evaluate_metrics.reports import notes
-from modeling_braintune import AutoModelForBrainTuning
+from modeling_braintune import AutoModelForBrainTuning, load_feature_extractor
 from recipes.stages.encoding import Extraction, encode
 from recipes.stages.recordings import Listener, TuningListener, check_test_story
 
@@ -234,7 +233,7 @@ def head_alignment(
     dict of {region: {"mean", "interval", "n_voxels"}}
     """
     model = AutoModelForBrainTuning.from_pretrained(checkpoint).to(device)
-    feature_extractor = AutoFeatureExtractor.from_pretrained(checkpoint)
+    feature_extractor = load_feature_extractor(checkpoint)
     test, voxels, skipped = one.test, one.voxels, arguments.test_skip_trs
     predictions = model.predict_responses(
         test.audio,

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import torch
 from tqdm import tqdm
-from transformers import AutoFeatureExtractor, PreTrainedTokenizer
+from transformers import PreTrainedTokenizer
 from transformers.trainer import TRAINING_ARGS_NAME
 
 from datasets_scripts.collections import TRANSCRIBED
@@ -32,6 +32,7 @@ from modeling_braintune import (
     ctc_tokenizer,
     ctc_trainer,
     frame_counter,
+    load_feature_extractor,
     model_facts,
     tokens_of,
     train_resumably,
@@ -304,7 +305,7 @@ def expected_minutes(
 def _timed(checkpoint, clips, tokenizer, training):
     """Seconds of a training batch, and of transcribing a clip."""
     model = ctc_model(checkpoint, tokenizer, training.seed).to(training.device)
-    feature_extractor = AutoFeatureExtractor.from_pretrained(checkpoint)
+    feature_extractor = load_feature_extractor(checkpoint)
 
     def loss(n):
         batch = ctc_batch(feature_extractor, [clips[i] for i in range(min(n, len(clips)))])

@@ -28,12 +28,13 @@ def starting_model(
     several = isinstance(voxels, dict)
     n_voxels = {name: len(v) for name, v in voxels.items()} if several else len(voxels)
     checkpoint_model_type(pretrained)  # which says so where there is no checkpoint
-    tuned_on = getattr(AutoConfig.from_pretrained(pretrained), "brain", None) or {}
+    config = AutoConfig.from_pretrained(pretrained, trust_remote_code=False)
+    tuned_on = getattr(config, "brain", None) or {}
     others = tuned_on and not set(tuned_on) & set(arguments.participants)
     # In float32 whatever the checkpoint is stored in: half precision is Trainer's to choose.
     model = AutoModelForBrainTuning.from_pretrained(
         pretrained,
-        num_voxels=None if others else n_voxels,
+        num_voxels=config.num_voxels if others else n_voxels,
         dtype=torch.float32,
         attn_implementation=arguments.attn_implementation,
     )

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from transformers import AutoConfig, AutoFeatureExtractor, set_seed
+from transformers import AutoConfig, set_seed
 from transformers.trainer import TRAINING_ARGS_NAME
 
 from datasets_scripts import Participant, TrainingWindows
@@ -25,10 +25,12 @@ from modeling_braintune import (
     Patience,
     SelfSupervisedTrainer,
     license_of,
+    load_feature_extractor,
     load_for_pretraining,
     save_card,
     stimulus_card,
     train_resumably,
+    without_fields,
 )
 from recipes.command.output_folder import (
     RESULTS,
@@ -197,7 +199,7 @@ def stimulus_tune(
         # Processes that skip different layers would wait for one another's gradients.
         say("LayerDrop is off: several processes train one model")
         model.config.layerdrop = 0.0
-    feature_extractor = AutoFeatureExtractor.from_pretrained(pretrained)
+    feature_extractor = load_feature_extractor(pretrained)
     trainer = SelfSupervisedTrainer(
         model=model,
         args=training,
@@ -210,7 +212,8 @@ def stimulus_tune(
     results = train_resumably(trainer)
 
     # Masks and such are of this training: whoever tunes the result starts from its own.
-    model.config = AutoConfig.from_pretrained(pretrained)
+    own = AutoConfig.from_pretrained(pretrained, trust_remote_code=False)
+    model.config = without_fields(own)
     model.config.stimulus_tuned = heard
     trainer.save_model(str(folder))
     results |= {"new": new, "seconds": round(time.time() - started, 1)}

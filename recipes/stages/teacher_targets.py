@@ -99,14 +99,14 @@ def teacher_targets(
     check_name("dtype", dtype, DTYPES)
     words = [spoken_words(story) for story in stories]
     auto = AutoModelForCausalLM if kind == "text" else AutoModel
-    load = partial(auto.from_pretrained, name, dtype=dtype)
+    load = partial(auto.from_pretrained, name, dtype=dtype, trust_remote_code=False)
     say(_sizes(name, _outline(kind, name, load), layers, stories, words))
     model = load(device_map=device)
     kept: dict[str, Any] = {"cache_dir": cache_dir, "progress": progress}
     if cache_dir is not None:
         kept["fingerprint"] = weights_fingerprint(model)
     if kind == "text":
-        tokenizer = AutoTokenizer.from_pretrained(name)
+        tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
 
         def represented(story, said):
             labels = [word.label for word in said]
@@ -114,7 +114,7 @@ def teacher_targets(
 
     else:
         prompt = {} if language is None else {"language": language, "task": "transcribe"}
-        processor = AutoProcessor.from_pretrained(name, **prompt)
+        processor = AutoProcessor.from_pretrained(name, trust_remote_code=False, **prompt)
 
         def represented(story, said):
             return speech_representations(
@@ -127,7 +127,7 @@ def teacher_targets(
 
 def _outline(kind, name, load):
     """A teacher but for its weights, which its checkpoint must hold all of."""
-    config = AutoConfig.from_pretrained(name)
+    config = AutoConfig.from_pretrained(name, trust_remote_code=False)
     if kind == "text" and type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING:
         raise ValueError(
             f"a text teacher must be a causal language model, got {type(config).__name__} {name}"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoFeatureExtractor, set_seed
+from transformers import set_seed
 from transformers.trainer import TRAINING_ARGS_NAME
 
 from modeling_braintune import (
@@ -23,6 +23,7 @@ from modeling_braintune import (
     cached_features,
     carry_tokenizer,
     last_checkpoint,
+    load_feature_extractor,
     merge_lora,
     train_resumably,
 )
@@ -139,7 +140,7 @@ def train(
     training.load_best_model_at_end = stop_at is None
     training.push_to_hub = None  # what is published is the finished run
     set_seed(training.seed)
-    feature_extractor = AutoFeatureExtractor.from_pretrained(pretrained)
+    feature_extractor = load_feature_extractor(pretrained)
     model = starting_model(arguments, pretrained, pairs[0].voxels)
     model.set_brains(*brains)
     finished = (folder / CURVE).exists()

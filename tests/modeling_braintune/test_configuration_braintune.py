@@ -5,9 +5,11 @@ from transformers import Wav2Vec2Config
 
 from modeling_braintune.configuration_braintune import (
     check_num_voxels,
+    check_same_head,
     checkpoint_model_type,
     load_config,
     with_num_voxels,
+    without_fields,
 )
 
 
@@ -51,8 +53,31 @@ def test_missing_num_voxels_is_an_error():
 
 
 def test_num_voxels_that_disagree_are_both_named():
+    check_same_head(7, None)
+    check_same_head(7, 7)
     with pytest.raises(ValueError, match="got num_voxels=8, but .* predicts 7 voxels"):
-        with_num_voxels(Wav2Vec2Config(num_voxels=7), 8)
+        check_same_head(8, 7)
+
+
+def test_fields_are_taken_from_a_copy():
+    config = Wav2Vec2Config(num_voxels=7, brain={}, auto_map={})
+    plain = without_fields(config)
+    assert not {"num_voxels", "brain", "auto_map"} & {*plain.to_dict()}
+    assert config.num_voxels == 7 and without_fields(plain) is plain
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"model_type": "wav2vec2", "num_hidden_layers": 1000000}', "asks for 1000000 layers"),
+        ('{"a":' * 100_000 + "1" + "}" * 100_000, "nested too deeply"),
+    ],
+    ids=["layers", "depth"],
+)
+def test_a_configuration_that_no_model_has_is_refused(text, message, tmp_path):
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(ValueError, match=f"config.json of '.*' .*{message}"):
+        checkpoint_model_type(tmp_path)
 
 
 def test_num_voxels_survives_a_file(tmp_path):

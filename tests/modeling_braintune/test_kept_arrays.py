@@ -34,6 +34,11 @@ def test_the_same_arrays_are_the_same_file(path):
     assert path.read_bytes() == before
 
 
+def test_others_may_read_it(path):
+    (path.parent / "usual").touch()
+    assert path.stat().st_mode == (path.parent / "usual").stat().st_mode
+
+
 def test_facts_may_be_left_out(path):
     keep(path, ARRAYS)
     assert kept(path).facts == {}

@@ -220,13 +220,17 @@ class TestSaving:
         said = json.loads((tmp_path / "adapter/adapter_config.json").read_text())
         assert (said["r"], said["lora_alpha"], said["lora_dropout"]) == (8, 32, 0.1)
         assert said["modules_to_save"] == ["head"]
-        assert said["base_model_name_or_path"] == str(tmp_path / "base")
+        assert str(tmp_path) not in "".join(
+            path.read_text() for path in (tmp_path / "adapter").glob("*.json")
+        )
+        modes = {path.stat().st_mode for path in (tmp_path / "adapter").iterdir()}
+        assert len(modes) == 1
         assert all(re.fullmatch(said["target_modules"], name) for name in projections("wav2vec2"))
 
     def test_it_loads_on_its_backbone(self, family, make_adapted, tmp_path):
         model, inputs = make_adapted(family), random_inputs(family)
         model.save_pretrained(tmp_path / "adapter")
-        loaded = load_lora(tmp_path / "adapter")
+        loaded = load_lora(tmp_path / "adapter", tmp_path / "base")
         assert isinstance(loaded, LoraForBrainTuning)
         same(loaded.eval()(**inputs).logits, model(**inputs).logits)
         assert loaded.brain_of().voxels.tolist() == brain().voxels.tolist()
@@ -239,14 +243,15 @@ class TestSaving:
     def test_it_can_be_trained_on(self, make_adapted, tmp_path):
         model = make_adapted("wav2vec2")
         model.save_pretrained(tmp_path / "adapter")
-        loaded = load_lora(tmp_path / "adapter", is_trainable=True)
+        loaded = load_lora(tmp_path / "adapter", tmp_path / "base", is_trainable=True)
         trained = {name for name, p in model.named_parameters() if p.requires_grad}
         assert {name for name, p in loaded.named_parameters() if p.requires_grad} == trained
 
     def test_merged_after_loading_it_is_a_whole_checkpoint(self, make_adapted, tmp_path):
         model, inputs = make_adapted("whisper"), random_inputs("whisper")
         model.save_pretrained(tmp_path / "adapter")
-        merge_lora(load_lora(tmp_path / "adapter")).save_pretrained(tmp_path / "merged")
+        loaded = load_lora(tmp_path / "adapter", tmp_path / "base")
+        merge_lora(loaded).save_pretrained(tmp_path / "merged")
         assert (tmp_path / "merged/generation_config.json").exists()
         reloaded = AutoModelForBrainTuning.from_pretrained(tmp_path / "merged").eval()
         same(reloaded(**inputs).logits, model(**inputs).logits)
@@ -258,19 +263,17 @@ class TestSaving:
         replace_head(model, {"P02": 3, "P03": 1})
         model.set_brains(brain("P02", 3), brain("P03", 1))
         add_lora(model).save_pretrained(tmp_path / "adapter")
-        loaded = load_lora(tmp_path / "adapter").eval()
+        loaded = load_lora(tmp_path / "adapter", tmp_path / "tuned").eval()
         assert list(loaded.brains) == ["P02", "P03"]
         inputs = random_inputs("wav2vec2")
         same(loaded(**inputs).logits, model(**inputs).logits)
 
-    def test_a_base_that_moved_is_pointed_to(self, make_adapted, tmp_path):
-        model, inputs = make_adapted("wav2vec2"), random_inputs("wav2vec2")
-        model.save_pretrained(tmp_path / "adapter")
-        (tmp_path / "base").rename(tmp_path / "moved")
-        with pytest.raises(FileNotFoundError, match="no checkpoint at '.*base'"):
+    def test_a_base_in_a_folder_is_pointed_to(self, make_adapted, tmp_path):
+        make_adapted("wav2vec2").save_pretrained(tmp_path / "adapter")
+        with pytest.raises(ValueError, match="does not name its backbone's checkpoint: pass base"):
             load_lora(tmp_path / "adapter")
-        loaded = load_lora(tmp_path / "adapter", base=tmp_path / "moved").eval()
-        same(loaded(**inputs).logits, model(**inputs).logits)
+        with pytest.raises(FileNotFoundError, match="no checkpoint at '.*gone'"):
+            load_lora(tmp_path / "adapter", base=tmp_path / "gone")
 
     def test_a_base_that_was_never_saved_is_asked_for(self, make_model, tmp_path):
         add_lora(make_model("wav2vec2")).save_pretrained(tmp_path)
@@ -383,7 +386,7 @@ class TestTrainer:
         rest.train(resume_from_checkpoint=str(tmp_path / "parts/checkpoint-1"))
         assert torch.equal(self.weights(rest), self.weights(whole))
 
-    def test_its_best_checkpoint_is_whole(self, make_trainer):
+    def test_its_best_checkpoint_is_whole(self, make_trainer, tmp_path):
         trainer = make_trainer(
             learning_rate=1e-2,
             head_learning_rate=1.0,  # too much: the first step was the best
@@ -397,6 +400,6 @@ class TestTrainer:
         evaluated = [row["eval_loss"] for row in trainer.state.log_history if "eval_loss" in row]
         assert trainer.evaluate()["eval_loss"] == pytest.approx(min(evaluated), rel=1e-5)
         inputs = random_inputs("wav2vec2")
-        loaded = load_lora(trainer.state.best_model_checkpoint).eval()
+        loaded = load_lora(trainer.state.best_model_checkpoint, tmp_path / "base").eval()
         same(loaded(**inputs).logits, trainer.model.eval()(**inputs).logits)
         assert loaded.brain_of().participant == "P01"

@@ -328,10 +328,38 @@ def test_folders_are_named_by_their_last_part(results, report, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "changes", [{"data": "anywhere/ds003020"}, {"data": "stories", "participants": ["UTS03"]}]
+    ("data", "cited"),
+    [("anywhere/ds003020", True), ("ada/ds003020-prepared", True), ("stories", False)],
 )
-def test_the_recordings_of_lebel_et_al_are_cited(results, changes):
-    assert "10.1038/s41597-023-02437-z" in model_card(results, SETTINGS | changes, config()).text
+def test_the_recordings_of_lebel_et_al_are_cited(results, data, cited):
+    changes = {"data": data, "participants": ["UTS03"]}
+    text = model_card(results, SETTINGS | changes, config()).text
+    assert ("10.1038/s41597-023-02437-z" in text) == ("LeBel" in text) == cited
+
+
+def test_names_are_text_whatever_they_hold(results, report):
+    name = "a|b <img src=x>\n[c](http://x) `d` <!-- end of alignment report -->"
+    told = "a\\|b \\<img src=x\\> \\[c\\](http://x) \\`d\\` \\<!-- end of alignment report --\\>"
+
+    def renamed(found):
+        for kind in ("alignment", "gain"):
+            for by_region in found[kind].values():
+                by_region[name] = by_region.pop("language")
+        for tests in found["tests"].values():
+            tests[name] = tests.pop("language")
+        found["impact"] = {}
+        return found | {"participant": name, "test_story": name, "notes": [name]}
+
+    results["participants"] = {name: renamed(results["participants"]["P01"])}
+    names = {"participants": [name], "train_stories": [name], "test_story": name}
+    names |= {"validation_stories": [name], "tuning_regions": [name]}
+    card = model_card(results, SETTINGS | names, Wav2Vec2Config(num_voxels=9, brain={name: BRAIN}))
+    report = renamed(report)
+    card = add_results(card, report, "brain-tuned")
+    assert add_results(card, report, "brain-tuned").text == card.text
+    text = squeezed(card)
+    assert name.splitlines()[0] not in text and text.count(told) > 8
+    assert re.search(rf"^\| {re.escape(told)} \| \d", text, re.MULTILINE)
 
 
 def test_what_is_simulated_is_said_to_be(results):

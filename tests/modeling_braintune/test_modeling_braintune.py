@@ -1,15 +1,19 @@
 import json
+import os
 import pickle
 import re
 import shutil
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from accelerate import cpu_offload
 from safetensors.numpy import load_file
 from torch import nn
 from transformers import (
+    AutoConfig,
     AutoModel,
     AutoModelForCTC,
     AutoModelForPreTraining,
@@ -169,6 +173,25 @@ class TestForward:
         with pytest.raises(ValueError, match=r"NaN in 1 voxels, columns \[3\]"):
             make_model(family)(**random_inputs(family), labels=labels)
 
+    @pytest.mark.parametrize("family", ["wav2vec2", "whisper"])
+    def test_it_is_exported_with_an_attention_mask(self, family, make_model):
+        model, inputs = make_model(family), random_inputs(family)
+        if family == "wav2vec2":
+            inputs["attention_mask"] = torch.ones(2, 8000, dtype=torch.long)
+        exported = torch.export.export(model, (), inputs).module()
+        torch.testing.assert_close(exported(**inputs).logits, model(**inputs).logits)
+
+    @pytest.mark.parametrize("family", ["wav2vec2", "whisper"])
+    def test_hooks_of_an_offloaded_model_stay(self, family, make_model):
+        model, inputs = make_model(family), random_inputs(family)
+        expected = model(**inputs).logits
+        cpu_offload(model)
+        assert torch.equal(model(**inputs).logits, expected)
+        features = model.frozen_features(inputs)
+        for _ in range(2):
+            assert torch.equal(model(**features).logits, expected)
+            assert torch.equal(model(**inputs).logits, expected)
+
 
 class TestPadding:
     """Clips of different lengths give what each gives alone."""
@@ -310,6 +333,81 @@ class TestCheckpoints:
         with pytest.raises(ValueError, match="names 5 voxels, but its weights hold no head"):
             Wav2Vec2ForBrainTuning.from_pretrained(tmp_path / "ctc")
         assert Wav2Vec2ForBrainTuning.from_pretrained(tmp_path / "ctc", 5).head.out_features == 5
+
+    def test_stock_models_of_it_are_plain_checkpoints_again(self, make_model, tmp_path):
+        model = make_model("wav2vec2")
+        model.set_brains(brain_of_five())
+        model.save_pretrained(tmp_path / "tuned")
+        for stock in (AutoModel, AutoModelForCTC):
+            stock.from_pretrained(tmp_path / "tuned").save_pretrained(tmp_path / "plain")
+            with pytest.raises(ValueError, match="its weights hold no head: pass num_voxels"):
+                AutoModelForBrainTuning.from_pretrained(tmp_path / "plain")
+            for num_voxels in (3, 5, {"P02": 2, "P03": 2}):
+                fresh = AutoModelForBrainTuning.from_pretrained(tmp_path / "plain", num_voxels)
+                assert fresh.config.num_voxels == num_voxels and not fresh.brains
+                fresh.save_pretrained(tmp_path / "fresh")
+                again = AutoModelForBrainTuning.from_pretrained(tmp_path / "fresh")
+                assert same_tensors(again.state_dict(), fresh.state_dict())
+                assert not hasattr(again.config, "brain")
+                shutil.rmtree(tmp_path / "fresh")
+
+    def test_a_configuration_alone_knows_no_brain(self, make_model, tmp_path):
+        model = make_model("wav2vec2")
+        model.set_brains(brain_of_five())
+        model.save_pretrained(tmp_path / "tuned")
+        config = AutoConfig.from_pretrained(tmp_path / "tuned")
+        fresh = AutoModelForBrainTuning.from_config(config)
+        assert config.brain and not hasattr(fresh.config, "brain")
+        fresh.save_pretrained(tmp_path / "fresh")
+        assert not AutoModelForBrainTuning.from_pretrained(tmp_path / "fresh").brains
+
+    def test_only_its_own_code_is_named(self, make_config, tmp_path):
+        foreign = {"AutoModel": "trap.Model", "AutoConfig": "trap.Settings"}
+        config = make_config("wav2vec2", auto_map=foreign)
+        AutoModel.from_config(config).save_pretrained(tmp_path / "base")
+        model = AutoModelForBrainTuning.from_pretrained(tmp_path / "base", 5)
+        model.save_pretrained(tmp_path / "tuned")
+        said = json.loads((tmp_path / "tuned" / "config.json").read_text())
+        assert said["auto_map"] == {"AutoModel": "modeling_braintune.Wav2Vec2ForBrainTuning"}
+
+    def test_stock_keywords_are_taken(self, family, model_class, make_model, tmp_path):
+        model = make_model(family)
+        model.set_brains(brain_of_five())
+        model.save_pretrained(tmp_path)
+        load = partial(model_class.from_pretrained, pretrained_model_name_or_path=tmp_path)
+        assert list(load().brains) == ["P01"]
+        wider = load(num_voxels=6, ignore_mismatched_sizes=True)
+        assert wider.head.out_features == 6 and not wider.brains
+        assert same_tensors(wider.base_model.state_dict(), model.base_model.state_dict())
+        given = model_class.from_pretrained(
+            None, config=model.config, state_dict=model.state_dict()
+        )
+        assert same_tensors(given.state_dict(), model.state_dict())
+
+    def test_what_is_missing_is_made_as_in_a_new_model(self, family, model_class, make_model):
+        config = make_model(family).config
+        loaded = model_class.from_pretrained(None, config=config, state_dict={}).state_dict()
+        news = [model_class(config).state_dict() for _ in range(2)]
+        for name, values in loaded.items():
+            if name.startswith("head."):
+                continue
+            if news[0][name].equal(news[1][name]):  # ones, zeros, sinusoids
+                assert values.equal(news[0][name]), name
+            else:
+                sizes = [new[name].double().square().mean().sqrt() for new in news]
+                size = values.double().square().mean().sqrt()
+                assert min(sizes) / 3 < size < 3 * max(sizes), name
+
+    def test_others_may_read_what_is_saved(self, make_model, tmp_path):
+        model = make_model("wav2vec2")
+        model.set_brains(brain_of_five())
+        umask = os.umask(0o027)
+        try:
+            model.save_pretrained(tmp_path)
+        finally:
+            os.umask(umask)
+        for path in tmp_path.iterdir():
+            assert path.stat().st_mode & 0o777 == 0o640, path
 
     def test_a_configuration_can_be_given(self, family, model_class, make_config, tmp_path):
         AutoModel.from_config(make_config(family)).save_pretrained(tmp_path)
@@ -455,6 +553,17 @@ class TestFaultyCheckpoints:
 
 
 class TestTraining:
+    @pytest.mark.parametrize(("prob", "masked"), [(0.05, True), (0.0, True), (0.05, False)])
+    def test_all_that_is_to_learn_gets_a_gradient(self, family, prob, masked, make_model, tmp_path):
+        features = 0.0 if family == "wavlm" else 0.1  # which stock WavLM cannot mask
+        model = make_model(family, layerdrop=0.0, mask_time_prob=prob, mask_feature_prob=features)
+        model.config.apply_spec_augment = masked
+        model.save_pretrained(tmp_path)
+        model = AutoModelForBrainTuning.from_pretrained(tmp_path).train()
+        model(**random_inputs(family, seconds=1), labels=torch.randn(2, 5)).loss.backward()
+        idle = {n for n, p in model.named_parameters() if p.requires_grad and p.grad is None}
+        assert not idle
+
     def step(self, model, family):
         model.train()
         set_seed(0)

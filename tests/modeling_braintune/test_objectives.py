@@ -236,7 +236,6 @@ class TestModels:
         model = make_model("wav2vec2", 2)
         with pytest.raises(ValueError, match="noise ceilings: call set_brains"):
             model.set_objective("weighted_mse")
-        for ceiling, found in (([0.0, 0.0], "0.0"), ([0.5, NAN], "nan")):
-            with_brains(model, [np.array(ceiling, np.float32)])
-            with pytest.raises(ValueError, match=f"those of P01 sum up to {found}"):
-                model.set_objective("weighted_mse")
+        with_brains(model, [np.zeros(2, np.float32)])
+        with pytest.raises(ValueError, match="those of P01 sum up to 0.0"):
+            model.set_objective("weighted_mse")

@@ -3,6 +3,7 @@
 import io
 from fractions import Fraction
 from math import ceil
+from types import SimpleNamespace
 
 import datasets
 import numpy as np
@@ -165,6 +166,25 @@ def test_a_recording_in_any_form_gives_the_same(encode, forms):
         np.testing.assert_array_equal(encode(recording)["responses"], expected, err_msg=form)
 
 
+def test_a_decoded_row_is_heard(encode):
+    samples = noise(1.3, n_channels=2)
+
+    class Decoder:  # as torchcodec's, which needs FFmpeg
+        def get_all_samples(self):
+            data = torch.from_numpy(samples.T.copy())
+            return SimpleNamespace(data=data, sample_rate=16000)
+
+    found = encode(Decoder())["responses"]
+    np.testing.assert_array_equal(found, encode(samples.mean(axis=1))["responses"])
+
+
+def test_no_code_is_named_for_the_feature_extractor(encode, tmp_path):
+    extractor = encode.feature_extractor
+    extractor.auto_map = {"AutoFeatureExtractor": "trap.Ear"}
+    BrainEncodingPipeline(model=encode.model, feature_extractor=extractor).save_pretrained(tmp_path)
+    assert "auto_map" not in (tmp_path / "preprocessor_config.json").read_text()
+
+
 def test_a_dict_says_its_rate(encode):
     samples = noise(1.3, 44100)[:, 0]
     expected = encode(wav(samples, 44100))["responses"]
@@ -225,13 +245,14 @@ def test_of_several_participants_one_is_chosen(make_pipeline):
         ({"array": np.full(9, np.nan), "sampling_rate": 8000}, "9 of 9 samples are not finite"),
         (noise(0.1), r"floats of shape \(n_samples,\), got float32 of shape \(1600, 1\)"),
         (np.zeros(1600, np.int16), r"got int16 of shape \(1600,\)"),
+        ({"array": noise(0.1)[:, 0], "sampling_rate": 0}, "samples per second, got 0"),
         (None, "got object of shape"),
         ({"array": noise(0.1)[:, 0]}, r'"sampling_rate", or "bytes" or "path", got \[.array.\]'),
         ({"bytes": None, "path": None}, r"got \['bytes', 'path'\]"),
     ],
     ids=str.split(
-        "bytes named-bytes empty-file empty-array nan-file nan-array two-channels integers none "
-        "no-rate nothing"
+        "bytes named-bytes empty-file empty-array nan-file nan-array two-channels integers "
+        "rate-0 none no-rate nothing"
     ),  # those made of a file's bytes would hold the second that it was written in
 )
 def test_what_is_no_recording_is_refused(encode, recording, message):

@@ -247,3 +247,13 @@ def test_losses_are_shown_by_a_bar_or_not_at_all(quiet, make_trainer, capsys):
     train_resumably(make_trainer(disable_tqdm=quiet))
     shown = capsys.readouterr()
     assert not shown.out and ("loss=" in shown.err) != quiet
+
+
+def test_checkpoints_can_be_handed_on(make_trainer, tmp_path):
+    trainer = make_trainer(hub_token="hf_secret", save_strategy="steps", save_steps=2)
+    trainer.processing_class = make_trainer().data_collator.feature_extractor
+    trainer.train()
+    assert trainer.args.hub_token == "hf_secret"
+    (checkpoint,) = (tmp_path / "run").glob("checkpoint-*")
+    assert b"hf_secret" not in b"".join(path.read_bytes() for path in checkpoint.iterdir())
+    assert len({(checkpoint / n).stat().st_mode for n in ("config.json", "model.safetensors")}) == 1

@@ -347,7 +347,7 @@ def test_adapters_are_tuned_and_merged(configuration, tmp_path, pretrained):
     config = configuration(lora_rank=2, num_train_epochs=1)
     tune(*arguments(config, tmp_path / "output"))
     merged = AutoModelForBrainTuning.from_pretrained(tmp_path / "output" / "brain-tuned")
-    adapted = load_lora(tmp_path / "output" / "brain-tuned-adapter")
+    adapted = load_lora(tmp_path / "output" / "brain-tuned-adapter", pretrained)
     sound = torch.randn(1, 16000)
     torch.testing.assert_close(merged(sound).logits, adapted.eval()(sound).logits)
     before = load_file(pretrained / "model.safetensors")
