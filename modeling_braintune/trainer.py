@@ -8,11 +8,17 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import PrinterCallback, ProgressCallback, Trainer, TrainingArguments
+from transformers import (
+    PrinterCallback,
+    ProgressCallback,
+    Trainer,
+    TrainerState,
+    TrainingArguments,
+)
 
 from .callbacks import LossBar
 from .feature_extractor import without_code
-from .kept_arrays import follow_umask
+from .kept_arrays import follow_umask, written_whole
 
 
 @dataclass
@@ -183,13 +189,40 @@ def train_resumably(trainer: Trainer) -> dict[str, Any]:
     trainer.remove_callback(PrinterCallback if quiet else ProgressCallback)
     if not quiet:
         trainer.add_callback(LossBar())
-    trainer.train(resume_from_checkpoint=last_checkpoint(trainer.args.output_dir))
+    last = last_checkpoint(trainer.args.output_dir)
+    if last is not None:
+        state = _resumed_state(Path(last))
+        if 0 < state.max_steps <= state.global_step:
+            _train_no_further(trainer)
+    trainer.train(resume_from_checkpoint=last)
     history = trainer.state.log_history
     return {
         "train": [[row["step"], row["loss"]] for row in history if "loss" in row],
         "validation": [[row["step"], row["eval_loss"]] for row in history if "eval_loss" in row],
         "chosen_step": trainer.state.best_global_step,
     }
+
+
+def _resumed_state(checkpoint):
+    """The state of a checkpoint, whose best one lies beside it wherever the folder was moved to."""
+    path = checkpoint / "trainer_state.json"
+    state = TrainerState.load_from_json(str(path))
+    best = state.best_model_checkpoint
+    beside = None if best is None else str(checkpoint.with_name(Path(best).name))
+    if best != beside:
+        state.best_model_checkpoint = beside
+        with written_whole(path) as partial:
+            state.save_to_json(str(partial))
+    return state
+
+
+def _train_no_further(trainer):
+    """Have `train` load a checkpoint of the last step, and end as if it had just taken it.
+
+    Trainer would begin the epoch that the limit cut short, and look at the limit after a step.
+    """
+    initial_values = trainer.set_initial_training_values
+    trainer.set_initial_training_values = lambda *args: (0, *initial_values(*args)[1:])
 
 
 def last_checkpoint(folder: str | os.PathLike) -> str | None:

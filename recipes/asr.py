@@ -29,6 +29,7 @@ from recipes.command.arguments import CONFIGS, parse_arguments
 from recipes.command.checkpoints import BASELINE, checkpoint, clips_folder, labelled
 from recipes.command.output_folder import RESULTS, write_json
 from recipes.command.process import one_line_errors, prepare_process
+from recipes.command.sole_run import sole_run
 from recipes.command.vocabulary import Baseline, Checkpoints, Collections, MaxUnusable
 from recipes.stages.controls import tuned_participant
 from recipes.stages.recognition import (
@@ -145,7 +146,8 @@ def main() -> None:
     with one_line_errors():
         arguments, training = parse_arguments((AsrOptions, RecognitionOptions), DEFAULT_CONFIG)
         prepare_process(training.device, training.world_size)
-        asr(arguments, training)
+        with sole_run(training.output_dir, training.process_index == 0):
+            asr(arguments, training)
 
 
 if __name__ == "__main__":

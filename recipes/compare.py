@@ -30,13 +30,15 @@ from recipes.command.cache import representations_folder
 from recipes.command.checkpoints import checkpoint, one_participant, recordings_folder
 from recipes.command.output_folder import (
     RESULTS,
-    SETTINGS,
     changed_settings,
+    check_names,
+    claim_output,
+    earlier_settings,
     remove,
     run_settings,
-    write_json,
 )
 from recipes.command.process import one_line_errors, prepare_process
+from recipes.command.sole_run import sole_run
 from recipes.stages.cards import describe
 from recipes.stages.comparison import CompareOptions, compared, stimulus_options
 from recipes.stages.controls import STIMULUS_TUNED
@@ -51,11 +53,11 @@ from recipes.stages.recordings import (
 )
 from recipes.stages.stimulus import StimulusOptions, stimulus_tune
 from recipes.stages.targets import windows
-from recipes.stages.training import CURVE, FEATURES, tune_models, tuned_folders
+from recipes.stages.training import CURVE, FEATURES, made_by_tuning, tune_models
 from recipes.stages.tuning_options import TrainerOptions, TuningOptions
 
 DEFAULT_CONFIG = CONFIGS / "phantom.yaml"
-REPORT = "compare"  # .json, .csv, .md and .png
+REPORT, REPORT_ENDINGS = "compare", (".json", ".csv", ".png", "-layers.png")
 # Settings that say which models there are and how they are measured, not how one is tuned
 NOT_OF_A_MODEL = {"targets", "layers", "evaluation_length", "evaluation_stride"}
 
@@ -94,7 +96,7 @@ def compare(arguments: CompareOptions, training: TrainerOptions) -> dict[str, An
         pretrained = checkpoint(arguments.pretrained, say)
         stimulus = stimulus_options(arguments, training, pretrained) if arguments.stimulus else None
         if is_main:
-            claim_folder(output, arguments, training, stimulus)
+            check_folder(output, arguments, training, stimulus)
         one_participant(arguments.participants)
         (participant,) = open_recordings(data, arguments)
         one = tuning_listener(participant, arguments)
@@ -151,32 +153,38 @@ def compare(arguments: CompareOptions, training: TrainerOptions) -> dict[str, An
     return results
 
 
-def claim_folder(
+def check_folder(
     output: Path,
     arguments: CompareOptions,
     training: TrainerOptions,
     stimulus: tuple[StimulusOptions, TrainerOptions] | None,
 ) -> None:
-    """Refuse a folder of models that were tuned otherwise; note how they are tuned here."""
+    """Refuse a folder of models that were tuned otherwise, or of files that are another's."""
+    check_names(output, made_here(arguments))
     if training.overwrite_output_dir:
-        remove([*tuned_folders(output), *(output / model for model in arguments.models)])
-        remove([output / SETTINGS])
-    settings = run_settings(arguments, training)
-    added = keys_of(CompareOptions) - keys_of(TuningOptions)
-    wanted = [(output, {key: value for key, value in settings.items() if key not in added})]
+        return
+    wanted = [(output, settings_of(arguments, training))]
     if stimulus:
         wanted.append((output / STIMULUS_TUNED, run_settings(*stimulus)))
     for folder, settings in wanted:
-        if not (folder / SETTINGS).exists():
-            continue
         changed = [key for key in changed_settings(folder, settings) if key not in NOT_OF_A_MODEL]
         if changed:
             raise FileExistsError(
                 f"{folder} holds what was tuned with other settings ({', '.join(changed)}); "
                 "give another --output_dir, or the same settings"
             )
-    if not (output / SETTINGS).exists():
-        write_json(output / SETTINGS, wanted[0][1])
+
+
+def settings_of(arguments: CompareOptions, training: TrainerOptions) -> dict[str, Any]:
+    """Return how models are tuned here, as `recipes/tune.py` would note it."""
+    added = keys_of(CompareOptions) - keys_of(TuningOptions)
+    settings = run_settings(arguments, training)
+    return {key: value for key, value in settings.items() if key not in added}
+
+
+def made_here(arguments: CompareOptions) -> list[str]:
+    """Return the names of all that is made in the output folder."""
+    return [*made_by_tuning(arguments.models), *(f"{REPORT}{ending}" for ending in REPORT_ENDINGS)]
 
 
 def tune_all(
@@ -198,6 +206,12 @@ def tune_all(
         windows(own, [one], own.targets, training.seed, located=checkpoint, **teaching)
         for own, _ in runs
     ]
+    output, overwrite = Path(training.output_dir), training.overwrite_output_dir
+    with training.main_process_first(local=False):  # before any process looks at what is there
+        if training.process_index == 0:
+            earlier = None if overwrite else earlier_settings(output)
+            settings = earlier or settings_of(arguments, training)
+            claim_output(output, settings, made_here(arguments), overwrite=overwrite)
     curves = {}
     for (own, names), of_targets in zip(runs, pairs, strict=True):
         curves |= tune_models(own, training, pretrained, [one], of_targets, say, names)
@@ -244,14 +258,15 @@ def main() -> None:
         arguments, training = parse_arguments((CompareOptions, TrainerOptions), DEFAULT_CONFIG)
         prepare_process(training.device, training.world_size)
         training.log_level_replica = "error"
-        if arguments.seeds is None:
-            compare(arguments, training)
-            return
-        results = {}
-        for seed in arguments.seeds:
-            this = copy.copy(training)
-            this.seed, this.output_dir = seed, str(Path(training.output_dir) / f"seed-{seed}")
-            results[seed] = compare(arguments, this)
+        with sole_run(training.output_dir, training.process_index == 0):
+            if arguments.seeds is None:
+                compare(arguments, training)
+                return
+            results = {}
+            for seed in arguments.seeds:
+                this = copy.copy(training)
+                this.seed, this.output_dir = seed, str(Path(training.output_dir) / f"seed-{seed}")
+                results[seed] = compare(arguments, this)
     if training.process_index == 0:
         path = Path(training.output_dir) / f"{REPORT}.md"
         path.write_text(gains_by_seed(results) + "\n", encoding="utf-8")

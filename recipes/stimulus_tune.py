@@ -13,6 +13,7 @@ do: what says how to tune on a brain is passed over.
 from recipes.command.arguments import CONFIGS, keys_of, parse_arguments
 from recipes.command.checkpoints import checkpoint, one_participant, recordings_folder
 from recipes.command.process import one_line_errors, prepare_process
+from recipes.command.sole_run import sole_run
 from recipes.stages.recordings import open_recordings
 from recipes.stages.stimulus import StimulusOptions, stimulus_tune
 from recipes.stages.tuning_options import TrainerOptions, TuningOptions
@@ -33,7 +34,8 @@ def main() -> None:
             data = recordings_folder(arguments.data, say)
             one_participant(arguments.participants)
             (participant,) = open_recordings(data, arguments)
-        stimulus_tune(arguments, training, pretrained, participant, say)
+        with sole_run(training.output_dir, training.process_index == 0):
+            stimulus_tune(arguments, training, pretrained, participant, say)
 
 
 if __name__ == "__main__":

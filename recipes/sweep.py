@@ -25,6 +25,7 @@ from recipes.command.arguments import keys_of, parse_arguments
 from recipes.command.checkpoints import checkpoint, recordings_folder
 from recipes.command.output_folder import finished_results, run_settings, write_json
 from recipes.command.process import one_line_errors, prepare_process
+from recipes.command.sole_run import sole_run
 from recipes.stages.recordings import open_recordings, tuned_on
 from recipes.stages.tuning_options import TrainerOptions, TuningOptions
 from recipes.tune import DEFAULT_CONFIG, tune
@@ -199,7 +200,8 @@ def main() -> None:
     with one_line_errors():
         arguments, training = parse_arguments((SweepOptions, TrainerOptions), DEFAULT_CONFIG)
         prepare_process(training.device, training.world_size)
-        sweep(arguments, training)
+        with sole_run(training.output_dir, training.process_index == 0):
+            sweep(arguments, training)
 
 
 if __name__ == "__main__":

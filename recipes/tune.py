@@ -22,14 +22,15 @@ from recipes.command.arguments import CONFIGS, parse_arguments
 from recipes.command.checkpoints import checkpoint, recordings_folder
 from recipes.command.output_folder import (
     RESULTS,
-    SETTINGS,
     check_output,
+    claim_output,
     finished_results,
     remove,
     run_settings,
     write_json,
 )
 from recipes.command.process import one_line_errors, prepare_process
+from recipes.command.sole_run import sole_run
 from recipes.stages.cards import describe
 from recipes.stages.controls import TARGETS
 from recipes.stages.encoding import Extraction, share_in_representations
@@ -43,12 +44,18 @@ from recipes.stages.recordings import (
     tuning_listener,
 )
 from recipes.stages.targets import windows
-from recipes.stages.training import FEATURES, tune_models, tuned_folders, tuned_targets
+from recipes.stages.training import (
+    FEATURES,
+    made_by_tuning,
+    steps_left,
+    tune_models,
+    tuned_targets,
+)
 from recipes.stages.tuning_options import TrainerOptions, TuningOptions
 
 DEFAULT_CONFIG = CONFIGS / "phantom.yaml"
 FIGURE = "alignment-{}.png"
-REPRESENTATIONS = "representations"  # kept while the run lasts
+REPRESENTATIONS = ".braintune-representations"  # kept while the run lasts
 
 
 def tune(arguments: TuningOptions, training: TrainerOptions) -> dict[str, Any] | None:
@@ -79,7 +86,7 @@ def tune(arguments: TuningOptions, training: TrainerOptions) -> dict[str, Any] |
     is_main = training.process_index == 0
     say = print if is_main else lambda *_: None
     output = Path(training.output_dir)
-    settings = run_settings(arguments, training)
+    settings, made = run_settings(arguments, training), made_by_a_run(arguments)
 
     # The output folder, the pretrained model and the recordings
     with training.main_process_first(local=False):
@@ -89,9 +96,9 @@ def tune(arguments: TuningOptions, training: TrainerOptions) -> dict[str, Any] |
             if not training.overwrite_output_dir and finished_results(output, settings):
                 return publish(arguments, training, say) if is_main else None
         if is_main:
-            if training.overwrite_output_dir:
-                remove(left_by_a_run(output))
-            check_output(output, settings)
+            if (output / RESULTS).exists():  # of a run that was killed at its very end
+                remove([output / REPRESENTATIONS, output / FEATURES])
+            check_output(output, settings, made, overwrite=training.overwrite_output_dir)
         data = recordings_folder(arguments.data, say)
         pretrained = checkpoint(arguments.pretrained, say)
         participants = open_recordings(data, arguments)
@@ -106,9 +113,19 @@ def tune(arguments: TuningOptions, training: TrainerOptions) -> dict[str, Any] |
         say(described(one, arguments))
     if is_main:
         ahead = estimate(arguments, training, pretrained, pairs[targets[0]][0], listeners)
-        minutes = ahead.minutes(len(targets), 1 + len(targets))
+        left = 1.0 * len(targets)
+        if not training.overwrite_output_dir:
+            shares = {m: steps_left(output, m, ahead.n_steps) for m in models_of(arguments)}
+            for model, share in shares.items():
+                if share < 1:
+                    done = f"going on at {1 - share:.0%} of its steps" if share else "is tuned"
+                    say(f"{model}: {done}, in {output}/")
+            left = sum(shares.values())
+        minutes = ahead.minutes(left, 1 + len(targets))
         say(f"Estimated time: {minutes:.0f} min ({ahead})")
-        write_json(output / SETTINGS, settings)
+    with training.main_process_first(local=False):  # before any process looks at what is there
+        if is_main:
+            claim_output(output, settings, made, overwrite=training.overwrite_output_dir)
 
     # A model for each target
     curves = tune_models(arguments, training, pretrained, listeners, pairs, say)
@@ -155,11 +172,15 @@ def tune(arguments: TuningOptions, training: TrainerOptions) -> dict[str, Any] |
     return results
 
 
-def left_by_a_run(output: Path) -> list[Path]:
-    """Return what an earlier run may have left in an output folder."""
-    names = (SETTINGS, RESULTS, REPRESENTATIONS, FEATURES)
-    figures = output.glob(FIGURE.format("*"))
-    return [*(output / name for name in names), *figures, *tuned_folders(output)]
+def models_of(arguments: TuningOptions) -> list[str]:
+    """Return the names of the models that are tuned."""
+    return [TARGETS[t].model for t in tuned_targets(arguments.targets or [], arguments.heads_only)]
+
+
+def made_by_a_run(arguments: TuningOptions) -> list[str]:
+    """Return the names of all that a run makes in its output folder."""
+    figures = [FIGURE.format(participant) for participant in arguments.participants]
+    return [RESULTS, REPRESENTATIONS, *figures, *made_by_tuning(models_of(arguments))]
 
 
 def heads(
@@ -202,7 +223,8 @@ def main() -> None:
         arguments, training = parse_arguments((TuningOptions, TrainerOptions), DEFAULT_CONFIG)
         prepare_process(training.device, training.world_size)
         training.log_level_replica = "error"
-        tune(arguments, training)
+        with sole_run(training.output_dir, training.process_index == 0):
+            tune(arguments, training)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from evaluate_metrics.reports import scores_by_seed
 from recipes.command.arguments import parse_arguments
 from recipes.command.output_folder import finished_results, run_settings
 from recipes.command.process import one_line_errors, prepare_process
+from recipes.command.sole_run import sole_run
 from recipes.command.vocabulary import Seeds
 from recipes.stages.tuning_options import TrainerOptions, TuningOptions
 from recipes.tune import DEFAULT_CONFIG, tune
@@ -52,7 +53,8 @@ def main() -> None:
         if not repeated.seeds:
             raise ValueError("seeds must name one or more: give --seeds, such as --seeds 0 1 2")
         prepare_process(training.device, training.world_size)
-        results = tune_seeds(repeated.seeds, arguments, training)
+        with sole_run(training.output_dir, training.process_index == 0):
+            results = tune_seeds(repeated.seeds, arguments, training)
     if training.process_index == 0:
         print(scores_by_seed(results))
 

@@ -54,7 +54,7 @@ def parse_arguments(
     default = None if default_config is None else Path(default_config)
     config, command_line = chosen_config(default, arguments)
 
-    parser = HfArgumentParser(classes, allow_abbrev=False, formatter_class=_OptionHelp)
+    parser = _Parser(classes, allow_abbrev=False, formatter_class=_OptionHelp)
     for action in parser._actions:
         if action.option_strings[0].startswith("--no_"):
             action.help = f"The same as --{action.dest} false."
@@ -125,17 +125,39 @@ def read_config(path: Path) -> dict[str, Any]:
     FileNotFoundError
         There is no such file.
     ValueError
-        It is no YAML mapping.
+        It is no YAML mapping, not in UTF-8, or has a key twice.
     """
     if not path.is_file():
         raise FileNotFoundError(f"--config {path}: no such file")
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeys)
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: save it as UTF-8 text, which it is not ({error})") from error
     except yaml.YAMLError as error:
         raise ValueError(f"{path}: not a YAML file ({error})") from error
     if not isinstance(content, dict):
         raise ValueError(f"{path}: expected lines of 'key: value', got {type(content).__name__}")
     return content
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """Reads YAML, but for mappings of which one value would silently win over another."""
+
+    def construct_mapping(self, node, deep=False):
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"key {key!r} is given twice", node.start_mark
+                )
+        return super().construct_mapping(node, deep)
+
+
+class _Parser(HfArgumentParser):
+    """A parser that does not print all options before it says what is wrong with one."""
+
+    def error(self, message):
+        self.exit(2, f"{message}; --help explains every option\n")
 
 
 class _OptionHelp(argparse.ArgumentDefaultsHelpFormatter):

@@ -1,8 +1,10 @@
 """The process that a command runs in, and how it ends."""
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import torch
 from joblib import cpu_count
@@ -14,6 +16,7 @@ NO_MEMORY = (
     "the same factor; --activation_checkpointing true saves memory too"
 )
 NO_SPACE = "the disk is full: free some space and start the same command again, which goes on"
+INTERRUPTED = "interrupted: what is done is kept, and the same command goes on with it"
 # What libraries say of the machine in errors of no particular class.
 REMEDIES = {
     "out of memory": NO_MEMORY,
@@ -26,9 +29,12 @@ REMEDIES = {
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """End the process with one line where the input or the machine is at fault."""
+    """End the process with one line where the input, the machine or an interruption is at fault."""
     try:
         yield
+    except KeyboardInterrupt:
+        print(INTERRUPTED, file=sys.stderr)
+        sys.exit(130)  # as shells have it
     except MemoryError:
         sys.exit(NO_MEMORY)
     except (OSError, RuntimeError, SafetensorError) as error:
@@ -43,6 +49,8 @@ def one_line_errors() -> Iterator[None]:
 def prepare_process(device: torch.device, n_processes: int) -> None:
     """Keep libraries quiet, and compute with every core that the process may use.
 
+    `OMP_NUM_THREADS` says how many threads a process has where a user has set it.
+
     Parameters
     ----------
     device : torch.device
@@ -52,8 +60,25 @@ def prepare_process(device: torch.device, n_processes: int) -> None:
     logging.disable_progress_bar()
     logging.set_verbosity_error()
     if device.type == "cpu":
-        # `accelerate launch` gives a process one thread unless told otherwise.
-        torch.set_num_threads(max(1, cpu_count() // n_processes))
+        torch.set_num_threads(_told_threads() or max(1, cpu_count() // n_processes))
+
+
+def _told_threads():
+    """What a user has set `OMP_NUM_THREADS` to; launchers give one thread to who sets nothing."""
+    told = os.environ.get("OMP_NUM_THREADS", "")
+    launched = "ACCELERATE_MIXED_PRECISION" in os.environ or "LOCAL_RANK" in os.environ
+    if launched and told == "1":
+        told = _environment_of(os.getppid()).get("OMP_NUM_THREADS", "")
+    return int(told) if told.isdecimal() else 0
+
+
+def _environment_of(process):
+    """What a process was started with; nothing where the system does not say."""
+    try:
+        listed = Path(f"/proc/{process}/environ").read_bytes().decode(errors="replace")
+    except OSError:
+        return {}
+    return dict(variable.partition("=")[::2] for variable in listed.split("\0"))
 
 
 @contextmanager

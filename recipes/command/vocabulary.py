@@ -4,12 +4,38 @@ A command's arguments are a dataclass that inherits the words it takes, and adds
 command has.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 
+from recipes.command.trainer_options import check_trainer_options
+
 PRECISIONS = ("float32", "bfloat16")
+
+
+def check_positive(unit: str, words: Any, *names: str) -> None:
+    """Refuse words that are not numbers above zero.
+
+    Raises
+    ------
+    ValueError
+    """
+    for name in names:
+        if not getattr(words, name) > 0:
+            raise ValueError(f"{name} must be above 0 {unit}, got {getattr(words, name):g}")
+
+
+def check_once(name: str, values: Sequence[Any] | None) -> None:
+    """Refuse a list that names something twice.
+
+    Raises
+    ------
+    ValueError
+    """
+    if values is not None and len(set(values)) < len(values):
+        raise ValueError(f"{name}: name each once, got {' '.join(map(str, values))}")
 
 
 class Words:
@@ -228,6 +254,13 @@ class Alignment(Participants):
         ]
         if len(given) > 1:
             raise ValueError(f"{' and '.join(given)} exclude each other: give one of them")
+        if not 0 <= self.ceiling_threshold <= 1:
+            raise ValueError(
+                f"ceiling_threshold must be from 0 to 1, got {self.ceiling_threshold:g}"
+            )
+        check_positive("seconds", self, "evaluation_length", "evaluation_stride")
+        if self.test_skip_trs < 0:
+            raise ValueError(f"test_skip_trs must not be negative, got {self.test_skip_trs}")
         _ = self.ceiling_files  # refuses what it cannot make out
         super().__post_init__()
 
@@ -278,6 +311,10 @@ class Layers(Words):
             "for brain alignment all but the input."
         },
     )
+
+    def __post_init__(self) -> None:
+        check_once("layers", self.layers)
+        super().__post_init__()
 
 
 @dataclass(kw_only=True)
@@ -358,6 +395,10 @@ class BatchSize(Words):
         default=8, metadata={"help": "Number of clips that a model hears at once; 8 by default."}
     )
 
+    def __post_init__(self) -> None:
+        check_positive("clips", self, "batch_size")
+        super().__post_init__()
+
 
 @dataclass(kw_only=True)
 class MaxUnusable(Words):
@@ -370,6 +411,11 @@ class MaxUnusable(Words):
             "unreadable or unusable, from 0 to 1; 0.01 by default."
         },
     )
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.max_unusable <= 1:
+            raise ValueError(f"max_unusable must be from 0 to 1, got {self.max_unusable:g}")
+        super().__post_init__()
 
 
 @dataclass(kw_only=True)
@@ -414,6 +460,10 @@ class TrainingWindow(Words):
         default=5, metadata={"help": "Number of TRs of sound per training window; 5 by default."}
     )
 
+    def __post_init__(self) -> None:
+        check_positive("TRs", self, "n_trs_per_window")
+        super().__post_init__()
+
 
 @dataclass(kw_only=True)
 class EarlyStopping(Words):
@@ -426,6 +476,14 @@ class EarlyStopping(Words):
             "ends; 3 by default."
         },
     )
+
+    def __post_init__(self) -> None:
+        if self.early_stopping_patience < 1:
+            raise ValueError(
+                "early_stopping_patience must be at least 1 evaluation, got "
+                f"{self.early_stopping_patience}"
+            )
+        super().__post_init__()
 
 
 @dataclass(kw_only=True)
@@ -480,6 +538,8 @@ class Output(Words):
     def __post_init__(self):
         if self.output_dir is None:
             self.output_dir = f"outputs/{self.command}"
+        if not str(self.output_dir).strip():
+            raise ValueError("output_dir must name a folder, got an empty name")
         super().__post_init__()
 
 
@@ -510,6 +570,10 @@ class Decided(Words):
     do_eval: bool = field(default=False, init=False)
     do_predict: bool = field(default=False, init=False)
     resume_from_checkpoint: str | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        check_trainer_options(self)
+        super().__post_init__()
 
 
 @dataclass(kw_only=True)

@@ -19,7 +19,7 @@ from transformers import (
 from datasets_scripts import made_whole
 from datasets_scripts.phantom import PHONES, SAMPLING_RATE, tell
 from modeling_braintune import model_inputs
-from recipes.command.cache import cache_folder
+from recipes.command.cache import cache_folder, made_by_one
 
 VERSION = 2  # of the models: a change of them takes new folders
 CLIP_SECONDS = 4.0  # to learn phones from; all of its chunk where a family pads to that
@@ -107,14 +107,16 @@ def phantom_model(name: str, steps: int = 500, progress: bool = True) -> tuple[P
     folder = cache_folder(f"{name}-{VERSION}")
     if folder.exists():
         return folder, False
-    config, feature_extractor = MODELS[name]()
-    set_seed(0)
-    model = AutoModel.from_config(config)
-    teach_phones(model, feature_extractor, steps, progress=progress)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with made_whole(folder) as partial:
-        model.save_pretrained(partial)
-        feature_extractor.save_pretrained(partial)
+    with made_by_one(folder):
+        if folder.exists():
+            return folder, False
+        config, feature_extractor = MODELS[name]()
+        set_seed(0)
+        model = AutoModel.from_config(config)
+        teach_phones(model, feature_extractor, steps, progress=progress)
+        with made_whole(folder) as partial:
+            model.save_pretrained(partial)
+            feature_extractor.save_pretrained(partial)
     return folder, True
 
 

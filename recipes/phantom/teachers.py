@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from filelock import FileLock
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
@@ -31,7 +30,7 @@ from transformers import (
 
 from datasets_scripts import made_whole
 from datasets_scripts.phantom import CONTENT_WORDS, FUNCTION_WORDS, tell
-from recipes.command.cache import cache_folder
+from recipes.command.cache import cache_folder, made_by_one
 
 VERSION = 3  # of the teachers: a change of them, or of the language, takes new folders
 
@@ -141,8 +140,9 @@ def phantom_teacher(
     made : bool
     """
     folder = cache_folder(f"{name}-{VERSION}")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{folder}.lock"):  # processes of one run ask for it at the same time
+    if folder.exists():
+        return folder, False
+    with made_by_one(folder):
         if folder.exists():
             return folder, False
         set_seed(0)

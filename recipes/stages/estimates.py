@@ -31,12 +31,14 @@ class Estimate:
     n_encoding_models: int
     encoding_model: float
 
-    def minutes(self, n_tuned: int, n_measured: int, n_features: int = 0) -> float:
+    def minutes(self, n_tuned: float, n_measured: int, n_features: int = 0) -> float:
         """Of a run.
 
         Parameters
         ----------
-        n_tuned, n_measured : int
+        n_tuned : float
+            Models; of one that is tuned in part, what is left of it.
+        n_measured : int
             Models.
         n_features : int
             Low-level features whose impact is measured.

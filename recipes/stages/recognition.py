@@ -39,12 +39,13 @@ from modeling_braintune import (
     transcribed,
 )
 from recipes.command.output_folder import (
+    LOGS,
     NOT_OF_A_RESULT,
     RESULTS,
-    SETTINGS,
     check_output,
+    claim_output,
+    end_training,
     finished_results,
-    remove,
     write_json,
 )
 from recipes.command.vocabulary import Decided, Output, Overwrite, Seed
@@ -226,18 +227,14 @@ def recognise(
         "model": model_facts(model, processor.feature_extractor, None, None),
         "clips": {split: clips.fingerprint for split, clips in splits.items()},
         "units": units,
-        "training": {
-            key: value
-            for key, value in options.items()
-            if key not in NOT_OF_A_RESULT and key != "logging_steps"
-        },
+        "training": {key: value for key, value in options.items() if key not in NOT_OF_A_RESULT},
+        "batch": training.train_batch_size * training.gradient_accumulation_steps,
     }
-    if training.overwrite_output_dir:
-        remove([folder])
-    if (results := finished_results(folder, settings)) is not None:
+    overwrite = training.overwrite_output_dir
+    if not overwrite and (results := finished_results(folder, settings)) is not None:
         return results
-    check_output(folder, settings)
-    write_json(folder / SETTINGS, settings)
+    check_output(folder, settings, overwrite=overwrite)
+    claim_output(folder, settings, overwrite=overwrite)
 
     training = copy.copy(training)
     training.output_dir = str(folder / CHECKPOINTS)
@@ -260,7 +257,7 @@ def recognise(
         "clips": [dict(zip(columns, clip, strict=True)) for clip in clips],
     }
     write_json(folder / RESULTS, results)
-    remove([Path(training.output_dir)])
+    end_training(training.output_dir, folder.parent / LOGS / folder.name)
     return results
 
 

@@ -7,7 +7,6 @@ section 3.3.1).
 import copy
 import dataclasses
 import hashlib
-import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -33,10 +32,11 @@ from modeling_braintune import (
     without_fields,
 )
 from recipes.command.output_folder import (
+    LOGS,
     RESULTS,
-    SETTINGS,
     check_output,
-    remove,
+    claim_output,
+    end_training,
     run_settings,
     write_json,
 )
@@ -181,10 +181,8 @@ def stimulus_tune(
     heard = {"stories": arguments.train_stories, "data": fingerprint(train.recordings)}
     settings = run_settings(arguments, training) | {"stimulus_tuned": heard}
     if is_main:
-        if training.overwrite_output_dir:
-            remove([folder])
-        check_output(folder, settings)
-        write_json(folder / SETTINGS, settings)
+        check_output(folder, settings, overwrite=training.overwrite_output_dir)
+        claim_output(folder, settings, overwrite=training.overwrite_output_dir)
     say(
         f"{len(train)} windows of {len(arguments.train_stories)} stories to train on, "
         f"{len(validation)} of {len(arguments.validation_stories)} to validate"
@@ -221,7 +219,7 @@ def stimulus_tune(
         (folder / TRAINING_ARGS_NAME).unlink(missing_ok=True)  # pickled; they stand beside it
         save_card(stimulus_card(results, settings, license_of(pretrained)), folder)
         write_json(folder / RESULTS, results)
-        shutil.rmtree(training.output_dir)
+        end_training(training.output_dir, folder.parent / LOGS / folder.name)
         say(
             f"Chosen at step {results['chosen_step']} and saved to {folder}/ "
             f"({results['seconds']:.0f} s)"

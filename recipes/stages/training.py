@@ -2,8 +2,7 @@
 
 import copy
 import json
-import shutil
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +26,7 @@ from modeling_braintune import (
     merge_lora,
     train_resumably,
 )
-from recipes.command.output_folder import write_json
+from recipes.command.output_folder import LOGS, end_training, write_json
 from recipes.command.process import progress_bars
 from recipes.stages.controls import TARGETS
 from recipes.stages.recordings import TuningListener
@@ -35,8 +34,8 @@ from recipes.stages.starting_model import is_cached, starting_model
 from recipes.stages.targets import Windows, brains
 from recipes.stages.tuning_options import TrainerOptions, TuningOptions
 
-CURVE = "losses.json"
-FEATURES = "features"  # kept for all models of a run
+CURVE, CHECKPOINTS = "losses.json", "checkpoints"
+FEATURES = ".braintune-features"  # kept for all models of a run
 
 
 def tuned_targets(targets: Collection[str], heads_only: bool = False) -> list[str]:
@@ -136,7 +135,7 @@ def train(
     """
     output, folder = Path(training.output_dir), Path(training.output_dir) / name
     training = copy.copy(training)
-    training.output_dir = str(folder / "checkpoints")
+    training.output_dir = str(folder / CHECKPOINTS)
     training.load_best_model_at_end = stop_at is None
     training.push_to_hub = None  # what is published is the finished run
     set_seed(training.seed)
@@ -146,6 +145,8 @@ def train(
     finished = (folder / CURVE).exists()
     _check_unchanged(folder if finished else last_checkpoint(training.output_dir), model.config)
     if finished:
+        if training.process_index == 0 and Path(training.output_dir).exists():
+            end_training(training.output_dir, output / LOGS / name)  # of a run killed just then
         return json.loads((folder / CURVE).read_text(encoding="utf-8"))
     model.set_objective(arguments.objective)
     if training.world_size > 1 and arguments.layerdrop != 0:
@@ -184,16 +185,31 @@ def train(
             feature_extractor.save_pretrained(folder)
         carry_tokenizer(pretrained, folder)
         write_json(folder / CURVE, curve)
-        shutil.rmtree(training.output_dir)
+        end_training(training.output_dir, output / LOGS / name)
     trainer.accelerator.wait_for_everyone()
     return curve
 
 
-def tuned_folders(output: Path) -> list[Path]:
-    """Return the folders of models that were tuned in an output folder, or began to be."""
-    names = {target.model + kind for target in TARGETS.values() for kind in ("", "-adapter")}
-    finished = {path.parent.name for path in output.glob(f"*/{CURVE}")}
-    return [output / name for name in sorted(names | finished)]
+def made_by_tuning(models: Iterable[str]) -> list[str]:
+    """Return names of all that tuning these models makes in an output folder."""
+    return [FEATURES, LOGS, *(model + kind for model in models for kind in ("", "-adapter"))]
+
+
+def steps_left(output: Path, model: str, n_steps: int) -> float:
+    """Return the share of a model's training that is not done yet, from 0 to 1.
+
+    Parameters
+    ----------
+    output : Path
+    model : str
+    n_steps : int
+        Of the whole training.
+    """
+    if (output / model / CURVE).exists():
+        return 0.0
+    last = last_checkpoint(output / model / CHECKPOINTS)
+    done = 0 if last is None else int(Path(last).name.split("-")[1])
+    return max(0.0, 1 - done / n_steps)
 
 
 def _with_features(pairs, model, feature_extractor, arguments, training, cache_dir):

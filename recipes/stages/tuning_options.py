@@ -21,9 +21,13 @@ from recipes.command.vocabulary import (
     TrainingWindow,
     TrainStories,
     ValidationStories,
+    check_once,
+    check_positive,
 )
 from recipes.stages.controls import TARGETS
 from recipes.stages.teacher_targets import DTYPES
+
+METRICS = ("loss", "pearson")  # of the validation stories; what else a Trainer adds says nothing
 
 
 @dataclass(kw_only=True)
@@ -221,6 +225,16 @@ class TuningOptions(
                 raise ValueError(
                     f"targets: {name} is taken at the step that is best for {right}; name both"
                 )
+        check_positive("TRs", self, "permutation_block")
+        check_positive("tokens", self, "text_context")
+        for name in ("speech_layers", "text_layers"):
+            check_once(name, getattr(self, name))
+        if self.lora_rank < 0:
+            raise ValueError(f"lora_rank must not be negative, got {self.lora_rank}")
+        for name in ("layerdrop", "dropout", "lora_dropout"):
+            if not 0 <= (getattr(self, name) or 0) < 1:
+                raise ValueError(f"{name} must be from 0 to below 1, got {getattr(self, name):g}")
+        check_name("objective", self.objective, OBJECTIVES)
         if self.heads_only and self.lora_rank:
             raise ValueError("heads_only leaves nothing for adapters to change: drop lora_rank")
 
@@ -250,3 +264,25 @@ def check_splits(stories: Any) -> None:
 @dataclass(kw_only=True)
 class TrainerOptions(Output, Overwrite, Hub, Seed, Decided, BrainTuningArguments):
     """Options of the Trainer, but for those that a command decides."""
+
+    eval_strategy: str = field(
+        default="epoch",
+        metadata={
+            "help": "When the validation loss is computed, which says which step is taken: epoch "
+            "(the default), or steps, every eval_steps steps."
+        },
+    )
+    save_strategy: str = field(
+        default="epoch",
+        metadata={"help": "When a checkpoint is saved: as eval_strategy; epoch by default."},
+    )
+
+    def __post_init__(self) -> None:
+        if not self.batch_eval_metrics:
+            raise ValueError(
+                "batch_eval_metrics must be true, got false: predictions of all voxels are not kept"
+            )
+        self.load_best_model_at_end = True  # which is how a step is chosen
+        super().__post_init__()
+        metric = str(self.metric_for_best_model).removeprefix("eval_")
+        check_name("metric_for_best_model", metric, METRICS)

@@ -238,6 +238,40 @@ def test_an_interrupted_training_ends_as_one_that_was_not(stochastic, make_train
     assert torch.equal(weights(resumed), weights(whole))
 
 
+@pytest.mark.parametrize("limit", [{"max_steps": 5}, {"max_steps": -1, "num_train_epochs": 2.5}])
+def test_at_the_last_step_nothing_is_left_to_train(limit, make_trainer, tmp_path):
+    options = limit | {"save_strategy": "steps", "save_steps": 5, "eval_strategy": "steps"}
+    options |= {"eval_steps": 5, "load_best_model_at_end": False}
+    whole = make_trainer(**options)
+    expected = train_resumably(whole)
+    assert [step for step, _ in expected["train"]] == [1, 2, 3, 4, 5]
+    again = make_trainer(**options)
+    assert train_resumably(again) == expected
+    assert torch.equal(weights(again), weights(whole))
+    assert [path.name for path in (tmp_path / "run").glob("checkpoint-*")] == ["checkpoint-5"]
+
+
+def test_the_best_checkpoint_is_found_where_a_folder_was_moved_to(make_trainer, tmp_path):
+    options = dict(
+        max_steps=4,
+        eval_strategy="steps",
+        eval_steps=1,
+        save_strategy="steps",
+        save_steps=1,
+        load_best_model_at_end=True,
+        learning_rate=1.0,  # every step makes it worse
+        head_learning_rate=1.0,
+        warmup_steps=0,
+    )
+    whole = make_trainer(**options, output_dir=str(tmp_path / "before"))
+    expected = train_resumably(whole)
+    assert expected["chosen_step"] < 4
+    (tmp_path / "before").rename(tmp_path / "after")
+    resumed = make_trainer(**options, output_dir=str(tmp_path / "after"))
+    assert train_resumably(resumed) == expected
+    assert torch.equal(weights(resumed), weights(whole))
+
+
 def test_a_folder_without_checkpoints_has_no_last_one(tmp_path):
     assert last_checkpoint(tmp_path) is None and last_checkpoint(tmp_path / "nowhere") is None
 

@@ -133,6 +133,23 @@ def test_a_finished_run_is_not_overwritten_unless_told(finished):
     assert (output / "results.json").stat().st_mtime_ns == before
 
 
+@pytest.mark.parametrize(
+    "mistake", [("--test_story", "story99"), ("--permutation_block", "40"), ("--layers", "7")]
+)
+def test_a_mistake_costs_no_finished_run(finished, mistake):
+    config, output, _ = finished
+    before = {path: path.stat().st_mtime_ns for path in output.rglob("*")}
+    with pytest.raises(ValueError):
+        tune(*arguments(config, output, "--overwrite_output_dir", "true", *mistake))
+    assert {path: path.stat().st_mtime_ns for path in output.rglob("*")} == before
+
+
+def test_the_settings_list_what_the_run_made(finished):
+    _, output, _ = finished
+    made = json.loads((output / "settings.json").read_text())["made"]
+    assert {path.name for path in output.iterdir()} - {"settings.json"} <= {*made}
+
+
 def test_one_seed_gives_the_same_losses_and_another_does_not(configuration, tmp_path):
     def losses(name, seed):
         output = tmp_path / name
@@ -241,7 +258,7 @@ def test_kept_features_give_the_losses_of_computing_them_each_time(configuration
     with pytest.warns(UserWarning, match="more than max_bytes=1,000"):
         again = tune(*arguments(config, tmp_path / "none", "--feature_cache_gb", "1e-6"))["curves"]
     assert again == kept
-    assert not (tmp_path / "kept" / "features").exists()
+    assert not list((tmp_path / "kept").glob(".*"))
 
 
 def test_a_checkpoint_says_whose_voxels_it_predicts(finished, recordings):

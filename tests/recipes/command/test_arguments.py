@@ -156,11 +156,19 @@ def test_a_missing_configuration_is_named(parse, tmp_path):
         ("", "expected lines of 'key: value', got NoneType"),
         ("participant: [UTS03", "not a YAML file"),
         ("a: b: c", "not a YAML file"),
+        ("steps: 1\nsteps: 2", r"not a YAML file \(key 'steps' is given twice"),
     ],
 )
 def test_a_file_that_is_no_mapping_is_refused(parse, content, message):
     with pytest.raises(ValueError, match=f"default.yaml: {message}"):
         parse(content)
+
+
+def test_a_file_in_another_encoding_is_refused(parse, tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("participant: UTS03", encoding="utf-16")
+    with pytest.raises(ValueError, match="mine.yaml: save it as UTF-8 text"):
+        parse("", f"--config {path}")
 
 
 @pytest.mark.parametrize(

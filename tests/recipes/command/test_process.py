@@ -10,7 +10,8 @@ import pytest
 import torch
 from safetensors import SafetensorError
 
-from recipes.command.process import one_line_errors
+import recipes.command.process as process_module
+from recipes.command.process import one_line_errors, prepare_process
 
 CORES = len(os.sched_getaffinity(0))
 UNTOLD = CORES + 1  # threads that torch is left with, and that no process should compute with
@@ -47,6 +48,7 @@ def process(pretrained):
         capture_output=True,
         text=True,
         cwd=Path(__file__).resolve().parents[3],
+        env={name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"},
     )
     assert done.returncode == 0, done.stderr
     return done
@@ -89,6 +91,48 @@ def test_faults_of_input_and_machine_end_in_one_line(error, said):
     with pytest.raises(SystemExit) as stopped, one_line_errors():
         raise error
     assert stopped.value.code.startswith(said)
+
+
+def test_an_interruption_ends_in_one_line_that_says_how_to_go_on(capsys):
+    with pytest.raises(SystemExit) as stopped, one_line_errors():
+        raise KeyboardInterrupt
+    assert stopped.value.code == 130
+    assert capsys.readouterr().err == (
+        "interrupted: what is done is kept, and the same command goes on with it\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("own", "launcher", "threads"),
+    [
+        ({"OMP_NUM_THREADS": "3"}, {}, 3),
+        ({"OMP_NUM_THREADS": "1"}, {}, 1),
+        ({}, {}, UNTOLD),
+        ({"OMP_NUM_THREADS": "many"}, {}, UNTOLD),
+        ({"OMP_NUM_THREADS": "1", "ACCELERATE_MIXED_PRECISION": "no"}, {}, UNTOLD),
+        ({"OMP_NUM_THREADS": "1", "LOCAL_RANK": "0"}, {"OMP_NUM_THREADS": "1"}, 1),
+    ],
+)
+def test_threads_are_those_that_a_user_has_set(own, launcher, threads, monkeypatch):
+    for name in ("OMP_NUM_THREADS", "ACCELERATE_MIXED_PRECISION", "LOCAL_RANK"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in own.items():
+        monkeypatch.setenv(name, value)
+    chosen = []
+    monkeypatch.setattr(process_module, "_environment_of", lambda _: launcher)
+    monkeypatch.setattr(process_module, "cpu_count", lambda: UNTOLD)
+    monkeypatch.setattr(torch, "set_num_threads", chosen.append)
+    prepare_process(torch.device("cpu"), 1)
+    assert chosen == [threads]
+
+
+def test_the_environment_of_a_process_is_what_it_was_started_with():
+    words = [sys.executable, "-c", "import time; time.sleep(60)"]
+    with subprocess.Popen(words, env=os.environ | {"OMP_NUM_THREADS": "7"}) as child:
+        told = process_module._environment_of(child.pid)
+        child.kill()
+    assert told["OMP_NUM_THREADS"] == "7"
+    assert process_module._environment_of(child.pid) == {}
 
 
 def test_faults_of_the_program_keep_their_traceback():

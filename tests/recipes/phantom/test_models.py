@@ -15,7 +15,8 @@ def test_a_model_is_made_once_and_is_an_ordinary_checkpoint(name, tmp_path, monk
     folder, made = phantom_model(name, steps=2, progress=False)
     assert made
     assert phantom_model(name, steps=2, progress=False) == (folder, False)
-    assert list((tmp_path / "braintune").iterdir()) == [folder]  # nothing half-made stays beside it
+    beside = {path for path in (tmp_path / "braintune").iterdir() if path.suffix != ".lock"}
+    assert beside == {folder}  # nothing half-made
     _, info = AutoModel.from_pretrained(folder, output_loading_info=True)
     assert not info["missing_keys"] and not info["unexpected_keys"]
     model = AutoModelForBrainTuning.from_pretrained(folder, num_voxels=3)

@@ -1,0 +1,127 @@
+"""Single mistakes on the command line: one clear line each, before anything is read or written."""
+
+import re
+
+import pytest
+
+from recipes.align import DEFAULT_CONFIG as ALIGN
+from recipes.align import AlignOptions
+from recipes.asr import DEFAULT_CONFIG as ASR
+from recipes.asr import AsrOptions
+from recipes.command.arguments import keys_of, parse_arguments
+from recipes.command.process import one_line_errors
+from recipes.stages.recognition import RecognitionOptions
+from recipes.stages.tuning_options import TrainerOptions, TuningOptions
+from recipes.tune import DEFAULT_CONFIG as TUNE
+
+TUNING = [
+    # How long, how much at once
+    ("--early_stopping_patience 0", "early_stopping_patience must be at least 1"),
+    ("--early_stopping_patience -2", "early_stopping_patience must be at least 1 .* got -2"),
+    ("--num_train_epochs 0", "num_train_epochs must be above 0, got 0"),
+    ("--num_train_epochs -3", "num_train_epochs must be above 0, got -3"),
+    ("--num_train_epochs many", "--num_train_epochs: invalid float value: 'many'"),
+    ("--per_device_train_batch_size 0", "per_device_train_batch_size must be at least 1, got 0"),
+    ("--per_device_eval_batch_size 0", "per_device_eval_batch_size must be at least 1, got 0"),
+    ("--gradient_accumulation_steps 0", "gradient_accumulation_steps must be at least 1, got 0"),
+    ("--gradient_accumulation_steps 1.5", "--gradient_accumulation_steps: invalid int value"),
+    ("--dataloader_num_workers -1", "dataloader_num_workers must not be negative"),
+    ("--logging_steps 0", "logging_steps"),
+    # How it learns
+    ("--learning_rate -0.1", "learning_rate must not be negative, got -0.1"),
+    ("--head_learning_rate -1", "head_learning_rate must not be negative"),
+    ("--weight_decay -0.1", "weight_decay must not be negative"),
+    ("--warmup_steps -1", "warmup_steps must not be negative"),
+    ("--max_grad_norm -1", "max_grad_norm must not be negative"),
+    ("--lr_scheduler_type lineal", "lineal"),
+    ("--optim adamm", "adamm"),
+    ("--objective mae", "unknown objective: got 'mae'"),
+    ("--label_smoothing_factor 0.1", "label_smoothing_factor is for classes"),
+    ("--neftune_noise_alpha 5", "neftune_noise_alpha is for embeddings"),
+    ("--batch_eval_metrics false", "batch_eval_metrics must be true"),
+    ("--fp16 true --use_cpu true", "fp16 needs a GPU"),
+    ("--layerdrop 1", "layerdrop must be from 0 to below 1, got 1"),
+    ("--dropout -0.1", "dropout must be from 0 to below 1, got -0.1"),
+    ("--lora_rank -1", "lora_rank must not be negative"),
+    ("--lora_dropout 1", "lora_dropout must be from 0 to below 1"),
+    ("--lora_rank 2 --heads_only true", "drop lora_rank"),
+    # What is chosen
+    ("--eval_strategy no", "eval_strategy must be steps or epoch, got no"),
+    ("--eval_strategy epoch", "save_strategy must be epoch as eval_strategy is, got steps"),
+    ("--save_steps 7", "save"),
+    ("--metric_for_best_model accuracy", "unknown metric_for_best_model: got 'accuracy'"),
+    ("--metric_for_best_model eval_los", "'los'.*'loss'"),
+    # What is written where
+    ("--report_to tensorbord", "report_to: tensorbord is not installed"),
+    ("--output_dir=", "output_dir must name a folder"),
+    ("--resume_from_checkpoint nowhere", "unknown option: got --resume_from_checkpoint"),
+    ("--config nowhere.yaml", "nowhere.yaml: no such file"),
+    ("--learnig_rate 1", "Did you mean '--learning_rate'"),
+    ("--seed -1", "seed must not be negative"),
+    ("--seed 1 2", "more values than an option takes: got 2"),
+    # Which recordings, and how they are measured
+    ("--participants P01 P01", "name each participant once"),
+    ("--train_stories story01 story01", "'story01' is in train_stories and in train_stories"),
+    ("--test_story story33", "'story33' is in validation_stories and in test_story"),
+    ("--tuning_stories story99", "unknown training story"),
+    ("--targets respones", "unknown target: got 'respones'.*'responses'"),
+    ("--targets permuted", "name both"),
+    ("--teacher_dtype float8", "unknown teacher_dtype"),
+    ("--text_layers 1 1", "text_layers: name each once, got 1 1"),
+    ("--layers 3 3", "layers: name each once, got 3 3"),
+    ("--layers last", "--layers: invalid int value: 'last'"),
+    ("--ceiling_threshold -0.1", "ceiling_threshold must be from 0 to 1, got -0.1"),
+    ("--ceiling_threshold 40", "ceiling_threshold must be from 0 to 1, got 40"),
+    ("--ceiling_threshold nan", "ceiling_threshold must be from 0 to 1, got nan"),
+    ("--ceiling a.npy --ceiling_repeats 4", "exclude each other"),
+    ("--evaluation_length 0", "evaluation_length must be above 0 seconds"),
+    ("--evaluation_stride -1", "evaluation_stride must be above 0 seconds, got -1"),
+    ("--test_skip_trs -5", "test_skip_trs must not be negative"),
+    ("--n_trs_per_window 0", "n_trs_per_window must be above 0 TRs"),
+    ("--permutation_block 0", "permutation_block must be above 0 TRs"),
+    ("--text_context 0", "text_context must be above 0 tokens"),
+    ("--atlas_spheres lh.sphere.reg", "atlas_spheres must be two files"),
+]
+OTHERS = [
+    ("align", "--precision half", "precision must be one of"),
+    ("align", "--layers 1 1", "layers: name each once"),
+    ("align", "--ceiling_threshold -1", "ceiling_threshold must be from 0 to 1"),
+    ("asr", "--max_unusable 2", "max_unusable must be from 0 to 1"),
+    ("asr", "--num_train_epochs 0 --max_steps -1", "num_train_epochs must be above 0"),
+    ("asr", "--eval_strategy no", "eval_strategy must be steps or epoch"),
+    ("asr", "--units letters", "unknown units: got 'letters'"),
+]
+COMMANDS = {
+    "tune": ((TuningOptions, TrainerOptions), TUNE, {}),
+    "align": (
+        (AlignOptions,),
+        ALIGN,
+        {
+            "renamed": {"pretrained": "baseline", "output_dir": None},
+            "passed_over": keys_of(TuningOptions, TrainerOptions),
+        },
+    ),
+    "asr": ((AsrOptions, RecognitionOptions), ASR, {}),
+}
+
+
+@pytest.mark.parametrize(
+    ("command", "words", "message"), [("tune", *mistake) for mistake in TUNING] + OTHERS
+)
+def test_a_mistake_ends_in_one_line(command, words, message, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    classes, default, more = COMMANDS[command]
+    with pytest.raises(SystemExit) as stopped, one_line_errors():
+        parse_arguments(classes, default, words.split(), **more)
+    # What sys.exit is given is printed as it is
+    code = stopped.value.code
+    said = f"{code}\n" if isinstance(code, str) else capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert re.search(message, said), said
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_without_a_mistake_nothing_is_refused(command):
+    classes, default, more = COMMANDS[command]
+    parse_arguments(classes, default, [], **more)
