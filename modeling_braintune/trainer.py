@@ -140,7 +140,8 @@ class BrainTuningTrainer(ShareableTrainer):
         """Make the optimizer of `args` with a group each for backbone and head.
 
         Both are split again into parameters with and without weight decay, as Trainer does.
-        Parameters that need no gradient are in no group.
+        Parameters that need no gradient are in no group. Optimizers that divide parameters
+        themselves (LOMO, GaLore, APOLLO) are as in Trainer, and have no rate of the head's own.
         """
         if self.optimizer is not None:
             return self.optimizer
@@ -154,6 +155,8 @@ class BrainTuningTrainer(ShareableTrainer):
         optimizer_class, options = (
             self.optimizer_cls_and_kwargs or self.get_optimizer_cls_and_kwargs(self.args, model)
         )
+        if options.keys() & {"params", "model", "optimizer_dict"}:
+            return super().create_optimizer(model)
         self.optimizer = optimizer_class(
             [
                 {

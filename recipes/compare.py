@@ -199,7 +199,9 @@ def tune_all(
     if training.process_index == 0:
         first = windows(arguments, [one], ["responses"], located=checkpoint)["responses"][0]
         ahead = estimate(arguments, training, pretrained, first, [one])
-        say(plan(Path(training.output_dir), arguments.models, ahead, arguments.low_level))
+        again, output = training.overwrite_output_dir, Path(training.output_dir)
+        done = [] if again else [m for m in arguments.models if is_tuned(output, m)]
+        say(plan(output, arguments.models, done, ahead, arguments.low_level))
     # Made before the work begins, so that whatever is wrong with them is said before it.
     runs = [(arguments, {}), *((own, {"text_model": m}) for m, own in arguments.further.items())]
     pairs = [
@@ -223,13 +225,15 @@ def is_tuned(output: Path, model: str) -> bool:
     return (output / model / (RESULTS if model == STIMULUS_TUNED else CURVE)).exists()
 
 
-def plan(output: Path, models: list[str], ahead: Estimate, low_level: bool) -> str:
+def plan(output: Path, models: list[str], done: list[str], ahead: Estimate, low_level: bool) -> str:
     """What will be done, and how long it will take, as text.
 
     Parameters
     ----------
     output : Path
     models : list of str
+    done : list of str
+        Those that are tuned already.
     ahead : Estimate
     low_level : bool
 
@@ -237,15 +241,12 @@ def plan(output: Path, models: list[str], ahead: Estimate, low_level: bool) -> s
     -------
     str
     """
-    done = {model: is_tuned(output, model) for model in models}
     width = max(map(len, models))
-    minutes = ahead.minutes(
-        list(done.values()).count(False), 1 + len(models), 5 if low_level else 0
-    )
+    minutes = ahead.minutes(len(models) - len(done), 1 + len(models), 5 if low_level else 0)
     return "\n".join(
         [
             f"Models in {output}/:",
-            *(f"  {m:<{width}}  {'is tuned' if done[m] else 'to be tuned'}" for m in models),
+            *(f"  {m:<{width}}  {'is tuned' if m in done else 'to be tuned'}" for m in models),
             f"Estimated time: {minutes:.0f} min and statistics ({ahead}"
             + ", once more without each of five low-level features" * low_level
             + ")",

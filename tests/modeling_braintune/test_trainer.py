@@ -114,6 +114,23 @@ def test_the_backbones_rate_is_logged_and_both_decay_linearly(make_trainer):
     assert logged == pytest.approx([0, 2.5e-5, 5e-5, 2.5e-5])
 
 
+@pytest.mark.parametrize("key", ["params", "model"])
+def test_optimizers_that_divide_parameters_themselves_are_as_in_trainer(
+    key, make_trainer, monkeypatch
+):
+    trainer = make_trainer()
+    given = [trainer.model.head.weight]
+
+    class Divides(torch.optim.SGD):
+        def __init__(self, parameters, lr):
+            assert parameters is given
+            super().__init__(parameters, lr)
+
+    chosen = Divides, {"lr": 0.1, key: given}
+    monkeypatch.setattr(trainer, "get_optimizer_cls_and_kwargs", lambda *_: chosen)
+    assert isinstance(trainer.create_optimizer(), Divides)
+
+
 def test_a_head_alone_can_be_trained(make_trainer):
     trainer = make_trainer(learning_rate=1.0, head_learning_rate=0.1)
     trainer.model.base_model.requires_grad_(False)
