@@ -10,8 +10,6 @@ from typing import Any, ClassVar
 
 import torch
 
-from recipes.command.trainer_options import check_trainer_options
-
 PRECISIONS = ("float32", "bfloat16")
 
 
@@ -570,10 +568,6 @@ class Decided(Words):
     do_eval: bool = field(default=False, init=False)
     do_predict: bool = field(default=False, init=False)
     resume_from_checkpoint: str | None = field(default=None, init=False)
-
-    def __post_init__(self) -> None:
-        check_trainer_options(self)
-        super().__post_init__()
 
 
 @dataclass(kw_only=True)

@@ -48,6 +48,7 @@ from recipes.command.output_folder import (
     finished_results,
     write_json,
 )
+from recipes.command.trainer_options import check_trainer_options
 from recipes.command.vocabulary import Decided, Output, Overwrite, Seed
 from recipes.stages.timing import seconds_of
 
@@ -61,6 +62,10 @@ class RecognitionOptions(Output, Overwrite, Seed, Decided, CtcArguments):
     command: ClassVar[str] = "asr"
 
     push_to_hub: bool = field(default=False, init=False)
+
+    def __post_init__(self) -> None:
+        check_trainer_options(self)
+        super().__post_init__()
 
 
 def check_one_process(training: CtcArguments) -> None:

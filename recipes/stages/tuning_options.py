@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 from datasets_scripts import check_name
 from modeling_braintune import OBJECTIVES, BrainTuningArguments
+from recipes.command.trainer_options import check_trainer_options
 from recipes.command.vocabulary import (
     Alignment,
     Attention,
@@ -283,6 +284,7 @@ class TrainerOptions(Output, Overwrite, Hub, Seed, Decided, BrainTuningArguments
                 "batch_eval_metrics must be true, got false: predictions of all voxels are not kept"
             )
         self.load_best_model_at_end = True  # which is how a step is chosen
+        check_trainer_options(self)
         super().__post_init__()
         metric = str(self.metric_for_best_model).removeprefix("eval_")
         check_name("metric_for_best_model", metric, METRICS)
