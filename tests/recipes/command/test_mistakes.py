@@ -20,11 +20,11 @@ TUNING = [
     ("--early_stopping_patience -2", "early_stopping_patience must be at least 1 .* got -2"),
     ("--num_train_epochs 0", "num_train_epochs must be above 0, got 0"),
     ("--num_train_epochs -3", "num_train_epochs must be above 0, got -3"),
-    ("--num_train_epochs many", "--num_train_epochs: invalid float value: 'many'"),
+    ("--num_train_epochs many", "num-train-epochs: invalid float value: 'many'"),
     ("--per_device_train_batch_size 0", "per_device_train_batch_size must be at least 1, got 0"),
     ("--per_device_eval_batch_size 0", "per_device_eval_batch_size must be at least 1, got 0"),
     ("--gradient_accumulation_steps 0", "gradient_accumulation_steps must be at least 1, got 0"),
-    ("--gradient_accumulation_steps 1.5", "--gradient_accumulation_steps: invalid int value"),
+    ("--gradient_accumulation_steps 1.5", "accumulation-steps: invalid int value: '1.5'"),
     ("--dataloader_num_workers -1", "dataloader_num_workers must not be negative"),
     ("--logging_steps 0", "logging_steps"),
     # How it learns
@@ -48,7 +48,7 @@ TUNING = [
     # What is chosen
     ("--eval_strategy no", "eval_strategy must be steps or epoch, got no"),
     ("--eval_strategy epoch", "save_strategy must be epoch as eval_strategy is, got steps"),
-    ("--save_steps 7", "save"),
+    ("--save_steps 7", "saving steps to be a round multiple of .* found 7"),
     ("--metric_for_best_model accuracy", "unknown metric_for_best_model: got 'accuracy'"),
     ("--metric_for_best_model eval_los", "'los'.*'loss'"),
     # What is written where
@@ -124,4 +124,5 @@ def test_a_mistake_ends_in_one_line(command, words, message, capsys, tmp_path, m
 @pytest.mark.parametrize("command", COMMANDS)
 def test_without_a_mistake_nothing_is_refused(command):
     classes, default, more = COMMANDS[command]
-    parse_arguments(classes, default, [], **more)
+    words = ["--checkpoints", "phantom-hubert"] if command == "align" else []
+    parse_arguments(classes, default, words, **more)

@@ -127,8 +127,11 @@ def test_threads_are_those_that_a_user_has_set(own, launcher, threads, monkeypat
 
 
 def test_the_environment_of_a_process_is_what_it_was_started_with():
-    words = [sys.executable, "-c", "import time; time.sleep(60)"]
-    with subprocess.Popen(words, env=os.environ | {"OMP_NUM_THREADS": "7"}) as child:
+    words = [sys.executable, "-c", "print('started', flush=True); input()"]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    environment = os.environ | {"OMP_NUM_THREADS": "7"}
+    with subprocess.Popen(words, env=environment, **pipes) as child:
+        child.stdout.readline()
         told = process_module._environment_of(child.pid)
         child.kill()
     assert told["OMP_NUM_THREADS"] == "7"
