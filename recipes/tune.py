@@ -179,7 +179,7 @@ def models_of(arguments: TuningOptions) -> list[str]:
 
 def made_by_a_run(arguments: TuningOptions) -> list[str]:
     """Return the names of all that a run makes in its output folder."""
-    figures = [FIGURE.format(participant) for participant in arguments.participants]
+    figures = [FIGURE.format(file_name(participant)) for participant in arguments.participants]
     return [RESULTS, REPRESENTATIONS, *figures, *made_by_tuning(models_of(arguments))]
 
 
