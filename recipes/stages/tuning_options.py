@@ -273,9 +273,9 @@ class TrainerOptions(Output, Overwrite, Hub, Seed, Decided, BrainTuningArguments
             "(the default), or steps, every eval_steps steps."
         },
     )
-    save_strategy: str = field(
-        default="epoch",
-        metadata={"help": "When a checkpoint is saved: as eval_strategy; epoch by default."},
+    save_strategy: str | None = field(
+        default=None,
+        metadata={"help": "When a checkpoint is saved; by default as eval_strategy says."},
     )
 
     def __post_init__(self) -> None:
@@ -284,6 +284,7 @@ class TrainerOptions(Output, Overwrite, Hub, Seed, Decided, BrainTuningArguments
                 "batch_eval_metrics must be true, got false: predictions of all voxels are not kept"
             )
         self.load_best_model_at_end = True  # which is how a step is chosen
+        self.save_strategy = self.save_strategy or self.eval_strategy
         check_trainer_options(self)
         super().__post_init__()
         metric = str(self.metric_for_best_model).removeprefix("eval_")

@@ -48,3 +48,13 @@ def test_what_a_command_decides_is_no_option_of_the_trainer():
     assert {"output_dir", "seed", "push_to_hub", "private", "learning_rate"} <= offered
     assert not {name for name in offered if name.startswith(("hub_", "do_", "resume_"))}
     assert TrainerOptions(use_cpu=True, seed=3).seed == 3
+
+
+def test_checkpoints_are_saved_when_the_validation_loss_is_computed():
+    assert TrainerOptions(use_cpu=True).save_strategy == "epoch"
+    assert (
+        TrainerOptions(
+            use_cpu=True, eval_strategy="steps", eval_steps=5, save_steps=5
+        ).save_strategy
+        == "steps"
+    )
