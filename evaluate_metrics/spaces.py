@@ -36,7 +36,7 @@ def space_files(name: str) -> dict[str, bytes]:
     Examples
     --------
     >>> sorted(set(space_files("low_level_impact")) - {"README.md", "__init__.py"})
-    ['alignment.py', 'app.py', 'impact.py', 'low_level_impact.py', 'requirements.txt']
+    ['alignment.py', 'app.py', 'arrays.py', 'impact.py', 'low_level_impact.py', 'requirements.txt']
 
     To publish a metric, write its files into an empty folder and push that::
 
