@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import datasets
@@ -12,8 +10,7 @@ import numpy as np
 import pytest
 
 from recipes.anatomy import AnatomyOptions, anatomy
-
-RECIPE = str(Path(__file__).resolve().parents[2] / "recipes" / "anatomy.py")
+from tests.command_process import run_command
 
 
 def run(root, **arguments):
@@ -74,9 +71,8 @@ def test_nothing_but_the_anatomy_need_be_fetched(anatomical, tmp_path, unfetch, 
 
 def test_the_command_takes_a_configuration_of_tuning(anatomical, configuration, tmp_path):
     root, truth = anatomical
-    command = [sys.executable, RECIPE, "--config", str(configuration(atlas=truth.atlas))]
-    command += ["--data", str(root), "--participants", "UTS05", "--output_dir", str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True)
+    words = ["--config", configuration(atlas=truth.atlas), "--data", root]
+    done = run_command("anatomy", *words, "--participants", "UTS05", "--output_dir", tmp_path)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "regions/UTS05.json").is_file()
 

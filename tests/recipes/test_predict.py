@@ -1,6 +1,5 @@
 """From a recording to predicted responses, as images and as arrays."""
 
-import subprocess
 import sys
 from pathlib import Path
 
@@ -13,8 +12,8 @@ from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, set_seed
 
 from modeling_braintune import AutoModelForBrainTuning, Brain, BrainEncodingPipeline
 from recipes.predict import PredictOptions, main, predict
+from tests.command_process import run_command
 
-RECIPE = str(Path(__file__).resolve().parents[2] / "recipes" / "predict.py")
 TR = 2.0045
 SECONDS, N_TRS = 5.0, 3
 SHAPE = (3, 4, 5)
@@ -388,17 +387,8 @@ def test_left_vertices_must_be_some_of_those_recorded(refused, placeless):
 
 def test_as_a_process(planted, audio, tmp_path):
     output = tmp_path / "responses.nii.gz"
-    words = [
-        sys.executable,
-        RECIPE,
-        "--checkpoints",
-        planted,
-        "--audio",
-        audio,
-        "--output",
-        str(output),
-    ]
-    done = subprocess.run(words, capture_output=True, text=True)
+    words = ["--checkpoints", planted, "--audio", audio, "--output", output]
+    done = run_command("predict", *words)
     assert done.returncode == 0, done.stderr
     assert done.stdout.endswith(f"in 3 TRs of 2.0045 s: {output}\n")
     assert nibabel.load(output).shape == (*SHAPE, N_TRS)

@@ -2,9 +2,6 @@
 
 import csv
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +14,10 @@ from datasets_scripts.phantom import CONTENT_WORDS
 from evaluate_metrics.reports.task_rows import COLUMNS
 from modeling_braintune import clip_representations
 from recipes.preference import PreferenceOptions, measure_preference
+from tests.command_process import run_command
 
 STORIES = ["story02", "story01"]
 MEASURES = ["d", "semantic", "phonetic", "random"]
-PROGRAM = Path(__file__).parents[2] / "recipes" / "preference.py"
 
 
 @pytest.fixture(scope="module")
@@ -141,12 +138,7 @@ def test_the_command_goes_on_with_lists_of_a_file(finished, settings, tmp_path):
     for name, value in settings.items():
         words += [f"--{name}", *(value if isinstance(value, list) else [str(value)])]
     kept = {path: path.stat().st_mtime_ns for path in cached(settings)}
-    done = subprocess.run(
-        [sys.executable, PROGRAM, *words],
-        env=os.environ | {"PYTHONPATH": str(PROGRAM.parents[1])},
-        capture_output=True,
-        text=True,
-    )
+    done = run_command("preference", *words)
     assert done.returncode == 0, done.stderr
     again = json.loads((tmp_path / "preference.json").read_text())
     assert again["rows"] == report["rows"]

@@ -16,6 +16,7 @@ from datasets_scripts import read_ds003020
 from recipes.command.arguments import CONFIGS, parse_arguments, read_config
 from recipes.prepare import PrepareOptions, main, prepare
 from recipes.stages.tuning_options import TrainerOptions, TuningOptions
+from tests.command_process import run_command
 
 RECIPE = str(Path(__file__).resolve().parents[2] / "recipes" / "prepare.py")
 
@@ -221,8 +222,7 @@ def test_prepared_recordings_are_neither_prepared_nor_checked(tmp_path, monkeypa
 
 
 def test_a_wrong_folder_stops_with_one_line(tmp_path):
-    words = [sys.executable, RECIPE, "--data", str(tmp_path), "--participants", "P01"]
-    done = subprocess.run(words, capture_output=True, text=True)
+    done = run_command("prepare", "--data", tmp_path, "--participants", "P01")
     assert done.returncode != 0
     assert done.stderr.strip().splitlines()[-1].startswith("FileNotFoundError: ")
     assert "is not a ds003020 folder" in done.stderr

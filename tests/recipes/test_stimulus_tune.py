@@ -1,14 +1,9 @@
 """Self-supervised training as a command."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 from transformers import AutoModel
 
-RECIPE = str(Path(__file__).resolve().parents[2] / "recipes" / "stimulus_tune.py")
+from tests.command_process import run_command
 
 
 @pytest.fixture
@@ -16,12 +11,7 @@ def run(configuration, tmp_path):
     def run(**changes):
         short = dict(max_steps=2, eval_steps=1, save_steps=1, mask_time_length=2)
         words = ["--config", configuration(**short | changes), "--output_dir", tmp_path / "output"]
-        return subprocess.run(
-            [sys.executable, RECIPE, *map(str, words)],
-            capture_output=True,
-            text=True,
-            env=os.environ | {"OMP_NUM_THREADS": "1"},
-        )
+        return run_command("stimulus_tune", *words)
 
     return run
 

@@ -1,8 +1,5 @@
 """Where things are kept."""
 
-import os
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -10,6 +7,7 @@ from pathlib import Path
 from huggingface_hub import constants
 
 from recipes.command.cache import cache_folder, made_by_one, representations_folder
+from tests.command_process import run_command
 
 
 def test_the_cache_is_looked_up_when_it_is_asked_for(tmp_path, monkeypatch):
@@ -19,16 +17,9 @@ def test_the_cache_is_looked_up_when_it_is_asked_for(tmp_path, monkeypatch):
     assert representations_folder("mine") == Path("mine")
 
 
-def test_help_names_no_folder_of_this_machine(tmp_path):
-    command = Path(__file__).resolve().parents[3] / "recipes" / "probe.py"
-    printed = subprocess.run(
-        [sys.executable, str(command), "--help"],
-        env=os.environ | {"HF_HOME": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    assert "--cache_dir" in printed and str(tmp_path) not in printed
+def test_help_names_no_folder_of_this_machine():
+    printed = run_command("probe", "--help").stdout
+    assert "--cache_dir" in printed and constants.HF_HOME not in printed
 
 
 def test_who_waits_for_what_another_makes_is_told(tmp_path, capsys):

@@ -38,6 +38,6 @@ def test_phones_of_a_story_not_taught_on_are_recognised():
     config, feature_extractor = MODELS["phantom-wav2vec2"]()
     model = AutoModel.from_config(config)
     untaught = teach_phones(model, feature_extractor, steps=1, n_stories=2, progress=False)
-    taught = teach_phones(model, feature_extractor, steps=200, n_stories=4, progress=False)
+    taught = teach_phones(model, feature_extractor, steps=80, n_stories=2, progress=False)
     assert untaught < 0.2  # the commonest of the 40 labels is in about a tenth of the frames
-    assert taught > 0.6
+    assert taught > 0.5

@@ -2,13 +2,8 @@
 
 import dataclasses
 import json
-import os
 import shutil
-import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import h5py
 import numpy as np
@@ -24,8 +19,7 @@ from recipes.stages.recordings import open_recordings
 from recipes.stages.stimulus import StimulusOptions, sound_windows
 from recipes.stages.tuning_options import TrainerOptions, TuningOptions
 from recipes.stimulus_tune import DEFAULT_CONFIG
-
-RECIPE = str(Path(__file__).resolve().parents[3] / "recipes" / "stimulus_tune.py")
+from tests.command_process import start_command
 
 
 def stimulus_tune(arguments, training):
@@ -144,17 +138,13 @@ def test_other_responses_to_the_same_sound_give_the_same_weights(
 def test_a_killed_run_goes_on_and_ends_with_the_same_weights(finished, tmp_path):
     config, output, results = finished
     resumed = tmp_path / "resumed"
-    process = subprocess.Popen(
-        [sys.executable, RECIPE, "--config", str(config), "--output_dir", str(resumed)],
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-        stdout=subprocess.DEVNULL,
-    )
+    process = start_command("stimulus_tune", "--config", config, "--output_dir", resumed)
     state = resumed / "stimulus-tuned" / "checkpoints" / "checkpoint-6" / "trainer_state.json"
     deadline = time.monotonic() + 120
-    while not state.exists() and process.poll() is None and time.monotonic() < deadline:
+    while not state.exists() and process.is_alive() and time.monotonic() < deadline:
         time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    process.kill()
+    process.join()
     assert state.exists() and not (resumed / "stimulus-tuned" / "results.json").exists()
 
     asked, training = arguments(config, resumed)
