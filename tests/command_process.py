@@ -1,8 +1,8 @@
-"""Commands in processes of their own that need not import torch and transformers first.
+"""Programs in processes of their own that need not import torch and transformers first.
 
-Python's fork server imports them once; each command is a fork of it, with its own arguments,
+Python's fork server imports them once; each program is a fork of it, with its own arguments,
 streams and exit status. What a library reads from the environment while it is imported (a Hub's
-address, HF_HOME) is that of the tests: a command that needs another is started afresh.
+address, HF_HOME) is that of the tests: a program that needs another is started afresh.
 """
 
 import multiprocessing
@@ -18,15 +18,20 @@ PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(["recipes.tune", "recipes.anatomy", "nilearn.surface"])
 
 
-def start_command(name, *words, stdout=os.devnull, stderr=os.devnull, prepare=None):
-    """Start `recipes/<name>.py` and return its `multiprocessing.Process`.
+def start(program, *words, stdout=os.devnull, stderr=os.devnull, prepare=None):
+    """Start a program, given by its path, and return its `multiprocessing.Process`.
 
-    `prepare` is called in it first: a function of a module, of no arguments.
+    `prepare` is called in it first: a function of a module (or a partial one), of no arguments.
     """
-    words = [str(RECIPES / f"{name}.py"), *map(str, words)]
-    process = PROCESSES.Process(target=_command, args=(words, str(stdout), str(stderr), prepare))
+    words = [*map(str, (program, *words))]
+    process = PROCESSES.Process(target=_program, args=(words, str(stdout), str(stderr), prepare))
     process.start()
     return process
+
+
+def start_command(name, *words, **more):
+    """`start` of `recipes/<name>.py`."""
+    return start(RECIPES / f"{name}.py", *words, **more)
 
 
 def run_command(name, *words, prepare=None):
@@ -39,7 +44,7 @@ def run_command(name, *words, prepare=None):
         return subprocess.CompletedProcess([name, *words], process.exitcode, *texts)
 
 
-def _command(words, stdout, stderr, prepare):
+def _program(words, stdout, stderr, prepare):
     for descriptor, path in ((1, stdout), (2, stderr)):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), descriptor)
     if prepare is not None:

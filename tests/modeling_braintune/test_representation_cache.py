@@ -1,7 +1,7 @@
 import os
 import signal
-import subprocess
-import sys
+import socket
+from functools import partial
 
 import numpy as np
 import pytest
@@ -10,6 +10,7 @@ from transformers import AutoModel, Wav2Vec2ForCTC
 
 from modeling_braintune import layer_representations, model_facts, representation_cache
 from modeling_braintune.representation_cache import cached_representations
+from tests.command_process import start
 
 BATCH = 8
 # Three blocks: 20 windows of as many lengths and 128 of the common one, 128 of that, and 44.
@@ -96,12 +97,6 @@ def cached(make_extractor, audio, cache_dir):
         return found, len(forwards)
 
     return call
-
-
-def run(program, *arguments, launcher=()):
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, *launcher, *map(str, (program, *arguments))]
-    return subprocess.run(command, env=environment, capture_output=True, text=True)
 
 
 def entries(cache_dir):
@@ -278,10 +273,11 @@ def test_an_error_leaves_blocks_free(cached, make_model):
 def test_a_killed_run_goes_on_where_it_was(cached, checkpoint, audio, cache_dir, tmp_path):
     np.savez(tmp_path / "request.npz", audio=audio, windows=WINDOWS)
     (tmp_path / "program.py").write_text(KILLED + PROGRAM)
-    done = run(
+    process = start(
         tmp_path / "program.py", checkpoint, tmp_path / "request.npz", cache_dir, tmp_path / "out"
     )
-    assert done.returncode == -signal.SIGKILL, done.stderr
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
     assert block_files(cache_dir) == ["00000.safetensors"]
     model = AutoModel.from_pretrained(checkpoint)
     found, n_forwards = cached(model)
@@ -290,19 +286,27 @@ def test_a_killed_run_goes_on_where_it_was(cached, checkpoint, audio, cache_dir,
     np.testing.assert_array_equal(found, expected)
 
 
+def be_one_of_two(rank, port):
+    """What `torchrun --nproc_per_node 2` tells each of its processes."""
+    told = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "LOCAL_WORLD_SIZE": 2}
+    told |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    os.environ.update({name: str(value) for name, value in told.items()})
+
+
 def test_processes_share_the_work(cached, checkpoint, audio, cache_dir, tmp_path):
     np.savez(tmp_path / "request.npz", audio=audio, windows=WINDOWS)
     program = PROGRAM.replace("checkpoint, request", SIDE_BY_SIDE + "checkpoint, request")
     (tmp_path / "program.py").write_text(program)
-    done = run(
-        tmp_path / "program.py",
-        checkpoint,
-        tmp_path / "request.npz",
-        cache_dir,
-        tmp_path / "out",
-        launcher=["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"],
-    )
-    assert done.returncode == 0, done.stderr
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    words = (checkpoint, tmp_path / "request.npz", cache_dir, tmp_path / "out")
+    processes = [
+        start(tmp_path / "program.py", *words, prepare=partial(be_one_of_two, rank, port))
+        for rank in (0, 1)
+    ]
+    for process in processes:
+        process.join()
+        assert process.exitcode == 0
     expected, _ = cached(AutoModel.from_pretrained(checkpoint), cache_dir=tmp_path / "another")
     n_forwards = []
     for index in (0, 1):
