@@ -32,7 +32,12 @@ from .features import (
 from .labels import PHONES, is_silence
 from .lanczos import lanczos
 from .names import check_name, nearest
-from .noise_ceiling import noise_ceiling, read_noise_ceiling, select_voxels
+from .noise_ceiling import (
+    ceiling_across_listeners,
+    noise_ceiling,
+    read_noise_ceiling,
+    select_voxels,
+)
 from .permutation import permute_blocks
 from .phantom import PHANTOM_TASKS, PhantomTasks, make_phantom, make_phantom_tasks
 from .recordings import (
@@ -44,6 +49,7 @@ from .recordings import (
     bids_stories,
     check_recordings,
     open_participant,
+    other_listeners,
     participant_stories,
     read_bids,
     read_ds003020,
@@ -92,6 +98,7 @@ __all__ = [
     "articulation",
     "bids_brain_mask",
     "bids_stories",
+    "ceiling_across_listeners",
     "check_name",
     "check_phones",
     "check_voxel_order",
@@ -112,6 +119,7 @@ __all__ = [
     "nearest",
     "noise_ceiling",
     "open_participant",
+    "other_listeners",
     "participant_stories",
     "permute_blocks",
     "phone_inventory",

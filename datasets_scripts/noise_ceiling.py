@@ -1,14 +1,16 @@
 """How well a voxel's response can be predicted at all, and the voxels worth predicting."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 
 import numpy as np
 
 from .names import check_name
+from .zscore import zscore_responses
 
 VOXELS_AT_ONCE = 2048
+FEWEST_OTHERS = 2  # listeners: one alone would be as noisy as the listener it is to judge
 HIGHEST = 1.01  # a ceiling estimated from z-scored repeats may pass 1 by less than a hundredth
 
 
@@ -63,6 +65,47 @@ def _ceiling_of_live(repeats, n_scored):
     signal_power = np.maximum((n_repeats * variance - 1) / (n_repeats - 1), 0)
     with np.errstate(divide="ignore"):
         return 1 / np.sqrt(1 + (1 / signal_power - 1) / n_scored)
+
+
+def ceiling_across_listeners(responses: np.ndarray, others: Iterable[np.ndarray]) -> np.ndarray:
+    """Correlation of a listener's responses with the mean of other listeners'.
+
+    In place of a noise ceiling where nobody heard a story repeatedly: how well what other people
+    share predicts this one (inter-subject correlation, Nastase et al. 2019). It is no bound on
+    models that predict what is a listener's own.
+
+    Parameters
+    ----------
+    responses : array of shape (n_trs, n_voxels)
+        Of the listener.
+    others : iterable of arrays of shape (n_trs, n_voxels)
+        Of at least two others to the same story, whose voxels lie where the listener's do. Each
+        is z-scored over time before the mean.
+
+    Returns
+    -------
+    float32 array of shape (n_voxels,)
+        From 0 to 1; 0 where the correlation is negative, NaN for voxels that are NaN or constant
+        in any listener.
+
+    Raises
+    ------
+    ValueError
+        Fewer than two others, or another shape.
+    """
+    mean, n_others = np.zeros(responses.shape, np.float32), 0
+    for other in others:
+        if other.shape != responses.shape:
+            raise ValueError(
+                f"responses of all listeners must be of shape {responses.shape}, got {other.shape}"
+            )
+        mean += zscore_responses(other.astype(np.float32))
+        n_others += 1
+    if n_others < FEWEST_OTHERS:
+        raise ValueError(f"at least {FEWEST_OTHERS} other listeners are needed, got {n_others}")
+    own = zscore_responses(responses.astype(np.float32))
+    correlation = np.einsum("tv,tv->v", own, zscore_responses(mean)) / len(own)
+    return correlation.clip(0, 1)  # NaN stays
 
 
 def read_noise_ceiling(path: str | PathLike[str], n_voxels: int) -> np.ndarray:

@@ -65,8 +65,8 @@ class Scores:
     ----------
     references : array of shape (n_trs, n_voxels)
         The measured responses, in voxels above the noise-ceiling threshold only.
-    ceiling : array of shape (n_voxels,)
-        Their noise ceilings.
+    ceiling : array of shape (n_voxels,), or None
+        Their noise ceilings. Without them alignment is not normalised: it is the correlation.
     regions : dict of {str: bool array of shape (n_voxels,)}
 
     Examples
@@ -83,8 +83,12 @@ class Scores:
     """
 
     references: np.ndarray
-    ceiling: np.ndarray
+    ceiling: np.ndarray | None
     regions: dict[str, np.ndarray]
+
+    def __post_init__(self) -> None:
+        if self.ceiling is None:
+            self.ceiling = np.ones(self.references.shape[1])
 
     @property
     def block(self) -> int:

@@ -38,7 +38,8 @@ class Brain:
         Voxels of the recordings, of which the head predicts some.
     voxels : int64 array of shape (num_voxels,)
         Their indices in the recordings.
-    noise_ceiling : float32 array of shape (num_voxels,)
+    noise_ceiling : float32 array of shape (num_voxels,), or None
+        None where there were none to select voxels by.
     regions : dict of {str: int64 array}
         Columns of the head's outputs that lie in each region of interest.
     targets : str
@@ -68,7 +69,7 @@ class Brain:
     n_trs_per_window: int
     n_recorded_voxels: int
     voxels: np.ndarray
-    noise_ceiling: np.ndarray
+    noise_ceiling: np.ndarray | None
     regions: dict[str, np.ndarray] = field(default_factory=dict)
     targets: str = "responses"
     trims: dict = field(default_factory=dict)
@@ -80,7 +81,8 @@ class Brain:
 
     def __post_init__(self) -> None:
         self.voxels = np.asarray(self.voxels, np.int64)
-        self.noise_ceiling = np.asarray(self.noise_ceiling, np.float32)
+        if self.noise_ceiling is not None:
+            self.noise_ceiling = np.asarray(self.noise_ceiling, np.float32)
         self.regions = {name: np.asarray(v, np.int64) for name, v in self.regions.items()}
         if self.places is not None:
             self.places = np.asarray(self.places, np.int64)
@@ -99,7 +101,9 @@ class Brain:
                 f"n_trs_per_window of {self.participant} must be a number of TRs above 0, got "
                 f"{self.n_trs_per_window!r}"
             )
-        n_unknown = np.count_nonzero(~np.isfinite(self.noise_ceiling))
+        n_unknown = 0
+        if self.noise_ceiling is not None:
+            n_unknown = np.count_nonzero(~np.isfinite(self.noise_ceiling))
         if n_unknown:
             raise ValueError(
                 f"noise_ceiling of {self.participant} must be finite, got {n_unknown} that are "
@@ -201,7 +205,8 @@ def write_brains(brains: Mapping[str, Brain], folder: str | os.PathLike) -> None
     arrays = {}
     for name, brain in brains.items():
         arrays[f"{name}/voxels"] = brain.voxels
-        arrays[f"{name}/noise_ceiling"] = brain.noise_ceiling
+        if brain.noise_ceiling is not None:
+            arrays[f"{name}/noise_ceiling"] = brain.noise_ceiling
         if brain.places is not None:
             arrays[f"{name}/places"] = brain.places
         if brain.fsaverage5 is not None:
@@ -270,7 +275,7 @@ def _brain(name, fields, arrays):
     return Brain(
         participant=name,
         voxels=arrays[f"{name}/voxels"],
-        noise_ceiling=arrays[f"{name}/noise_ceiling"],
+        noise_ceiling=arrays.get(f"{name}/noise_ceiling"),
         places=arrays.get(f"{name}/places"),
         fsaverage5=arrays.get(f"{name}/fsaverage5"),
         **fields | {"regions": {r: arrays[f"{name}/regions/{r}"] for r in fields["regions"]}},

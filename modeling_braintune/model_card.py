@@ -22,6 +22,18 @@ UNPUBLISHED = "path/to/this/folder"
 START, END = "<!-- alignment report -->", "<!-- end of alignment report -->"
 LINK = "[{0}](https://huggingface.co/{0})"
 CONTROL = "this is a control that a brain-tuned model is compared with, not a model of the brain."
+# By how alignment is normalised, as results say: what selects voxels, and what it is divided by.
+SELECTION = {
+    "normalised": "noise ceiling above {:g}",
+    "normalised across listeners": "correlation with other listeners above {:g}",
+    "not normalised": "not selected by noise ceilings,",
+}
+DIVISION = {
+    "normalised": "divided by the noise ceiling, and",
+    "normalised across listeners": "divided by the correlation of the measured responses with the "
+    "mean of other listeners', and",
+    "not normalised": "not divided by a noise ceiling. It is",
+}
 
 BRAIN_TUNING = """\
 @inproceedings{moussa2025braintuning,
@@ -67,7 +79,7 @@ def model_card(
     results : dict
         Of the run: "curves" {model: losses} and "participants" {name: scores}, which hold
         "alignment", "gain", "tests" and "impact" of every model by region, "n_trs",
-        "participant", "test_story" and "notes".
+        "participant", "test_story", "normalisation" and "notes".
     settings : dict
         Arguments of the run: pretrained, data, participants, stories and training arguments.
     config : PreTrainedConfig
@@ -379,10 +391,10 @@ def _evaluations(results, settings, model):
             )
 
     return [
-        *evaluations("brain_alignment", "Normalised brain alignment", results["alignment"][model]),
+        *evaluations("brain_alignment", _alignment_name(results), results["alignment"][model]),
         *evaluations(
             "brain_alignment_gain",
-            f"Gain over {_baseline(settings)}",
+            f"Gain over {_baseline(settings)}{_unlike_noise_ceilings(results)}",
             results["gain"][model],
             results["tests"][model],
         ),
@@ -394,6 +406,17 @@ def _evaluations(results, settings, model):
             )
         ),
     ]
+
+
+def _alignment_name(results):
+    other = _unlike_noise_ceilings(results)
+    return f"Brain alignment{other}" if other else "Normalised brain alignment"
+
+
+def _unlike_noise_ceilings(results):
+    """How alignment is normalised, where that is not by noise ceilings."""
+    normalisation = results["normalisation"]
+    return "" if normalisation == "normalised" else f", {normalisation}"
 
 
 def _text(name):
@@ -420,6 +443,8 @@ def _training(results, settings, config, model, teacher, permuted_from):
         yield split, f"{len(names)}: {_names(names)}"
     yield "test story", f"{_text(settings['test_story'])}, not tuned on"
     n_voxels = config.num_voxels
+    (normalisation,) = {scores["normalisation"] for scores in results["participants"].values()}
+    chosen_by = SELECTION[normalisation].format(settings["ceiling_threshold"])
     for participant, brain in config.brain.items():
         whose = f", {_text(participant)}" if len(config.brain) > 1 else ""
         n = n_voxels[participant] if isinstance(n_voxels, dict) else n_voxels
@@ -437,8 +462,7 @@ def _training(results, settings, config, model, teacher, permuted_from):
         if not teacher:
             yield (
                 f"voxels{whose}",
-                f"{n} of {brain['n_recorded_voxels']}: noise ceiling above "
-                f"{settings['ceiling_threshold']:g} in {where}",
+                f"{n} of {brain['n_recorded_voxels']}: {chosen_by} in {where}",
             )
         if atlas := brain.get("atlas"):
             yield f"atlas{whose}", f"{_text(atlas['name'])} (SHA-256 `{atlas['sha256']}`)"
@@ -476,11 +500,11 @@ def _measure(results, settings, model):
     baseline = next(iter(alignment))
     layers = next((s["layers"] for s in alignment[model].values() if "layers" in s), {})
     return (
-        "Normalised brain alignment: for each layer, a ridge regression that is fitted on the "
+        f"{_alignment_name(results)}: for each layer, a ridge regression that is fitted on the "
         "training stories predicts the responses of every voxel to the test story, from "
         f"representations of {settings['evaluation_length']:g} s of sound every "
         f"{settings['evaluation_stride']:g} s; their correlation with the measured responses is "
-        "divided by the noise ceiling, and averaged over voxels and over layers "
+        f"{DIVISION[results['normalisation']]} averaged over voxels and over layers "
         f"{', '.join(map(str, layers))}. In brackets, 95 % bootstrap intervals over blocks of TRs. "
         f"The gain of *{_text(model)}* over *{_text(baseline)}*, which is "
         f"{_text(_baseline(settings))}, is tested by exchanging the two models' labels in blocks "

@@ -282,10 +282,10 @@ class BrainTuningMixin:
             if not self.brains:
                 raise ValueError("weighted_mse needs the voxels' noise ceilings: call set_brains")
             for participant, brain in self.brains.items():
-                if not brain.noise_ceiling.sum() > 0:
+                if brain.noise_ceiling is None or not brain.noise_ceiling.any():
                     raise ValueError(
-                        f"weighted_mse needs noise ceilings that are no NaN and not all 0: those "
-                        f"of {participant} sum up to {brain.noise_ceiling.sum()}"
+                        "weighted_mse needs noise ceilings that are not all 0, and those of "
+                        f"{participant} are {'unknown' if brain.noise_ceiling is None else '0'}"
                     )
             ceilings = [torch.from_numpy(brain.noise_ceiling) for brain in self.brains.values()]
             self._voxel_weights = torch.cat(ceilings)

@@ -64,7 +64,8 @@ class BrainEncodingPipeline(Pipeline):
         dict, or a list of them
             "responses" float32 (n_trs, num_voxels), "times" (n_trs,) TR midpoints in seconds from
             the recording's start, "tr", "participant", "voxels" (num_voxels,) indices in the
-            participant's recordings, "noise_ceiling" (num_voxels,), "regions" {name: columns}.
+            participant's recordings, "noise_ceiling" (num_voxels,) or None, "regions"
+            {name: columns}.
 
         Raises
         ------

@@ -138,7 +138,11 @@ def predict(arguments: PredictOptions) -> dict[str, Any]:
         write_volume(output, _placed(responses, columns), mask, brain.tr)
     else:
         regions = {f"regions/{name}": columns for name, columns in brain.regions.items()}
-        arrays = {name: value for name, value in predicted.items() if name != "regions"}
+        arrays = {
+            name: value
+            for name, value in predicted.items()
+            if name != "regions" and value is not None
+        }
         with written_whole(output) as partial:
             np.savez(partial, **arrays, **regions)
     n_trs, n_voxels = responses.shape

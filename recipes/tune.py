@@ -203,7 +203,13 @@ def heads(
 def draw(scores: dict[str, Any], curves: dict[str, Any], output: Path) -> None:
     """Draw alignment by model and region, and the losses of tuning."""
     path = output / FIGURE.format(file_name(scores["participant"]))
-    tuning_figure(scores["alignment"], curves, path, title=title_of(scores))
+    tuning_figure(
+        scores["alignment"],
+        curves,
+        path,
+        title=title_of(scores),
+        normalisation=scores["normalisation"],
+    )
 
 
 def publish(arguments: TuningOptions, training: TrainerOptions, say: Callable) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from .inventory import Inventory, ParticipantFiles, StoryFiles, take_inventory
 from .kept_anatomy import ANATOMY, kept_anatomy, write_anatomy
 from .layouts import BIDS, DS003020, find_layout
 from .listening import STORIES, Listening, fetched_stories
+from .other_listeners import other_listeners
 from .participant import (
     HUB_NAME,
     PROVENANCE,
@@ -44,6 +45,7 @@ __all__ = [
     "is_folder",
     "kept_anatomy",
     "open_participant",
+    "other_listeners",
     "participant_stories",
     "prepare_stories",
     "read_bids",

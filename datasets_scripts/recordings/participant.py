@@ -92,7 +92,7 @@ def open_participant(
     provenance = json.loads(_beside(data, PROVENANCE.format(participant)).read_text("utf-8"))
     anatomy = Anatomy.load(_beside(data, ANATOMY.format(participant)))
     opened = Participant(
-        own[RESPONSES], own.get(REPEATS), sounds[STORIES], provenance, anatomy=anatomy
+        own[RESPONSES], own.get(REPEATS), sounds[STORIES], provenance, data=data, anatomy=anatomy
     )
     checked_stories(participant, stories, opened.story_names)
     return opened
@@ -196,6 +196,7 @@ def _of_folder(data, participant, stories, options, dtype, cortex):
         own.splits.get(REPEATS),
         sounds.splits[STORIES],
         provenance,
+        data=data,
         anatomy=anatomy,
         not_fetched=not_fetched,
     )
@@ -246,6 +247,8 @@ class Participant:
     repeats : datasets.Dataset or None
     provenance : dict
         Where the recordings come from: as `info.description` of the data set.
+    data : path-like or str
+        The recordings, as `open_participant` was given them.
     anatomy : Anatomy
         Where the voxels lie.
     not_fetched : dict of {str: str}, optional
@@ -262,7 +265,7 @@ class Participant:
     n_voxels : int
     splits : datasets.DatasetDict
         `responses`, and `repeats` where there are any, as given.
-    anatomy, provenance
+    anatomy, provenance, data
         As given.
     regions : dict of str to int64 array of shape (n_region_voxels,)
         Of the anatomy; empty where none are known.
@@ -277,6 +280,7 @@ class Participant:
         stories: datasets.Dataset,
         provenance: dict[str, Any],
         *,
+        data: str | PathLike[str],
         anatomy: Anatomy,
         not_fetched: dict[str, str] | None = None,
     ) -> None:
@@ -300,6 +304,7 @@ class Participant:
         self.anatomy = anatomy
         self.regions, self.mask = anatomy.regions, anatomy.mask
         self._not_fetched = not_fetched or {}
+        self.data = data
 
     def responses(self, names: Iterable[str] | None = None) -> Iterator[StoryResponses]:
         """Read responses, a story at a time, and nothing of what was heard.

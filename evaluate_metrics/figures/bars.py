@@ -2,14 +2,17 @@
 
 from typing import Any
 
+from ..normalisation import NORMALISED, alignment_label
 from .colours import FAINT, INK
 from .slide import legend_above, minus, start_at_zero, words
 
-ALIGNMENT = "normalised brain alignment\n(correlation / noise ceiling)"
-
 
 def draw_alignment(
-    axes: Any, alignment: dict, colours: dict[str, str], tests: dict | None = None
+    axes: Any,
+    alignment: dict,
+    colours: dict[str, str],
+    tests: dict | None = None,
+    normalisation: str = NORMALISED,
 ) -> None:
     """Draw {model: {region: scores}}, with stars where {model: {region: test}} has them."""
     regions = groups_of(alignment, "regions")
@@ -20,7 +23,7 @@ def draw_alignment(
         range(len(regions)),
         [f"{words(region)}\n{n} voxels" for region, n in zip(regions, n_voxels, strict=True)],
     )
-    axes.set_ylabel(ALIGNMENT)
+    axes.set_ylabel(alignment_label(normalisation))
     axes.set_title("Held-out story")
     legend_above(axes, len(alignment))
 

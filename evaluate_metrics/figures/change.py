@@ -13,7 +13,7 @@ def change_figure(
     path: str | Path,
     label: str = "change of normalised brain alignment, brain-tuned minus pretrained",
     title: str | None = None,
-    caption: str = "Voxels above the noise-ceiling threshold. Dashed line: median.",
+    caption: str = "Measured voxels. Dashed line: median.",
 ) -> None:
     """Draw how voxels change from one model to another, a histogram for each region, as one PNG.
 

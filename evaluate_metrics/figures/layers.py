@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from .bars import ALIGNMENT, groups_of
+from ..normalisation import NORMALISED, alignment_label
+from .bars import groups_of
 from .colours import FAINT, SHADE, colours_of
 from .slide import legend_above, row_size, slide, start_at_zero, words
 
@@ -56,7 +57,7 @@ def layer_figure(
             axes.set_title(words(region))
             axes.set_xlabel("layer")
         start_at_zero(panels[0])
-        panels[0].set_ylabel(ALIGNMENT)
+        panels[0].set_ylabel(alignment_label(results.get("normalisation", NORMALISED)))
         legend_above(panels[0], len(colours), panels[1:])
 
 

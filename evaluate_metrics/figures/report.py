@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from ..normalisation import NORMALISED
 from .bars import draw_alignment, draw_bars, groups_of, stars_of
 from .colours import colours_of
 from .slide import slide, start_at_zero, words
@@ -22,6 +23,8 @@ def report_figure(
         - "alignment": {model: {region: scores}}, where scores hold "mean" over layers, its
           "interval" (low, high) and "n_voxels", and for `layer_figure` "layers", {layer: mean},
           and optionally "layer_intervals", {layer: (low, high)};
+        - "normalisation", optional: "normalised", by noise ceilings, by default, "normalised across
+          listeners" or "not normalised", as the axis says;
         - "impact", optional: {model: {feature: {region: scores}}} in per cent, where scores hold
           "mean" and "interval" (Moussa et al. 2025, figure 3);
         - "tests", optional: {model: {region: test}} against the baseline, where a test holds
@@ -52,7 +55,10 @@ def report_figure(
     size = (max(14, 4.5 * len(columns)), 9 if impact else 6)
     with slide(path, title, caption, size) as figure:
         axes = figure.subplot_mosaic(rows)
-        draw_alignment(axes["alignment"], alignment, colours, results.get("tests", {}))
+        normalisation = results.get("normalisation", NORMALISED)
+        draw_alignment(
+            axes["alignment"], alignment, colours, results.get("tests", {}), normalisation
+        )
         for column in columns:
             if column > 0:
                 axes[column].sharey(axes[0])

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from ..normalisation import NORMALISED
 from .bars import draw_alignment
 from .colours import FAINT, INK, colours_of
 from .slide import legend_above, slide
@@ -13,6 +14,7 @@ def tuning_figure(
     path: str | Path,
     title: str | None = None,
     caption: str = "Error bars: 95 % bootstrap intervals over blocks of TRs of the held-out story.",
+    normalisation: str = NORMALISED,
 ) -> None:
     """Draw the alignment of each model by region beside the loss curves, as one PNG.
 
@@ -28,6 +30,8 @@ def tuning_figure(
     title : str, optional
     caption : str
         What the error bars are.
+    normalisation : str
+        As in `report_figure`.
 
     Raises
     ------
@@ -39,7 +43,7 @@ def tuning_figure(
     colours = colours_of([*alignment, *curves])
     with slide(path, title, caption, figsize=(13, 6)) as figure:
         bars, losses = figure.subplots(1, 2, width_ratios=[1.1, 1])
-        draw_alignment(bars, alignment, colours)
+        draw_alignment(bars, alignment, colours, normalisation=normalisation)
         _draw_curves(losses, curves, colours, bars)
 
 

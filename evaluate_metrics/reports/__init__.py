@@ -1,5 +1,6 @@
 """Reports: from arrays and dicts of results to text, rows and files."""
 
+from ..normalisation import ACROSS_LISTENERS, NORMALISED, NOT_NORMALISED
 from .alignment import comparison_report, notes, report, rows, table, title_of
 from .files import file_name
 from .losses import still_falling
@@ -11,7 +12,10 @@ from .summary import markdown, summary_of, summary_report
 from .tables import BASELINE, cell, markdown_table, star, text_table
 
 __all__ = [
+    "ACROSS_LISTENERS",
     "BASELINE",
+    "NORMALISED",
+    "NOT_NORMALISED",
     "average_maps",
     "cell",
     "comparison_report",

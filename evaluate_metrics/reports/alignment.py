@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..figures import Cortex, change_figure, layer_figure, report_figure
+from ..normalisation import ACROSS_LISTENERS, NORMALISED, alignment_name
 from ..scores import BLOCK
 from .files import file_name, write_csv, write_json
 from .maps import brain_maps
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     *("model", "participant", "region", "layer", "feature", "measure", "value"),
-    *("n", "unit", "interval_low", "interval_high", "p", "p_holm", "stride"),
+    *("n", "unit", "interval_low", "interval_high", "p", "p_holm", "stride", "normalisation"),
 )
 
 
@@ -30,8 +31,8 @@ def rows(results: dict) -> Iterator[dict[str, Any]]:
     Parameters
     ----------
     results : dict
-        Of a measurement, with "participant" and "evaluation_stride"; or what became of them in
-        JSON.
+        Of a measurement, with "participant", "evaluation_stride" and "normalisation"; or what
+        became of them in JSON.
 
     Yields
     ------
@@ -39,13 +40,14 @@ def rows(results: dict) -> Iterator[dict[str, Any]]:
         With the columns of `COLUMNS`, in their order; a layer is a number, "mean" or "last".
     """
     participant, stride = results["participant"], results["evaluation_stride"]
+    normalisation = results["normalisation"]
 
     def row(model, region, layer, feature, measure, value, scores, interval=None, test=None):
         low, high = interval or (None, None)
         p = (test["p"], test["p_holm"]) if test else (None, None)
         n = scores["n_voxels"]
         what = (model, participant, region, layer, feature, measure)
-        values = (*what, value, n, "voxels", low, high, *p, stride)
+        values = (*what, value, n, "voxels", low, high, *p, stride, normalisation)
         return dict(zip(COLUMNS, values, strict=True))
 
     for model, by_region in results["alignment"].items():
@@ -90,7 +92,7 @@ def table(results: dict) -> str:
     Parameters
     ----------
     results : dict
-        Of a measurement, with "test_story", "evaluation_stride" and "notes".
+        Of a measurement, with "test_story", "evaluation_stride", "normalisation" and "notes".
 
     Returns
     -------
@@ -99,9 +101,9 @@ def table(results: dict) -> str:
     alignment = results["alignment"]
     regions = next(iter(alignment.values()))
     parts = [
-        f"Normalised brain alignment on {results['test_story']!r}, which no model heard: "
-        f"{results['n_trs']} TRs, {every(results['evaluation_stride'])}, mean over layers "
-        "[95 % interval]\n" + _means(results, regions)
+        f"{alignment_name(results['normalisation']).capitalize()} on {results['test_story']!r}, "
+        f"which no model heard: {results['n_trs']} TRs, {every(results['evaluation_stride'])}, "
+        "mean over layers [95 % interval]\n" + _means(results, regions)
     ]
     layers = list(next((s["layers"] for s in regions.values() if "layers" in s), {}))
     for region, scores in regions.items():
@@ -169,7 +171,7 @@ def notes(results: dict, regions: dict) -> list[str]:
     Parameters
     ----------
     results : dict
-        Of a measurement, with "n_trs", "n_excluded" and "evaluation_stride".
+        Of a measurement, with "n_trs", "n_excluded", "evaluation_stride" and "normalisation".
     regions : dict
         Of the participant; empty if there are none.
 
@@ -179,7 +181,9 @@ def notes(results: dict, regions: dict) -> list[str]:
     """
     said = stride_note(results["evaluation_stride"])
     if not regions:
-        said.append("No regions are given: all voxels above the noise ceiling count.")
+        limits = {NORMALISED: " above the noise ceiling", ACROSS_LISTENERS: " above the threshold"}
+        which = limits.get(results["normalisation"], "")
+        said.append(f"No regions are given: all voxels{which} count.")
     if results["n_excluded"]:
         said.append(
             f"{results['n_excluded']} voxels are left out: their responses are dead in a story."
@@ -220,7 +224,8 @@ def report(
     Parameters
     ----------
     results : dict
-        Of a measurement, with "participant", "test_story", "evaluation_stride" and "notes".
+        Of a measurement, with "participant", "test_story", "evaluation_stride", "normalisation"
+        and "notes".
     folder : path-like
         Is made if need be.
     cortex : Cortex, optional
@@ -243,7 +248,7 @@ def report(
     layer_figure(results, paths[3], title=title)
     for model, change in results["change"].items():
         paths.append(folder / f"change-{file_name(model)}.png")
-        label = "change of normalised brain alignment"
+        label = f"change of {alignment_name(results['normalisation'])}"
         change_figure(change, paths[-1], label, f"{title}: {model} minus {BASELINE}")
     paths.append(folder / "voxels.npz")
     np.savez(paths[-1], **_flat(voxels))
@@ -267,8 +272,8 @@ def comparison_report(results: dict, folder: str | Path, name: str = "compare") 
     Parameters
     ----------
     results : dict
-        Of a measurement without arrays, with "participant", "test_story" and
-        "evaluation_stride".
+        Of a measurement without arrays, with "participant", "test_story", "evaluation_stride" and
+        "normalisation".
     folder : path-like
         Must exist.
     name : str
@@ -307,7 +312,7 @@ def over_layers(results: dict) -> dict:
     Returns
     -------
     dict
-        Its "alignment", "impact", "tests" and "impact_tests".
+        Its "alignment", "normalisation", "impact", "tests" and "impact_tests".
     """
 
     def spread(scores):
@@ -326,6 +331,5 @@ def over_layers(results: dict) -> dict:
             model: {feature: by_region(t) for feature, t in by_feature.items()}
             for model, by_feature in results["impact"].items()
         },
-        "tests": results["tests"],
-        "impact_tests": results["impact_tests"],
+        **{name: results[name] for name in ("normalisation", "tests", "impact_tests")},
     }

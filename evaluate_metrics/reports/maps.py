@@ -9,6 +9,7 @@ import numpy as np
 
 from ..figures import Cortex, surface_figure, volume_map
 from ..figures.painting import limit_of
+from ..normalisation import alignment_name
 from .files import file_name
 from .stride import every
 from .tables import BASELINE
@@ -21,7 +22,7 @@ class Quantity(NamedTuple):
     """What a figure shows, as its title, its colour bar and its caption say."""
 
     title: str
-    label: str
+    label: str  # {} is what alignment is called
     caption: str
     change: bool = False
     reach: tuple[float, float] = (0, np.inf)  # how far the colours reach, at least and at most
@@ -33,12 +34,12 @@ QUANTITIES = {
     "noise-ceiling": Quantity("noise ceilings", "noise ceiling", "", reach=(1, 1)),
     "alignment": Quantity(
         "brain alignment",
-        "normalised brain alignment",
+        "{}",
         "Mean over layers, in measured voxels.",
     ),
     "alignment-change": Quantity(
         "change of brain alignment",
-        "change of normalised brain alignment",
+        "change of {}",
         f"{CHANGE} Mean over layers, in measured voxels.",
         change=True,
     ),
@@ -66,19 +67,19 @@ def voxel_maps(voxels: dict) -> dict[str, dict[str, np.ndarray]]:
     -------
     dict of {quantity: {model: array of shape (n_voxels,)}}
         NaN where a voxel is not measured or, of "impact-change", where it is not above chance for
-        both models. Noise ceilings are of no model; without low-level features there is no
-        "impact-change".
+        both models. Noise ceilings are of no model, and absent where there are none; without
+        low-level features there is no "impact-change".
     """
     alignment, residual = voxels["alignment"], voxels["residual_alignment"]
     others = [model for model in alignment if model != BASELINE]
 
     def whole(values):
-        spread = np.full(len(voxels["noise_ceiling"]), np.nan)
+        spread = np.full(voxels["n_voxels"], np.nan)
         spread[voxels["voxels"]] = values
         return spread
 
     maps = {
-        "noise-ceiling": {"": voxels["noise_ceiling"]},
+        "noise-ceiling": {"": voxels["noise_ceiling"]} if "noise_ceiling" in voxels else {},
         "alignment": {model: whole(values) for model, values in alignment.items()},
         "alignment-change": {
             model: whole(alignment[model] - alignment[BASELINE]) for model in others
@@ -113,7 +114,8 @@ def brain_maps(
     Parameters
     ----------
     results : dict
-        Of a measurement, with "participant", "test_story", "evaluation_stride" and "per_voxel".
+        Of a measurement, with "participant", "test_story", "evaluation_stride", "normalisation"
+        and "per_voxel".
     folder : path-like
         Must exist.
     cortex : Cortex, optional
@@ -136,7 +138,7 @@ def brain_maps(
     how = every(results["evaluation_stride"])
     story = f"Story {results['test_story']!r}, {results['n_trs']} TRs, {how}."
     for name, of_models in voxel_maps(results["per_voxel"]).items():
-        shown = QUANTITIES[name]
+        shown = _named(QUANTITIES[name], results)
         title = f"{results['participant']}: {shown.title}"
         if cortex is not None:
             panels = {model: cortex.on_vertices(values) for model, values in of_models.items()}
@@ -182,16 +184,19 @@ def average_maps(
     Raises
     ------
     ValueError
-        If cortices are not of the same vertices, or results not of one evaluation stride.
+        If cortices are not of the same vertices, or results not of one evaluation stride and
+        normalisation.
     """
     if len(results) < 2:
         return []
     sizes = {len(cortex.voxels) for cortex in cortices}
     if len(sizes) > 1:
         raise ValueError(f"cortices must have the same vertices, got {sorted(sizes)} of them")
-    strides = {found["evaluation_stride"] for found in results}
-    if len(strides) > 1:
-        raise ValueError(f"results must be of one evaluation stride, got {sorted(strides)}")
+    for name in ("evaluation_stride", "normalisation"):
+        values = {found[name] for found in results}
+        if len(values) > 1:
+            what = name.replace("_", " ")
+            raise ValueError(f"results must be of one {what}, got {sorted(values)}")
     cortex = _common(cortices)
     of_participants = [
         {
@@ -201,7 +206,8 @@ def average_maps(
         for found, own in zip(results, cortices, strict=True)
     ]
     paths = []
-    for name, shown in QUANTITIES.items():
+    for name, quantity in QUANTITIES.items():
+        shown = _named(quantity, results[0])
         maps = [of_one.get(name, {}) for of_one in of_participants]
         models = [model for model in maps[0] if all(model in of_one for of_one in maps)]
         if not models:
@@ -209,7 +215,7 @@ def average_maps(
         panels = {model: mean_of([of_one[model] for of_one in maps]) for model in models}
         caption = (
             f"Mean over those of {', '.join(found['participant'] for found in results)} who have "
-            f"a value at the vertex; {every(*strides)}. {shown.caption}"
+            f"a value at the vertex; {every(results[0]['evaluation_stride'])}. {shown.caption}"
         )
         title = f"Mean (n = {len(results)}): {shown.title}"
         path = Path(folder) / f"map-{name}.png"
@@ -256,6 +262,11 @@ def _common(cortices):
 def _on_cortex(cortex, panels, shown, path, title, caption):
     limit = _limit(panels, shown)
     return surface_figure(cortex, panels, path, title, shown.label, shown.change, limit, caption)
+
+
+def _named(quantity, results):
+    """A quantity whose label says how alignment is normalised."""
+    return quantity._replace(label=quantity.label.format(alignment_name(results["normalisation"])))
 
 
 def _limit(of_models, shown):

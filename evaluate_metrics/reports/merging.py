@@ -18,9 +18,15 @@ NEEDED = (
     *("n", "unit", "interval_low", "interval_high"),
 )
 COLUMNS = (
-    *(*NEEDED, "region", "task", "p", "p_holm", "stride", "majority"),
+    *(*NEEDED, "region", "task", "p", "p_holm", "stride", "normalisation", "majority"),
     *("pretrained", "fraction", "n_trs", "n_parameters"),
 )
+
+# How alignment was measured: rows that differ here are not compared.
+WAYS = {
+    "stride": ("of representations", "every {:g} s", "--evaluation_stride"),
+    "normalisation": ("that is", "{}", "kind of --ceiling"),
+}
 
 
 def result_files(places: list[str]) -> list[Path]:
@@ -78,20 +84,23 @@ def merged(paths: list[Path]) -> list[dict]:
     ------
     ValueError
         A file holds no results, two hold different values of the same thing, or alignment at
-        different strides.
+        different strides or normalised differently.
     """
-    table, origins, strides = {}, {}, {}
+    table, origins = {}, {}
+    ways: dict[str, dict] = {column: {} for column in WAYS}
     for path in paths:
         for row in _read(path):
             if row["region"] is not None:
-                strides.setdefault(row["stride"], path)
-            if len(strides) > 1:
-                (one, its), (another, other) = strides.items()
-                raise ValueError(
-                    f"{its} and {other} hold alignment of representations every {one:g} s and "
-                    f"every {another:g} s, which cannot be compared: measure with one "
-                    "--evaluation_stride"
-                )
+                for column, (said, value, option) in WAYS.items():
+                    paths_by_value = ways[column]
+                    paths_by_value.setdefault(row[column], path)
+                    if len(paths_by_value) > 1:
+                        (one, its), (another, other) = paths_by_value.items()
+                        raise ValueError(
+                            f"{its} and {other} hold alignment {said} {value.format(one)} and "
+                            f"{value.format(another)}, which cannot be compared: measure with one "
+                            f"{option}"
+                        )
             key = (row["participant"], *(row[name] for name in WHAT))
             known = table.setdefault(key, row)["value"]
             origin = origins.setdefault(key, path)
@@ -137,8 +146,7 @@ def _read(path):
     for row in found:
         lacking = [name for name in NEEDED if name not in row]
         in_brain = row.get("region") is not None and row.get("task") is None
-        if in_brain and row.get("stride") is None:
-            lacking.append("stride")
+        lacking += [name for name in WAYS if in_brain and row.get(name) is None]
         if lacking or (row.get("region") is None) is (row.get("task") is None):
             wrong = f"lacks {', '.join(lacking)}" if lacking else "needs a region or else a task"
             raise ValueError(f"{path}: a row {wrong}: {row}")

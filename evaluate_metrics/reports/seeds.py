@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..normalisation import alignment_name
 from .stride import every
 from .tables import BASELINE, cell, escaped, markdown_table
 
@@ -70,8 +71,8 @@ def scores_by_seed(results: dict[int, dict]) -> str:
 
 def _caption(runs):
     """What stands below a table: how alignment was measured, the same with every seed."""
-    (stride,) = {run["evaluation_stride"] for run in runs}
-    return f"\n\nNormalised brain alignment, {every(stride)}."
+    ((stride, normalisation),) = {(r["evaluation_stride"], r["normalisation"]) for r in runs}
+    return f"\n\n{alignment_name(normalisation).capitalize()}, {every(stride)}."
 
 
 def _mean(values):

@@ -10,6 +10,7 @@ from .summary_lines import (
     alignment_lines,
     legend_of_stars,
     lines_of,
+    normalised_as,
     score_lines,
     stars,
     swept_lines,
@@ -71,14 +72,15 @@ def markdown(summary: list[dict], notes: list[str]) -> str:
     str
     """
     impact = lines_of(summary, "impact", layer="mean")
+    alignment = normalised_as(summary).capitalize()
     sections = ["## Summary over participants"]
     for title, names, lines, digits in (
-        ("Normalised brain alignment", ("region",), alignment_lines(summary), 2),
+        (alignment, ("region",), alignment_lines(summary), 2),
         ("Low-level impact, %", ("region", "feature"), impact, 0),
         ("Tasks", ("task", "measure", "majority"), score_lines(summary), 2),
         ("Semantic-phonetic preference d", ("task",), lines_of(summary, "d", layer="mean"), 3),
         (
-            "Normalised brain alignment by size",
+            f"{alignment}, by size",
             ("pretrained", "n_parameters", "fraction", "n_trs", "region"),
             swept_lines(summary),
             2,

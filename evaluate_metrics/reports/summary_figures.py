@@ -13,6 +13,7 @@ from .summary_lines import (
     collection,
     legend_of_stars,
     lines_of,
+    normalised_as,
     score_lines,
     stage_place,
     stars,
@@ -22,7 +23,6 @@ from .summary_lines import (
 from .tables import BASELINE
 
 MEASURES = {
-    "alignment": "normalised brain alignment",
     "impact": "low-level impact\n(% of the alignment)",
     "r2": "$R^2$",
     "macro_f1": "macro F1",
@@ -87,7 +87,7 @@ def _caption(bars, lines, baseline=None):
     text = f"{bars}: {'; '.join(said)}." if said else ""
     stride = next((line["stride"] for line in lines if line["stride"] is not None), None)
     if stride is not None:
-        text += f" Alignment: {every(stride)}."
+        text += f" {normalised_as(lines).capitalize()}: {every(stride)}."
     if any(line["majority"] is not None for line in lines):
         text += " Dashed: without hearing."
     if baseline is not None:
@@ -131,7 +131,7 @@ def _by(lines, name):
 
 def _alignment_bars(summary):
     used = alignment_lines(summary)
-    panel = {"title": "", "label": MEASURES["alignment"], "number": "{:.2f}"}
+    panel = {"title": "", "label": normalised_as(used), "number": "{:.2f}"}
     return [panel | {"scores": _bars(used, lambda line: line["region"])}], used
 
 

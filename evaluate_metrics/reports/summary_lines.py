@@ -1,7 +1,9 @@
 """Lines of a summary over participants: which are of what, in the order that reports have them."""
 
+import itertools
 from typing import Any
 
+from ..normalisation import alignment_name
 from .tables import LEVEL
 
 FEWEST = 6  # participants below whom no test reaches the level
@@ -31,6 +33,12 @@ def lines_of(summary: list[dict], *measures: str, **wanted: Any) -> list[dict]:
 def alignment_lines(summary: list[dict]) -> list[dict]:
     """Alignment averaged over layers."""
     return lines_of(summary, "alignment", layer="mean")
+
+
+def normalised_as(summary: list[dict]) -> str:
+    """What alignment is called in a summary, whose lines are of one normalisation."""
+    found = (line["normalisation"] for line in summary if line["normalisation"] is not None)
+    return alignment_name(*itertools.islice(found, 1))
 
 
 def score_lines(summary: list[dict]) -> list[dict]:

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import torch
 
 PRECISIONS = ("float32", "bfloat16")
+CEILING_WORDS = ("none", "listeners")  # in place of files of noise ceilings
 
 
 def check_positive(unit: str, words: Any, *names: str) -> None:
@@ -209,9 +210,12 @@ class Alignment(Participants):
     ceiling: list[str] = field(
         default_factory=list,
         metadata={
-            "help": "Noise ceilings that were computed elsewhere: a file .npy with a number from 0 "
-            "to 1 for each voxel; for several participants one each, such as UTS03=path/to/file. "
-            "By default noise ceilings are computed from repeats."
+            "help": "What alignment is divided by, where not by noise ceilings from repeats (the "
+            "default): a file .npy of noise ceilings with a number from 0 to 1 for each voxel, for "
+            "several participants one each, such as UTS03=path/to/file; listeners, by how each "
+            "voxel correlates with the mean of all other listeners to the test story, or of those "
+            "that are named after the word; or none, by nothing: alignment is not normalised, and "
+            "voxels are not selected by noise ceilings."
         },
     )
     ceiling_story: str | None = field(
@@ -260,17 +264,28 @@ class Alignment(Participants):
         if self.test_skip_trs < 0:
             raise ValueError(f"test_skip_trs must not be negative, got {self.test_skip_trs}")
         _ = self.ceiling_files  # refuses what it cannot make out
+        if self.ceiling[1:] and self.ceiling_word == "none":
+            raise ValueError(f"ceiling none stands alone, got {' '.join(self.ceiling)}")
+        check_once("ceiling", self.ceiling)
         super().__post_init__()
 
     @property
+    def ceiling_word(self) -> str | None:
+        """The word that stands in place of files, none or listeners."""
+        word = self.ceiling[0] if self.ceiling else None
+        return word if word in CEILING_WORDS else None
+
+    @property
     def ceiling_files(self) -> dict[str, str]:
-        """File of each participant's noise ceilings; none where they are computed.
+        """File of each participant's noise ceilings; none where they come from no file.
 
         Raises
         ------
         ValueError
             Not each participant has one.
         """
+        if self.ceiling_word is not None:
+            return {}
         if len(self.ceiling) == 1 and len(self.participants) == 1:
             (participant,), (given,) = self.participants, self.ceiling
             return {participant: given.removeprefix(f"{participant}=")}

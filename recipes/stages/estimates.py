@@ -140,7 +140,7 @@ def _encoding_model(one, hidden, device, threshold):
     rng = np.random.default_rng(0)
     lengths = [len(story.tr_times) for story in one.train]
     measured = np.unique(np.concatenate(list(one.measured_regions.values())))
-    n_voxels = np.count_nonzero(one.ceiling[measured] > threshold)
+    n_voxels = len(np.intersect1d(measured, one.voxels_above(threshold)))
 
     def fit(n):
         features, responses = (

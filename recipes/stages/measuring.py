@@ -39,7 +39,8 @@ def measure(
     Returns
     -------
     dict
-        What `align` gives, with "participant", "test_story" and "notes": what a reader must know.
+        What `align` gives, with "participant", "test_story", "normalisation", of the listener, and
+        "notes": what a reader must know.
 
     Raises
     ------
@@ -60,18 +61,19 @@ def measure(
         everywhere=everywhere,
         progress=progress,
     )
-    return results | {
+    results |= {
         "participant": one.name,
         "test_story": one.test.name,
-        "notes": [one.ceiling_note, *notes(results, one.participant.regions)],
+        "normalisation": one.normalisation,
     }
+    return results | {"notes": [one.ceiling_note, *notes(results, one.participant.regions)]}
 
 
 def align(
     checkpoints: Mapping[str, str | PathLike],
     train_stories: list[Story],
     test_story: Story,
-    ceiling: np.ndarray,
+    ceiling: np.ndarray | None,
     regions: dict[str, np.ndarray],
     extraction: Extraction,
     *,
@@ -86,6 +88,7 @@ def align(
 
     An encoding model per layer is fitted on the training stories; models are compared on the same
     voxels, those with a noise ceiling above the threshold (Moussa et al. 2025, section 3.2).
+    Without noise ceilings nothing is normalised: alignment is the correlation, of all voxels.
 
     Parameters
     ----------
@@ -94,7 +97,7 @@ def align(
     train_stories : list of Story
     test_story : Story
         Its responses are the mean over its repeats, if it was heard repeatedly.
-    ceiling : array of shape (n_voxels,)
+    ceiling : array of shape (n_voxels,), or None
         Noise ceiling of the test story's responses.
     regions : dict of {str: array of voxel indices}
     extraction : Extraction
@@ -125,10 +128,10 @@ def align(
           "interval" reaches from what is sure with 95 % confidence to all of them;
         - "impact" {model: {feature: {region: scores}}} in per cent, with `low_level`;
         - "change" {model: {region: array (n_region_voxels,)}}: of the voxels' alignment;
-        - "per_voxel": "noise_ceiling" of all voxels, "voxels", the indices of those that are
-          measured, and of these, by model, "alignment", "residual_alignment" without the last
-          low-level feature, both averaged over layers, and whether they are "above_chance", that
-          is, among the predicted voxels;
+        - "per_voxel": "noise_ceiling" of all voxels, unless there are none; their number,
+          "n_voxels"; "voxels", the indices of those that are measured, and of these, by model,
+          "alignment", "residual_alignment" without the last low-level feature, both averaged over
+          layers, and whether they are "above_chance", that is, among the predicted voxels;
         - "pairs": list of {"model", "other", "gain", "tests"} for `pairs`;
         - "evaluation_stride": of the extraction, in seconds, which alignment depends on;
         - "n_trs", and "n_excluded": voxels left out for all models, since their scored responses
@@ -142,10 +145,12 @@ def align(
         Too little is left of the test story, or a window is longer than a model takes.
     """
     check_test_story(test_story.name, len(test_story.responses), test_skip_trs)
-    voxels = np.arange(len(ceiling))
+    n_voxels = test_story.responses.shape[1]
+    voxels = np.arange(n_voxels)
     if not everywhere:
         voxels = np.unique(np.concatenate([np.asarray(v, dtype=int) for v in regions.values()]))
-    voxels = voxels[ceiling[voxels] > threshold]
+    if ceiling is not None:
+        voxels = voxels[ceiling[voxels] > threshold]
     # A ceiling from other repeats says nothing of the responses that are scored.
     references = test_story.responses[test_skip_trs:, voxels].astype(np.float32)
     varies = np.isfinite(references).all(axis=0) & (references.max(0) > references.min(0))
@@ -156,7 +161,7 @@ def align(
     responses = [story.responses[:, voxels].astype(np.float32) for story in train_stories]
     scored = Scores(
         references=references,
-        ceiling=ceiling[voxels],
+        ceiling=None if ceiling is None else ceiling[voxels],
         regions={name: np.isin(voxels, indices) for name, indices in regions.items()},
     )
 
@@ -193,7 +198,8 @@ def align(
         "change": {model: scored.change(layers[model], layers[baseline]) for model in others},
         "per_voxel": {
             "voxels": voxels,
-            "noise_ceiling": ceiling,
+            "n_voxels": n_voxels,
+            **({} if ceiling is None else {"noise_ceiling": ceiling}),
             "alignment": {model: of.per_voxel for model, of in layers.items()},
             "above_chance": {model: scored.above_chance(of) for model, of in layers.items()},
             "residual_alignment": {
@@ -246,7 +252,7 @@ def head_alignment(
     live = np.isfinite(references).all(axis=0) & (references.max(0) > references.min(0))
     scored = Scores(
         references=references[:, live],
-        ceiling=one.ceiling[voxels[live]],
+        ceiling=None if one.ceiling is None else one.ceiling[voxels[live]],
         regions={
             region: np.isin(voxels[live], indices)
             for region, indices in one.measured_regions.items()

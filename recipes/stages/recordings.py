@@ -11,16 +11,19 @@ import numpy as np
 from datasets_scripts import (
     Participant,
     Story,
+    ceiling_across_listeners,
     check_name,
     check_recordings,
     check_voxel_order,
     live_voxels,
     noise_ceiling,
     open_participant,
+    other_listeners,
     read_noise_ceiling,
     select_voxels,
     zscore_responses,
 )
+from evaluate_metrics.reports import ACROSS_LISTENERS, NORMALISED, NOT_NORMALISED
 
 STORY_OPTIONS = (
     "train_stories",
@@ -48,6 +51,23 @@ GIVEN = (
     "Noise ceilings, and with them the voxels, are those given in {}; it is not known here from "
     "which responses they were computed."
 )
+NONE = (
+    "Alignment is not normalised: it is the correlation itself, which depends on how noisy the "
+    "responses are. Voxels are not selected by noise ceilings."
+)
+ACROSS = (
+    "Warning: alignment is normalised across listeners, by how the responses to {!r}, on which the "
+    "models are scored too, correlate with the mean of {} other listeners ({}), and voxels are "
+    "selected by that. It is no bound on models that predict what is the participant's own."
+)
+NO_REPEATS = (
+    "{} {!r} has no repeats to compute a noise ceiling from, as heard by {}; give a story heard "
+    "repeatedly as --ceiling_story, noise ceilings from elsewhere as --ceiling FILE, --ceiling "
+    "listeners for alignment that is normalised across listeners, or --ceiling none for alignment "
+    "that is not normalised"
+)
+# By the word that stands in place of files of noise ceilings
+NORMALISATIONS = {None: NORMALISED, "listeners": ACROSS_LISTENERS, "none": NOT_NORMALISED}
 
 
 def open_recordings(data: str, arguments: Any, cache_dir: str | None = None) -> list[Participant]:
@@ -115,17 +135,20 @@ class Listener:
     train : list of Story
         That encoding models are fitted on.
     test : Story
-    ceiling : array of shape (n_voxels,)
-        Noise ceilings of the test story's responses.
+    ceiling : array of shape (n_voxels,), or None
+        Noise ceilings of the test story's responses; None where alignment is not normalised.
     ceiling_note : str
         Where they come from.
+    normalisation : str
+        What alignment is: "normalised", "normalised across listeners" or "not normalised".
     """
 
     participant: Participant
     train: list[Story]
     test: Story
-    ceiling: np.ndarray
+    ceiling: np.ndarray | None
     ceiling_note: str
+    normalisation: str = NORMALISED
 
     @property
     def name(self) -> str:
@@ -133,7 +156,13 @@ class Listener:
 
     @property
     def measured_regions(self) -> dict[str, np.ndarray]:
-        return self.participant.regions or {"all": np.arange(len(self.ceiling))}
+        return self.participant.regions or {"all": np.arange(self.participant.n_voxels)}
+
+    def voxels_above(self, threshold: float) -> np.ndarray:
+        """Those with a noise ceiling above a threshold, as indices; all where there are none."""
+        if self.ceiling is None:
+            return np.arange(self.participant.n_voxels)
+        return np.flatnonzero(self.ceiling > threshold)
 
 
 @dataclass(kw_only=True)
@@ -177,7 +206,12 @@ def listener(participant: Participant, arguments: Any) -> Listener:
     test, ceiling, note = scored_story(participant, arguments)
     train = list(participant.stories(arguments.train_stories))
     return Listener(
-        participant=participant, train=train, test=test, ceiling=ceiling, ceiling_note=note
+        participant=participant,
+        train=train,
+        test=test,
+        ceiling=ceiling,
+        ceiling_note=note,
+        normalisation=NORMALISATIONS[arguments.ceiling_word],
     )
 
 
@@ -202,7 +236,11 @@ def tuning_listener(participant: Participant, arguments: Any) -> TuningListener:
     names = tuned_regions(participant, arguments)  # refused before stories are read
     one = listener(participant, arguments)
     validation = list(participant.stories(arguments.validation_stories))
-    selected = select_voxels(one.ceiling, arguments.ceiling_threshold, participant.regions, names)
+    ceiling, threshold = one.ceiling, arguments.ceiling_threshold
+    if ceiling is None:
+        ceiling, threshold = np.ones(participant.n_voxels), 0
+    regions = None if names is None else participant.regions
+    selected = select_voxels(ceiling, threshold, regions, names)
     # One set for all stories, or heads could not be trained, validated and measured alike.
     voxels = live_voxels([*one.train, *validation, one.test], selected)
     if not len(voxels):
@@ -247,10 +285,14 @@ def described(one: TuningListener, arguments: Any) -> str:
     )
     where = tuned_regions(one.participant, arguments) or ["the whole brain"]
     dead = f"; {one.n_dead} more are left out, being NaN in some story" if one.n_dead else ""
+    divisor = {NORMALISED: "noise ceiling", ACROSS_LISTENERS: "correlation with other listeners"}
+    which = "not selected by noise ceilings,"
+    if one.normalisation in divisor:
+        which = f"{divisor[one.normalisation]} above {arguments.ceiling_threshold}"
     return (
         f"{one.name}: {n_train} windows of {len(one.tuning)} stories to tune on, {n_validation} of "
-        f"{len(one.validation)} to validate; {len(one.voxels)} voxels of {len(one.ceiling)}: noise "
-        f"ceiling above {arguments.ceiling_threshold} in {' and '.join(where)}{dead}"
+        f"{len(one.validation)} to validate; {len(one.voxels)} voxels of "
+        f"{one.participant.n_voxels}: {which} in {' and '.join(where)}{dead}"
     )
 
 
@@ -268,7 +310,8 @@ def check_scoring(participants: Iterable[Participant], arguments: Any) -> None:
     FileNotFoundError, ValueError
         As `check_test_story`, `datasets_scripts.read_noise_ceiling` and
         `datasets_scripts.check_voxel_order`; the story that noise
-        ceilings are to come from is not known, or has too few repeats.
+        ceilings are to come from is not known, or has too few repeats; as
+        `datasets_scripts.other_listeners`.
     """
     repeats = {}
     for participant in participants:
@@ -281,14 +324,15 @@ def check_scoring(participants: Iterable[Participant], arguments: Any) -> None:
             if participant.mask is not None:
                 check_voxel_order(participant.mask, given, str(path))
             continue
+        if arguments.ceiling_word == "listeners":
+            _others(participant, arguments)
+        if arguments.ceiling_word is not None:
+            continue
         option, story = ("test_story", test) if source is None else ("ceiling_story", source)
         check_name(f"story of {participant.name}", story, participant.story_names)
         repeats[participant.name] = participant.n_repeats.get(story, 0)
         if repeats[participant.name] < 2:
-            raise ValueError(
-                f"{option} {story!r} has no repeats to compute a noise ceiling from, as heard by "
-                f"{participant.name}; give ceilings with --ceiling, or a story heard repeatedly"
-            )
+            raise ValueError(NO_REPEATS.format(option, story, participant.name))
     n, most = arguments.ceiling_repeats, min(repeats.values(), default=0) - 1
     if n is not None and not 2 <= n <= most:
         counts = ", ".join(f"{name} heard it {count} times" for name, count in repeats.items())
@@ -299,12 +343,13 @@ def check_scoring(participants: Iterable[Participant], arguments: Any) -> None:
         )
 
 
-def scored_story(participant: Participant, arguments: Any) -> tuple[Story, np.ndarray, str]:
+def scored_story(participant: Participant, arguments: Any) -> tuple[Story, np.ndarray | None, str]:
     """Return the story that models are compared on, and the noise ceilings of its responses.
 
     The noise ceilings select voxels, so they should not come from the repeats that are scored:
     they can be given, be had from another repeated story, or from some of the repeats, whereupon
-    the mean of the others is scored (Schoppe et al. 2016).
+    the mean of the others is scored (Schoppe et al. 2016). In place of noise ceilings there can be
+    the correlation with other listeners, or nothing.
 
     Parameters
     ----------
@@ -316,7 +361,8 @@ def scored_story(participant: Participant, arguments: Any) -> tuple[Story, np.nd
     Returns
     -------
     test : Story
-    ceiling : array of shape (n_voxels,)
+    ceiling : array of shape (n_voxels,), or None
+        None where alignment is not to be normalised.
     note : str
         Where the noise ceilings come from.
 
@@ -328,6 +374,14 @@ def scored_story(participant: Participant, arguments: Any) -> tuple[Story, np.nd
     check_scoring([participant], arguments)
     skip_trs, n_repeats = arguments.test_skip_trs, arguments.ceiling_repeats
     (test,) = participant.stories([arguments.test_story])
+    if arguments.ceiling_word == "none":
+        return test, None, NONE
+    if arguments.ceiling_word == "listeners":
+        others = _others(participant, arguments)
+        heard = (next(o.responses([test.name])).responses[skip_trs:] for o in others)
+        ceiling = ceiling_across_listeners(test.responses[skip_trs:], heard)
+        note = ACROSS.format(test.name, len(others), ", ".join(o.name for o in others))
+        return test, ceiling, note
     if arguments.ceiling_files:
         path = arguments.ceiling_files[participant.name]
         ceiling = read_noise_ceiling(path, participant.n_voxels)
@@ -348,6 +402,17 @@ def scored_story(participant: Participant, arguments: Any) -> tuple[Story, np.nd
         f"{test.name!r}; models are scored on the mean of the other {len(scored)}."
     )
     return dataclasses.replace(test, responses=mean, repeats=scored), ceiling, note
+
+
+def _others(participant, arguments):
+    """Those who heard the test story too; the names follow the word that asks for them."""
+    return other_listeners(
+        participant,
+        arguments.test_story,
+        arguments.ceiling[1:],
+        dtype=arguments.dtype,
+        options=layout_options(arguments),
+    )
 
 
 def check_test_story(name: str, n_trs: int, skip_trs: int = 0) -> None:

@@ -227,7 +227,7 @@ def brain(arguments: Any, one: TuningListener, targets: str) -> Brain:
         n_trs_per_window=arguments.n_trs_per_window,
         n_recorded_voxels=one.participant.n_voxels,
         voxels=voxels,
-        noise_ceiling=one.ceiling[voxels],
+        noise_ceiling=None if one.ceiling is None else one.ceiling[voxels],
         regions={
             region: np.flatnonzero(np.isin(voxels, indices))
             for region, indices in one.participant.regions.items()
@@ -243,5 +243,6 @@ def brain(arguments: Any, one: TuningListener, targets: str) -> Brain:
             "fingerprint": digest,
             "train_stories": tuned_on(arguments),
             "validation_stories": arguments.validation_stories,
+            "normalisation": one.normalisation,
         },
     )

@@ -236,6 +236,10 @@ class TuningOptions(
             if not 0 <= (getattr(self, name) or 0) < 1:
                 raise ValueError(f"{name} must be from 0 to below 1, got {getattr(self, name):g}")
         check_name("objective", self.objective, OBJECTIVES)
+        if self.objective == "weighted_mse" and self.ceiling_word == "none":
+            raise ValueError(
+                "objective weighted_mse weights voxels by their noise ceilings, got --ceiling none"
+            )
         if self.heads_only and self.lora_rank:
             raise ValueError("heads_only leaves nothing for adapters to change: drop lora_rank")
 

@@ -3,7 +3,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datasets_scripts import noise_ceiling, read_noise_ceiling, select_voxels
+from datasets_scripts import (
+    ceiling_across_listeners,
+    noise_ceiling,
+    read_noise_ceiling,
+    select_voxels,
+)
 
 
 def simulated(snr, n_repeats=10, n_trs=300, seed=0):
@@ -190,3 +195,29 @@ def test_a_file_of_ceilings_that_is_none_is_named(given, tmp_path):
     for name in ("several.npz", "empty.npy", "objects.npy"):
         with pytest.raises(ValueError, match=rf"{name}: not an array of numbers in a \.npy file"):
             read_noise_ceiling(tmp_path / name, 6)
+
+
+def test_a_listener_is_compared_with_the_mean_of_the_others():
+    rng = np.random.default_rng(3)
+    heard = rng.standard_normal((4, 50, 6)).astype(np.float32)
+    heard[:, :, 0] = heard[0, :, 0] * [[1], [2], [5], [3]] + 7  # scale and mean do not matter
+    heard[0, :, 1] = -heard[1:, :, 1].mean(axis=0)
+    heard[2, 4, 2] = np.nan
+    heard[3, :, 3] = 1.0
+    kept = heard.copy()
+    ceiling = ceiling_across_listeners(heard[0], iter(heard[1:]))
+    np.testing.assert_array_equal(heard, kept)
+    assert ceiling[0] == pytest.approx(1, abs=1e-5) and ceiling[1] == 0
+    assert np.isnan(ceiling[2:4]).all()
+    for voxel in (4, 5):
+        others = [(h - h.mean()) / h.std() for h in heard[1:, :, voxel]]
+        expected = np.corrcoef(heard[0, :, voxel], np.mean(others, axis=0))[0, 1]
+        assert ceiling[voxel] == pytest.approx(max(expected, 0), abs=1e-5)
+
+
+def test_one_other_listener_or_another_story_is_refused():
+    responses = np.zeros((9, 2), np.float32)
+    with pytest.raises(ValueError, match="at least 2 other listeners are needed, got 1"):
+        ceiling_across_listeners(responses, [responses])
+    with pytest.raises(ValueError, match=r"of shape \(9, 2\), got \(8, 2\)"):
+        ceiling_across_listeners(responses, [responses, responses[1:]])

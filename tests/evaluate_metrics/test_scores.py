@@ -386,3 +386,14 @@ def test_predictions_are_scored_once_whatever_is_asked_of_them(simulated, monkey
         score(model)
     assert model.per_voxel is model.per_voxel
     assert len(calls) == len(good) + len(worse)
+
+
+def test_without_ceilings_alignment_is_the_correlation(simulated):
+    scored, good, _ = simulated
+    plain = Scores(scored.references, None, scored.regions)
+    found = plain.score(good)
+    for layer, predicted in good.items():
+        pairs = zip(predicted.T, plain.references.T, strict=True)
+        expected = [np.corrcoef(*pair)[0, 1] for pair in pairs]
+        aligned = found.scores[layer]["brain_alignment_per_voxel"]
+        np.testing.assert_allclose(aligned, expected, rtol=1e-5)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from transformers import PreTrainedConfig
 
 from datasets_scripts import training_windows
 from modeling_braintune import AutoModelForBrainTuning, Brain
@@ -47,6 +48,15 @@ def assert_same(brain, other):
         assert found[name] == expected[name]
     for name in ("trims", "space", "atlas", "data"):
         assert found[name] == expected[name]
+
+
+def test_voxels_without_noise_ceilings_come_back_without(tmp_path):
+    brains = {"P01": Brain(**WHOLE | {"noise_ceiling": None})}
+    write_brains(brains, tmp_path)
+    config = PreTrainedConfig(num_voxels=3, brain=brain_fields(brains))
+    back = read_brains(config, tmp_path)["P01"]
+    assert back.noise_ceiling is None
+    assert_same(back, brains["P01"])
 
 
 @pytest.mark.parametrize(

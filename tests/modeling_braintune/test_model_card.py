@@ -45,6 +45,7 @@ def found(impact=False):
         "tests": {model: dict.fromkeys(REGIONS, test) for model in compared},
         "impact": {m: {f: by_region() for f in features} for m in MODELS if features},
         "n_trs": 232,
+        "normalisation": "normalised",
         "participant": "P01",
         "test_story": "repeated",
         "notes": ["Warning: the ceilings come from the scored repeats."],
@@ -477,3 +478,25 @@ print(json.dumps([license_of(f"ada/{name}") for name in ("carded", "cardless", "
     known, licenses = map(json.loads, done.stdout.splitlines()[-2:])
     assert known == read_card(tmp_path).data.to_dict()
     assert licenses == ["apache-2.0", None, None]
+
+
+def test_a_card_of_what_is_not_normalised_says_so_and_nothing_else(results, report):
+    for found in (results["participants"]["P01"], report):
+        found |= {"normalisation": "not normalised", "notes": ["Alignment is not normalised."]}
+    card = add_results(model_card(results, SETTINGS, config()), report, "brain-tuned")
+    text = str(card)
+    left, n_said = re.subn("not normalised", "", text)
+    assert n_said > 4 and "ormalised" not in left
+    chosen = "| voxels | 50732 of 95556: not selected by noise ceilings, in language and auditory |"
+    assert chosen in squeezed(card)
+    assert "measured responses is not divided by a noise ceiling. It is averaged" in text
+    named = [one.metric_name for one in card.data.eval_results if "brain" in one.metric_type]
+    assert named and all(", not normalised, " in name for name in named)
+
+
+def test_a_card_says_that_alignment_is_normalised_across_listeners(results):
+    results["participants"]["P01"]["normalisation"] = "normalised across listeners"
+    text = squeezed(model_card(results, SETTINGS, config()))
+    assert "| voxels | 50732 of 95556: correlation with other listeners above 0.4 in " in text
+    assert "Brain alignment, normalised across listeners: for each layer" in text
+    assert "divided by the correlation of the measured responses with the mean of other" in text

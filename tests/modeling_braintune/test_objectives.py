@@ -236,6 +236,18 @@ class TestModels:
         model = make_model("wav2vec2", 2)
         with pytest.raises(ValueError, match="noise ceilings: call set_brains"):
             model.set_objective("weighted_mse")
+        model.set_brains(
+            Brain(
+                participant="P01",
+                tr=2.0,
+                n_trs_per_window=5,
+                n_recorded_voxels=2,
+                voxels=[0, 1],
+                noise_ceiling=None,
+            )
+        )
+        with pytest.raises(ValueError, match="those of P01 are unknown"):
+            model.set_objective("weighted_mse")
         with_brains(model, [np.zeros(2, np.float32)])
-        with pytest.raises(ValueError, match="those of P01 sum up to 0.0"):
+        with pytest.raises(ValueError, match="those of P01 are 0"):
             model.set_objective("weighted_mse")

@@ -10,7 +10,7 @@ import pytest
 from huggingface_hub import HfApi, ModelCard
 from transformers import AutoFeatureExtractor, AutoModel, Wav2Vec2Model, set_seed
 
-from datasets_scripts import noise_ceiling, open_participant
+from datasets_scripts import noise_ceiling, open_participant, read_regions
 from recipes.align import AlignOptions, align, check_card
 
 RECIPE = str(Path(__file__).resolve().parents[2] / "recipes" / "align.py")
@@ -115,6 +115,25 @@ def test_given_noise_ceilings_replace_computed_ones(options, recordings, tmp_pat
     once = align(options("once", ceiling=files, train_stories=train, test_story="story03"))["P01"]
     assert once["n_trs"] == participant.n_trs["story03"]
     np.testing.assert_array_equal(once["per_voxel"]["voxels"], computed["per_voxel"]["voxels"])
+
+
+def test_a_story_heard_once_is_measured_without_normalising(options, recordings, tmp_path):
+    found = align(
+        options("plain", ceiling=["none"], train_stories=["story01"], test_story="story03")
+    )["P01"]
+    assert found["normalisation"] == "not normalised"
+    voxels = found["per_voxel"]
+    for model, by_region in found["alignment"].items():
+        for region, scores in by_region.items():
+            inside = np.isin(voxels["voxels"], read_regions(recordings, "P01")[region])
+            assert scores["n_voxels"] == inside.sum() == 12  # dead ones are in no region
+            correlations = voxels["alignment"][model][inside]
+            assert scores["mean"] == pytest.approx(correlations.mean())
+            assert np.abs(correlations).max() <= 1
+    text = (tmp_path / "plain" / "alignment.json").read_text()
+    assert '"normalisation": "not normalised"' in text
+    assert "ormalised" not in text.replace("not normalised", "")
+    assert "not normalised" in (tmp_path / "plain" / "alignment.csv").read_text()
 
 
 def test_what_cannot_be_scored_is_said_of_all_participants_before_any_is_measured(

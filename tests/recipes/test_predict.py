@@ -25,14 +25,13 @@ PLANTED = np.array([0.5, -2.0, 7.0])  # what is predicted of each, whatever the 
 
 def brain(participant="P01", **fields):
     space = {"shape": list(SHAPE), "affine": AFFINE.tolist()}
-    fields = {"places": RECORDED[VOXELS], "space": space} | fields
+    fields = {"places": RECORDED[VOXELS], "space": space, "noise_ceiling": [0.5, 0.6, 0.7]} | fields
     return Brain(
         participant=participant,
         tr=TR,
         n_trs_per_window=2,
         n_recorded_voxels=len(RECORDED),
         voxels=VOXELS,
-        noise_ceiling=[0.5, 0.6, 0.7],
         regions={"language": [0, 2], "auditory": []},
         **fields,
     )
@@ -223,6 +222,16 @@ def test_arrays_say_all_that_the_pipeline_says(make_checkpoint, audio, tmp_path)
         feature_extractor=Wav2Vec2FeatureExtractor.from_pretrained(model),
     )
     np.testing.assert_array_equal(arrays["responses"], pipe(audio)["responses"])
+
+
+def test_arrays_hold_no_noise_ceilings_where_there_were_none(make_checkpoint, audio, tmp_path):
+    model = make_checkpoint(brain(noise_ceiling=None))
+    output = tmp_path / "responses.npz"
+    predicted = predict(PredictOptions(checkpoints=[model], audio=audio, output=str(output)))
+    assert predicted["noise_ceiling"] is None
+    with np.load(output, allow_pickle=False) as file:
+        assert "noise_ceiling" not in file
+        np.testing.assert_array_equal(file["voxels"], VOXELS)
 
 
 def test_of_several_participants_one_is_chosen(make_checkpoint, audio, tmp_path):

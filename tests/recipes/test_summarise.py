@@ -48,6 +48,7 @@ def measured(participant, gain):
     return {
         "participant": participant,
         "evaluation_stride": 0.1,
+        "normalisation": "normalised",
         "alignment": {model: alignment(model) for model in models},
         "gain": {"brain-tuned": {"language": scores(gain), "auditory": scores(0.0)}},
         "tests": {"brain-tuned": {region: {"p": 0.5, "p_holm": 1.0} for region in REGIONS}},

@@ -80,6 +80,7 @@ def test_responses_and_numbers_of_trs_need_no_sounds_at_all(participant):
         participant._repeats,
         participant._stories.select([]),
         participant.provenance,
+        data="",
         anatomy=participant.anatomy,
     )
     assert deaf.n_trs == participant.n_trs
@@ -129,7 +130,7 @@ def test_rows_in_several_pieces_are_put_together(participant):
     parts = [range(0, 30), range(30, len(rows))]
     pieces = concatenate_datasets([rows.select(part).flatten_indices() for part in parts])
     kept = participant.provenance, participant.anatomy
-    pieced = Participant(pieces, None, participant._stories, kept[0], anatomy=kept[1])
+    pieced = Participant(pieces, None, participant._stories, kept[0], data="", anatomy=kept[1])
     for found, expected in zip(pieced.stories(), participant.stories(), strict=True):
         np.testing.assert_array_equal(found.responses, expected.responses)
 

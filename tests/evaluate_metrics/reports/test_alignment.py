@@ -7,9 +7,12 @@ import re
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from matplotlib.image import imread
+from matplotlib.text import Text
 
-from evaluate_metrics import MEAN_IMPACT, Scores
+from evaluate_metrics import MEAN_IMPACT, Scores, tuning_figure
+from evaluate_metrics.reports import NORMALISED, NOT_NORMALISED
 from evaluate_metrics.reports.alignment import (
     COLUMNS,
     comparison_report,
@@ -73,6 +76,7 @@ def compare(low_level):
         "change": {model: scored.change(m, baseline) for model, m in compared.items()},
         "per_voxel": {
             "voxels": VOXELS,
+            "n_voxels": 10,
             "noise_ceiling": rng.uniform(0.1, 0.9, 10),
             "alignment": {model: m.per_voxel for model, m in models.items()},
             "above_chance": {model: scored.above_chance(m) for model, m in models.items()},
@@ -80,6 +84,7 @@ def compare(low_level):
         },
         "n_trs": N_TRS,
         "evaluation_stride": 0.1,
+        "normalisation": "normalised",
         "n_excluded": 0,
         "participant": "UTS03",
         "test_story": "wheretheressmoke",
@@ -155,7 +160,7 @@ def test_json_holds_all_that_was_found_but_voxel_by_voxel(results, written):
 
 def test_voxels_are_kept_as_arrays(results, written):
     voxels = results["per_voxel"]
-    expected = {name: voxels[name] for name in ("voxels", "noise_ceiling")}
+    expected = {name: voxels[name] for name in ("voxels", "n_voxels", "noise_ceiling")}
     for model in MODELS:
         for name in ("alignment", "above_chance", "residual_alignment"):
             expected[f"{name}/{model}"] = voxels[name][model]
@@ -350,7 +355,7 @@ def test_impact_that_means_nothing_is_none_in_the_table_and_a_row_without_value(
         for cells in (tuple(row.values()) for row in rows(meaningless))
         if cells[:6] == ("permuted", "UTS03", "auditory", "mean", "articulation", "impact")
     ]
-    assert row[6:] == (None, 5, "voxels", None, None, None, None, 0.1)
+    assert row[6:] == (None, 5, "voxels", None, None, None, None, 0.1, "normalised")
 
 
 def test_impact_without_an_interval_is_printed_alone(results):
@@ -395,13 +400,16 @@ def test_report_without_impact_leaves_it_out(tmp_path):
 
 
 def test_notes_say_that_regions_are_missing_voxels_dead_or_trs_few():
-    def said(n_trs=100, n_excluded=0, regions=MEMBERS, stride=0.1):
+    def said(n_trs=100, n_excluded=0, regions=MEMBERS, stride=0.1, normalisation=NORMALISED):
         found = {"n_trs": n_trs, "n_excluded": n_excluded, "evaluation_stride": stride}
-        return notes(found, regions)
+        return notes(found | {"normalisation": normalisation}, regions)
 
     assert said() == []
     (regions,) = said(regions={})
     assert regions.startswith("No regions are given: all voxels above the noise ceiling")
+    assert said(regions={}, normalisation=NOT_NORMALISED) == [
+        "No regions are given: all voxels count."
+    ]
     (few,) = said(n_trs=99)
     assert few.startswith("99 TRs are few")
     (dead,) = said(n_excluded=3)
@@ -418,6 +426,7 @@ def test_error_bars_are_a_standard_error_over_layers():
     drawn = over_layers(
         {
             "alignment": {"tuned": {"language": scores, "other": empty}},
+            "normalisation": NORMALISED,
             "impact": {"tuned": {"all": {"language": impact}}},
             "tests": {},
             "impact_tests": {},
@@ -442,3 +451,46 @@ def test_a_comparison_is_json_csv_and_two_figures(results, tmp_path):
         header, *lines = csv.reader(file)
     assert tuple(header) == COLUMNS and len(lines) == len(list(rows(compared)))
     assert all(imread(path)[..., :3].std() > 0.01 for path in paths[2:])
+
+
+def in_figures(monkeypatch):
+    """All text of the figures that are saved from now on."""
+    said = []
+
+    def save(figure, *args, **kwargs):
+        said.extend(text.get_text() for text in figure.findobj(Text))
+
+    monkeypatch.setattr(Figure, "savefig", save)
+    return said
+
+
+def test_what_is_not_normalised_says_so_and_nothing_says_otherwise(
+    results, make_cortex, tmp_path, monkeypatch
+):
+    voxels = {k: v for k, v in results["per_voxel"].items() if k != "noise_ceiling"}
+    found = results | {"normalisation": NOT_NORMALISED, "per_voxel": voxels}
+    drawn = in_figures(monkeypatch)
+    places = np.full(516, -1)
+    places[:10] = np.arange(10)
+    cortex = make_cortex(voxels=places, shapes={"flat": make_cortex().shapes["flat"]})
+    paths = report(found, tmp_path, cortex)
+    compared = {key: found[key] for key in found if key not in ("per_voxel", "change")}
+    comparison_report(compared, tmp_path)
+    curve = {"train": [(1, 1.0)], "validation": [(1, 1.0)]}
+    losses = dict.fromkeys(COMPARED, curve)
+    tuning_figure(found["alignment"], losses, tmp_path / "a.png", normalisation=NOT_NORMALISED)
+    assert not any("noise-ceiling" in path.name for path in paths)
+    with np.load(tmp_path / "voxels.npz") as kept:  # which would refuse a pickle
+        assert "noise_ceiling" not in kept and kept["n_voxels"] == 10
+    texts = [table(found), *(path.read_text() for path in paths[:2]), "\n".join(drawn)]
+    for text in texts:
+        left, n_said = re.subn("not normalised", "", text)
+        assert n_said and "normalised" not in left.lower() and "noise ceiling" not in left
+    # bars, layers, change of two models, maps as PNG and PDF; bars and layers; tuning
+    assert sum("not normalised" in text for text in drawn) == 4 + 2 * 2 + 2 + 1
+
+
+def test_what_is_normalised_across_listeners_says_so(results):
+    text = table(results | {"normalisation": "normalised across listeners"})
+    assert text.startswith("\nBrain alignment, normalised across listeners on 'wheretheressmoke'")
+    assert table(results).startswith("\nNormalised brain alignment on 'wheretheressmoke'")

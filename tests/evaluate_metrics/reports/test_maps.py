@@ -26,13 +26,14 @@ CHANCE = {
 def measured(participant="P01", low_level=True, **changes):
     voxels = {
         "voxels": VOXELS,
+        "n_voxels": N_VOXELS,
         "noise_ceiling": np.array([0.1, 0.6, 0.7, np.nan, 0.8, 0.9]),
         "alignment": ALIGNMENT,
         "residual_alignment": RESIDUAL if low_level else {},
         "above_chance": CHANCE,
     }
     found = {"participant": participant, "test_story": "repeated", "n_trs": 100}
-    found["evaluation_stride"] = 0.1
+    found |= {"evaluation_stride": 0.1, "normalisation": "normalised"}
     return found | {"per_voxel": voxels | changes}
 
 

@@ -15,7 +15,7 @@ def row(model="pretrained", participant="P01", value=0.5, **more):
         known |= {"interval_low": value - 0.1, "interval_high": value + 0.1}
     if "region" in more:
         known |= {"task": None, "measure": "alignment", "layer": "mean", "unit": "voxels"}
-        known["stride"] = 0.1
+        known |= {"stride": 0.1, "normalisation": "normalised"}
     return dict.fromkeys(COLUMNS) | known | more
 
 
@@ -95,6 +95,20 @@ def test_alignment_of_two_strides_is_not_compared(tmp_path):
     unknown = written(tmp_path / "c.json", {"rows": [row(region="language") | {"stride": None}]})
     with pytest.raises(ValueError, match="a row lacks stride"):
         merged([unknown])
+
+
+def test_normalised_and_other_alignment_are_not_compared(tmp_path):
+    ours, theirs = (
+        written(
+            tmp_path / name / "sweep.json",
+            {"rows": [row(name, region="language") | {"normalisation": normalisation}]},
+        )
+        for name, normalisation in (("a", "normalised"), ("b", "not normalised"))
+    )
+    message = "a/sweep.json and .*b/sweep.json .* is normalised and not normalised, .*--ceil"
+    with pytest.raises(ValueError, match=message):
+        merged([ours, theirs])
+    assert [one["normalisation"] for one in merged([theirs])] == ["not normalised"]
 
 
 def test_places_without_results_are_named(tmp_path):

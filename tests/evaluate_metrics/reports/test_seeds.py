@@ -11,6 +11,7 @@ def cells(table):
 def tuned(pretrained, tuned):
     scores = {
         "evaluation_stride": 0.1,
+        "normalisation": "normalised",
         "alignment": {
             "pretrained": {"language": {"mean": pretrained}},
             "brain-tuned": {"language": {"mean": tuned}},
@@ -33,6 +34,7 @@ def compared(gain):
 
     return {
         "evaluation_stride": 0.1,
+        "normalisation": "normalised",
         "alignment": {"pretrained": dict.fromkeys(("language", "silent"))},
         "gain": {"brain-tuned": of(gain), "permuted": of(-0.01)},
         "tests": {"brain-tuned": tests(0.012), "permuted": tests(1.0)},

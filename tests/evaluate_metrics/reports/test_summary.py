@@ -125,3 +125,8 @@ def test_a_single_measurement_is_not_tested_and_it_is_said():
     assert second.endswith("of one measurement; nothing is tested over participants.")
     assert "tuned on no single participant have one measurement in a task" in third
     assert fourth.startswith("Tasks: mean over the transformer's layers")
+
+
+def test_a_summary_of_what_is_not_normalised_says_so():
+    text = markdown(both(line, normalisation="not normalised"), [])
+    assert "### Brain alignment, not normalised\n" in text

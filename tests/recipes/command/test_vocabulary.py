@@ -117,9 +117,21 @@ def test_ceilings_are_given_for_each_participant():
             Alignment(**two, ceiling=wrong)
 
 
+def test_words_stand_in_place_of_files_of_ceilings():
+    two = {"participants": ["P01", "P02"]}
+    for words in (["none"], ["listeners"], ["listeners", "P03", "P04"]):
+        given = Alignment(**two, ceiling=words)
+        assert given.ceiling_word == words[0] and given.ceiling_files == {}
+    assert Alignment(**two).ceiling_word is None
+    assert Alignment(participants=["P01"], ceiling=["./none"]).ceiling_word is None
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
+        ({"ceiling": ["none", "a.npy"]}, "ceiling none stands alone, got none a.npy"),
+        ({"ceiling": ["listeners", "P2", "P2"]}, "name each once, got listeners P2 P2"),
+        ({"ceiling": ["none"], "ceiling_repeats": 5}, "^ceiling and ceiling_repeats exclude"),
         ({"ceiling": ["a.npy"], "ceiling_repeats": 5}, "^ceiling and ceiling_repeats exclude"),
         ({"ceiling": ["a.npy"], "ceiling_story": "a"}, "^ceiling and ceiling_story exclude"),
         ({"ceiling_repeats": 0, "ceiling_story": "a"}, "^ceiling_story and ceiling_repeats excl"),

@@ -20,12 +20,14 @@ from recipes.stages.recordings import (
     tuned_regions,
     tuning_listener,
 )
+from tests.more_listeners import add_listeners
 
 
 def options(**changes):
     """The options that say on what models are compared."""
     given = dict(test_story="repeated", test_skip_trs=0)
-    given |= dict(ceiling_files={}, ceiling_story=None, ceiling_repeats=None)
+    given |= dict(ceiling=[], ceiling_word=None, ceiling_files={})
+    given |= dict(ceiling_story=None, ceiling_repeats=None)
     return SimpleNamespace(**given | changes)
 
 
@@ -134,7 +136,11 @@ def test_given_ceilings_replace_those_of_any_test_story(participant, given, tmp_
         ({"ceiling_story": "story01"}, "ceiling_story 'story01' has no repeats .* heard by P01"),
         ({"ceiling_story": "repaeted"}, "unknown story of P01: .* mean 'repeated'"),
         ({"test_story": "repaeted"}, "unknown story of P01: .* mean 'repeated'"),
-        ({"test_story": "story01"}, "test_story 'story01' has no repeats .* with --ceiling"),
+        (
+            {"test_story": "story01"},
+            "test_story 'story01' has no repeats .* P01; .* --ceiling_story, .* --ceiling FILE, "
+            "--ceiling listeners .*, or --ceiling none",
+        ),
         ({"ceiling_repeats": 1}, "from 2 to 9, or left out.* P01 heard it 10 times, got 1$"),
         ({"ceiling_repeats": 10}, "from 2 to 9, or left out.* P01 heard it 10 times, got 10$"),
         ({"test_skip_trs": 30}, "test_skip_trs=30 leaves 7 of the 37 TRs of repeated"),
@@ -162,6 +168,69 @@ def test_repeats_are_counted_for_all_participants_at_once(n, message):
     check_scoring(participants, options())
     with pytest.raises(ValueError, match=f"^ceiling_repeats .*{message}"):
         check_scoring(participants, options(ceiling_repeats=5))
+
+
+def test_without_ceilings_every_live_voxel_counts_and_it_is_said(participant):
+    arguments = options(
+        test_story="story03",
+        ceiling_word="none",
+        train_stories=["story01"],
+        tuning_stories=None,
+        validation_stories=["story02"],
+        tuning_regions=["all"],
+        ceiling_threshold=0.4,
+    )
+    check_scoring([participant], arguments)
+    one = tuning_listener(participant, arguments)
+    assert one.ceiling is None and one.normalisation == "not normalised"
+    assert one.ceiling_note.startswith("Alignment is not normalised")
+    (test,) = participant.responses(["story03"])
+    np.testing.assert_array_equal(one.voxels, np.flatnonzero(np.isfinite(test.responses[0])))
+    assert len(one.voxels) == 28 == len(one.voxels_above(0.9)) - one.n_dead
+    assert "28 voxels of 30: not selected by noise ceilings, in the whole br" in described(
+        one, arguments
+    )
+
+
+@pytest.fixture(scope="module")
+def four(recordings, tmp_path_factory):
+    """A folder of P01 to P04."""
+    root = shutil.copytree(recordings, tmp_path_factory.mktemp("four") / "phantom")
+    add_listeners(root)
+    return root
+
+
+def across(root, participant="P01", *names, **changes):
+    """A participant of some recordings, and options that compare with the other listeners."""
+    given = dict(dtype="float32", **dict.fromkeys(LAYOUT_OPTIONS))
+    given |= dict(test_story="story03", ceiling=["listeners", *names], ceiling_word="listeners")
+    return open_participant(root, participant), options(**given | changes)
+
+
+def test_ceilings_can_be_taken_across_listeners(four):
+    one, arguments = across(four, test_skip_trs=2)
+    test, ceiling, note = scored_story(one, arguments)
+    own, *others = (
+        next(open_participant(four, name).responses(["story03"])).responses[2:].astype(np.float64)
+        for name in ("P01", "P02", "P03", "P04")
+    )
+    mean = np.mean([zscore(other) for other in others], axis=0)
+    live = np.flatnonzero(np.isfinite([own, mean]).all(axis=(0, 1)))
+    expected = [max(0, np.corrcoef(own[:, v], mean[:, v])[0, 1]) for v in live]
+    np.testing.assert_allclose(ceiling[live], expected, atol=1e-5)
+    assert np.isnan(np.delete(ceiling, live)).all() and test.name == "story03"
+    assert "Warning: alignment is normalised across listeners" in note
+    assert "3 other listeners (P02, P03, P04)" in note
+
+    _, ceiling, note = scored_story(*across(four, "P02", "P03", "P04"))
+    assert "2 other listeners (P03, P04)" in note
+    assert np.nanmin(ceiling) > 0.5  # who answer alike
+
+
+def test_two_participants_are_no_listeners_to_compare_with(recordings):
+    one, arguments = across(recordings)
+    with pytest.raises(ValueError, match="at least 2 others than P01 .*, got P02; with --ceiling"):
+        check_scoring([one], arguments)
 
 
 def test_given_ceilings_in_another_order_of_voxels_are_refused(anatomical, tmp_path):
