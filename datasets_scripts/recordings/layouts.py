@@ -17,6 +17,7 @@ fetched or not.
 responses themselves do.
 """
 
+import inspect
 import os
 from collections.abc import Iterator, Sequence
 from os import PathLike
@@ -293,10 +294,14 @@ def find_layout(
         raise FileNotFoundError(f"there is no folder {root} with recordings")
     for layout in LAYOUTS:
         if layout.holds(root):
-            try:
-                return layout(root, **options)
-            except TypeError as error:
-                raise ValueError(f"{root} is in the layout {layout.name}: {error}") from error
+            taken = [name for name in inspect.signature(layout).parameters if name != "root"]
+            for option in options:
+                if option not in taken:
+                    raise ValueError(
+                        f"{root} is in the layout {layout.name}: it takes {', '.join(taken)}, got "
+                        f"{option!r}"
+                    )
+            return layout(root, **options)
     raise FileNotFoundError(
         f"{root} is not a ds003020 folder, which would hold derivative/preprocessed_data/, and "
         "holds no BIDS derivatives, which would lie in sub-*/func/"

@@ -149,6 +149,11 @@ class Recordings(Participants):
     def __post_init__(self) -> None:
         if not self.participants:
             raise ValueError("participants must name at least one: give --participants")
+        if self.tr is not None and self.tr_times is not None:
+            raise ValueError(
+                f"tr and tr_times exclude each other, since reports say how long a TR is; got "
+                f"--tr {self.tr:g} --tr_times {self.tr_times}"
+            )
         if self.atlas_spheres is not None and len(self.atlas_spheres) != 2:
             raise ValueError(
                 "atlas_spheres must be two files, the left and the right one, got "

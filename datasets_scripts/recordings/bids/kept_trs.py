@@ -10,6 +10,8 @@ from .runs import Run
 
 # Repeats are averaged TR by TR: their TRs may lie this much apart, in TRs from the sound's start.
 REPEAT_TOLERANCE = 0.05
+# Sidecars and headers round a TR, in thousandths of it; more than that is another TR.
+TR_TOLERANCE = 1e-3
 # Onsets are written as decimals: an edge that misses a TR's by less than this meets it.
 EDGE_TOLERANCE = 1e-6
 
@@ -106,8 +108,10 @@ def repetition_time(run: Run) -> float:
     Raises
     ------
     ValueError
-        None of them gives it, or a sidecar gives none that is sensible.
+        None of them gives it, a sidecar gives none that is sensible, or one that contradicts the
+        header's.
     """
+    in_header = run.scan.header_tr
     for path in run.sidecars:
         try:
             sidecar = json.loads(path.read_text(encoding="utf-8"))
@@ -117,11 +121,15 @@ def repetition_time(run: Run) -> float:
             tr = sidecar["RepetitionTime"]
             if not isinstance(tr, int | float) or not 0 < tr < math.inf:
                 raise ValueError(f"{path}: RepetitionTime must be seconds, got {tr!r}")
+            if in_header is not None and not math.isclose(tr, in_header, rel_tol=TR_TOLERANCE):
+                raise ValueError(
+                    f"{path}: RepetitionTime is {tr:g} s, but the header of {run.path} says "
+                    f"{in_header:g} s; correct the one that is wrong"
+                )
             return float(tr)
-    tr = run.scan.header_tr
-    if tr is None:
+    if in_header is None:
         raise ValueError(
             f"{run.path}: neither a sidecar nor its header gives a TR; write RepetitionTime, in "
             f"seconds, to {run.scan.sidecar.name}"
         )
-    return tr
+    return in_header

@@ -7,7 +7,14 @@ from transformers import TrainingArguments
 
 from recipes.align import AlignOptions
 from recipes.asr import AsrOptions
-from recipes.command.vocabulary import Alignment, Collections, Output, Representations, Seeds
+from recipes.command.vocabulary import (
+    Alignment,
+    Collections,
+    Output,
+    Recordings,
+    Representations,
+    Seeds,
+)
 from recipes.predict import PredictOptions
 from recipes.preference import PreferenceOptions
 from recipes.prepare import PrepareOptions
@@ -140,3 +147,9 @@ def test_words_stand_in_place_of_files_of_ceilings():
 def test_noise_ceilings_come_from_one_place(given, message):
     with pytest.raises(ValueError, match=message):
         Alignment(participants=["P01"], **given)
+
+
+def test_a_tr_beside_reports_that_say_another_is_refused():
+    given = {"data": "d", "participants": ["P01"], "tr": 2.0045, "tr_times": "reports"}
+    with pytest.raises(ValueError, match="tr and tr_times exclude .* --tr 2.0045 --tr_times rep"):
+        Recordings(**given)

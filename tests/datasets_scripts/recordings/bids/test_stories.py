@@ -90,7 +90,8 @@ def write_run(
     run = f"sub-{participant}_{session + '_' if session else ''}{name}"
     write_events(root / folder / f"{run}_events.tsv", rows)
     prefix = root / pipeline / folder / f"{run}_space-{space}"
-    save(prefix.with_name(f"{prefix.name}_desc-preproc_bold.nii.gz"), volumes)
+    tr = (sidecar or {}).get("RepetitionTime", TR)
+    save(prefix.with_name(f"{prefix.name}_desc-preproc_bold.nii.gz"), volumes, tr=tr)
     brain = inside() if mask is None else mask
     save(prefix.with_name(f"{prefix.name}_desc-brain_mask.nii.gz"), brain, dtype=np.uint8)
     if sidecar is not None:
@@ -384,6 +385,20 @@ def test_a_header_that_gives_no_tr_is_refused(root, zoom, unit):
         read(root)
 
 
+@pytest.mark.parametrize(("zoom", "unit"), [(2.0045, "sec"), (1000, "msec")])
+def test_a_sidecar_that_contradicts_the_header_is_refused_with_both_numbers(root, zoom, unit):
+    save(bold(root), waves(60), tr=zoom, unit=unit)
+    in_header = zoom if unit == "sec" else zoom / 1000
+    said = f"json: RepetitionTime is {TR} s, but the header of .*nii.gz says {in_header:g} s; corr"
+    with pytest.raises(ValueError, match=said):
+        read(root)
+
+
+def test_a_tr_that_a_sidecar_rounds_is_no_contradiction(root):
+    save(bold(root), waves(60), tr=TR + 4e-4)
+    assert read(root).tr == TR
+
+
 @pytest.mark.parametrize("content", ['{"RepetitionTime": 0}', '{"RepetitionTime": "2 s"}', "{"])
 def test_a_sidecar_without_a_sensible_tr_is_refused(root, content):
     bold(root).with_name(bold(root).name.replace(".nii.gz", ".json")).write_text(content)
@@ -529,7 +544,7 @@ def test_truncated_images_are_named(root, path, damage):
 def test_a_tr_that_begins_exactly_at_the_lead_is_kept(root, tr, onset, first):
     """In floating point (12.35 + 10) / 1.49 exceeds 15, and (-1.6 + 10) / 0.7 exceeds 12."""
     write_events(events(root), [(str(onset), "60", "story", "pieman_audio.wav")])
-    save(bold(root), waves(130))
+    save(bold(root), waves(130), tr=tr)
     sidecar = bold(root).with_name(bold(root).name.replace(".nii.gz", ".json"))
     sidecar.write_text(json.dumps({"RepetitionTime": tr}))
     np.testing.assert_allclose(read(root).tr_times[0], (first + 0.5) * tr - onset)
@@ -538,7 +553,7 @@ def test_a_tr_that_begins_exactly_at_the_lead_is_kept(root, tr, onset, first):
 def test_a_tr_that_ends_exactly_with_the_sound_is_kept(root):
     """In floating point (0.8 + 60) / 0.8 is below 76."""
     write_events(events(root), [("0.8", "60", "story", "pieman_audio.wav")])
-    save(bold(root), waves(130))
+    save(bold(root), waves(130), tr=0.8)
     sidecar = bold(root).with_name(bold(root).name.replace(".nii.gz", ".json"))
     sidecar.write_text(json.dumps({"RepetitionTime": 0.8}))
     np.testing.assert_allclose(read(root).tr_times[-1], 75.5 * 0.8 - 0.8)
