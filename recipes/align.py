@@ -74,6 +74,7 @@ class AlignOptions(
     """Which models are measured, against which one, and where the report goes."""
 
     command = "align"
+    group = "Output"
 
     update_card: bool = field(
         default=False,

@@ -105,7 +105,7 @@ def test_python_blocks_run_one_after_the_other(page, folder, monkeypatch):
 
 def options(module, monkeypatch, capsys):
     """Options of a command, as its help lists them."""
-    monkeypatch.setattr(sys, "argv", [module, "--help"])
+    monkeypatch.setattr(sys, "argv", [module, "--help_all"])
     with pytest.raises(SystemExit) as ended:
         importlib.import_module(module).main()
     assert ended.value.code in (0, None)

@@ -1,7 +1,7 @@
 """The words of the command line, each with one meaning, one help text and one default.
 
 A command's arguments are a dataclass that inherits the words it takes, and adds those that no other
-command has.
+command has. `group` is where `--help` shows what a class adds.
 """
 
 from collections.abc import Sequence
@@ -49,6 +49,8 @@ class Words:
 class Participants(Words):
     """Whose responses."""
 
+    group = "Recordings"
+
     participants: list[str] = field(
         default_factory=list,
         metadata={
@@ -61,6 +63,8 @@ class Participants(Words):
 @dataclass(kw_only=True)
 class Surface(Words):
     """Where the cortical surface lies."""
+
+    group = "Measuring"
 
     surface: str | None = field(
         default=None,
@@ -75,6 +79,8 @@ class Surface(Words):
 @dataclass(kw_only=True)
 class Recordings(Participants):
     """Whose recordings, and how they are read."""
+
+    group = "Recordings"
 
     data: str = field(
         metadata={
@@ -162,6 +168,8 @@ class Recordings(Participants):
 class TrainStories(Words):
     """Stories that are learned from."""
 
+    group = "Recordings"
+
     train_stories: list[str] = field(
         metadata={"help": "Training stories by name; encoding models are fitted on them too."}
     )
@@ -170,6 +178,8 @@ class TrainStories(Words):
 @dataclass(kw_only=True)
 class ValidationStories(Words):
     """Stories that decide when training stops."""
+
+    group = "Recordings"
 
     validation_stories: list[str] = field(
         metadata={"help": "Validation stories by name, whose loss decides when training stops."}
@@ -180,6 +190,8 @@ class ValidationStories(Words):
 class TestStory(Words):
     """The story that models are compared on."""
 
+    group = "Recordings"
+
     test_story: str = field(
         metadata={"help": "Test story by name, heard repeatedly, on which models are compared."}
     )
@@ -188,6 +200,8 @@ class TestStory(Words):
 @dataclass(kw_only=True)
 class Stories(Words):
     """Stories, where a command does not divide them."""
+
+    group = "Recordings"
 
     stories: list[str] | None = field(
         default=None,
@@ -198,6 +212,8 @@ class Stories(Words):
 @dataclass(kw_only=True)
 class Alignment(Participants):
     """How brain alignment is measured."""
+
+    group = "Measuring"
 
     ceiling_threshold: float = field(
         default=0.4,
@@ -292,6 +308,8 @@ class Alignment(Participants):
 class LowLevel(Words):
     """Whether low-level impact is measured."""
 
+    group = "Measuring"
+
     low_level: bool = field(
         default=True,
         metadata={"help": "Whether the impact of low-level features is measured; true by default."},
@@ -301,6 +319,8 @@ class LowLevel(Words):
 @dataclass(kw_only=True)
 class Layers(Words):
     """Which layers are measured."""
+
+    group = "Measuring"
 
     layers: list[int] | None = field(
         default=None,
@@ -319,6 +339,8 @@ class Layers(Words):
 class Pretrained(Words):
     """What is tuned."""
 
+    group = "Model"
+
     pretrained: str = field(
         metadata={
             "help": "Model that is tuned: a checkpoint folder, a name on the Hub, or "
@@ -330,6 +352,8 @@ class Pretrained(Words):
 @dataclass(kw_only=True)
 class Checkpoints(Words):
     """What is measured or used."""
+
+    group = "Model"
 
     checkpoints: list[str] = field(
         default_factory=list,
@@ -344,6 +368,8 @@ class Checkpoints(Words):
 class Baseline(Words):
     """What models are compared with."""
 
+    group = "Model"
+
     baseline: str | None = field(
         default=None,
         metadata={
@@ -356,6 +382,8 @@ class Baseline(Words):
 @dataclass(kw_only=True)
 class Representations(Words):
     """How representations are computed and kept."""
+
+    group = "Measuring"
 
     precision: str = field(
         default="float32",
@@ -389,6 +417,8 @@ class Representations(Words):
 class BatchSize(Words):
     """How many clips a model hears at once."""
 
+    group = "Measuring"
+
     batch_size: int = field(
         default=8, metadata={"help": "Number of clips that a model hears at once; 8 by default."}
     )
@@ -401,6 +431,8 @@ class BatchSize(Words):
 @dataclass(kw_only=True)
 class MaxUnusable(Words):
     """How many clips a collection may lose."""
+
+    group = "Recordings"
 
     max_unusable: float = field(
         default=0.01,
@@ -419,6 +451,8 @@ class MaxUnusable(Words):
 @dataclass(kw_only=True)
 class Collections(Words):
     """Where collections of labelled clips are."""
+
+    group = "Recordings"
 
     collections: list[str] = field(
         default_factory=list,
@@ -454,6 +488,8 @@ class Collections(Words):
 class TrainingWindow(Words):
     """How much sound a model is trained on at once."""
 
+    group = "Tuning"
+
     n_trs_per_window: int = field(
         default=5, metadata={"help": "Number of TRs of sound per training window; 5 by default."}
     )
@@ -466,6 +502,8 @@ class TrainingWindow(Words):
 @dataclass(kw_only=True)
 class EarlyStopping(Words):
     """When training ends."""
+
+    group = "Tuning"
 
     early_stopping_patience: int = field(
         default=3,
@@ -488,6 +526,8 @@ class EarlyStopping(Words):
 class Attention(Words):
     """How attention is computed in training."""
 
+    group = "Tuning"
+
     attn_implementation: str | None = field(
         default=None,
         metadata={
@@ -501,6 +541,8 @@ class Attention(Words):
 class Seed(Words):
     """What random numbers follow from."""
 
+    group = "Tuning"
+
     seed: int = field(
         default=0, metadata={"help": "Seed of all that is random, a whole number; 0 by default."}
     )
@@ -509,6 +551,8 @@ class Seed(Words):
 @dataclass(kw_only=True)
 class Seeds(Words):
     """Seeds that a run is repeated with."""
+
+    group = "Tuning"
 
     seeds: list[int] | None = field(
         default=None,
@@ -523,6 +567,7 @@ class Seeds(Words):
 class Output(Words):
     """Where a command writes to."""
 
+    group = "Output"
     command: ClassVar[str] = ""
 
     output_dir: str | None = field(
@@ -544,6 +589,8 @@ class Output(Words):
 @dataclass(kw_only=True)
 class Overwrite(Words):
     """Whether an earlier run is replaced."""
+
+    group = "Output"
 
     overwrite_output_dir: bool = field(
         default=False,
@@ -573,6 +620,8 @@ class Decided(Words):
 @dataclass(kw_only=True)
 class Hub(Words):
     """Whether and where results are published."""
+
+    group = "Output"
 
     push_to_hub: str | None = field(
         default=None,

@@ -17,6 +17,7 @@ from recipes.stages.tuning_options import TrainerOptions, TuningOptions
 class CompareOptions(TuningOptions, LowLevel, Representations, Seeds):
     """Which controls brain-tuning is compared with."""
 
+    group = "Controls"
     default_targets = ("responses", "permuted", "speech_model", "text_model")
 
     stimulus: bool = field(

@@ -70,6 +70,8 @@ class StimulusOptions(
     A participant's TRs say where windows lie; the responses are not looked at.
     """
 
+    group = "Tuning"
+
     mask_time_prob: float = field(
         default=0.65,
         metadata={
