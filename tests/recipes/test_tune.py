@@ -96,7 +96,8 @@ def test_both_checkpoints_load_with_head_and_as_plain_backbone(finished, recordi
         assert not info["missing_keys"]
         kinds = {path.suffix for path in (output / name).iterdir() if path.is_file()}
         # Nothing that would need unpickling
-        assert kinds == {".json", ".md", ".py", ".safetensors"}
+        assert kinds == {".json", ".md", ".png", ".py", ".safetensors"}
+        assert (output / name / "losses.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_tuning_moves_the_transformer_and_not_the_feature_encoder(finished, pretrained):
