@@ -20,7 +20,14 @@ from .ctc import (
 )
 from .feature_cache import CachedFeatures, FeatureWindows, cached_features
 from .feature_extractor import load_feature_extractor
-from .hub import check_access, checkpoint_files, commit_files, plain_errors, publish_checkpoint
+from .hub import (
+    check_access,
+    check_model,
+    checkpoint_files,
+    commit_files,
+    plain_errors,
+    publish_checkpoint,
+)
 from .kept_arrays import Kept, checksum, keep, kept
 from .layer_representations import layer_representations, receptive_field
 from .lora import LoraForBrainTuning, add_lora, load_lora, merge_lora
@@ -110,6 +117,7 @@ __all__ = [
     "cached_representations",
     "carry_tokenizer",
     "check_access",
+    "check_model",
     "check_family",
     "check_speech_teacher",
     "check_text_teacher",

@@ -43,7 +43,7 @@ from recipes.stages.recordings import (
     open_recordings,
     tuning_listener,
 )
-from recipes.stages.targets import windows
+from recipes.stages.targets import teachers, windows
 from recipes.stages.training import (
     FEATURES,
     made_by_tuning,
@@ -88,7 +88,7 @@ def tune(arguments: TuningOptions, training: TrainerOptions) -> dict[str, Any] |
     output = Path(training.output_dir)
     settings, made = run_settings(arguments, training), made_by_a_run(arguments)
 
-    # The output folder, the pretrained model and the recordings
+    # The output folder, the models and the recordings
     with training.main_process_first(local=False):
         if training.push_to_hub:
             if is_main:
@@ -99,8 +99,10 @@ def tune(arguments: TuningOptions, training: TrainerOptions) -> dict[str, Any] |
             if (output / RESULTS).exists():  # of a run that was killed at its very end
                 remove([output / REPRESENTATIONS, output / FEATURES])
             check_output(output, settings, made, overwrite=training.overwrite_output_dir)
-        data = recordings_folder(arguments.data, say)
         pretrained = checkpoint(arguments.pretrained, say)
+        for teacher in teachers(arguments):
+            checkpoint(teacher)
+        data = recordings_folder(arguments.data, say)
         participants = open_recordings(data, arguments)
         check_scoring(participants, arguments)
         listeners = [tuning_listener(participant, arguments) for participant in participants]
