@@ -60,6 +60,7 @@ from .representation_cache import (
     cached_representations,
     entry_of,
     model_facts,
+    n_kept,
     weights_fingerprint,
 )
 from .running_correlation import RunningCorrelation
@@ -117,8 +118,8 @@ __all__ = [
     "cached_representations",
     "carry_tokenizer",
     "check_access",
-    "check_model",
     "check_family",
+    "check_model",
     "check_speech_teacher",
     "check_text_teacher",
     "checkpoint_files",
@@ -147,6 +148,7 @@ __all__ = [
     "model_card",
     "model_facts",
     "model_inputs",
+    "n_kept",
     "plain_errors",
     "publish_checkpoint",
     "read_card",

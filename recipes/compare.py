@@ -59,7 +59,7 @@ from recipes.stages.tuning_options import TrainerOptions, TuningOptions
 DEFAULT_CONFIG = CONFIGS / "phantom.yaml"
 REPORT, REPORT_ENDINGS = "compare", (".json", ".csv", ".png", "-layers.png")
 # Settings that say which models there are and how they are measured, not how one is tuned
-NOT_OF_A_MODEL = {"targets", "layers", "evaluation_length", "evaluation_stride"}
+NOT_OF_A_MODEL = {"targets", "layers", "evaluation_length", "evaluation_stride", "precision"}
 
 
 def compare(arguments: CompareOptions, training: TrainerOptions) -> dict[str, Any] | None:

@@ -17,6 +17,7 @@ from recipes.command.vocabulary import (
     Overwrite,
     Pretrained,
     Recordings,
+    Representations,
     Seed,
     TestStory,
     TrainingWindow,
@@ -160,6 +161,7 @@ class TuningOptions(
     Attention,
     Layers,
     Alignment,
+    Representations,
     Controls,
     Licences,
 ):

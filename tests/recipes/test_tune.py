@@ -312,7 +312,10 @@ def test_a_new_participant_gets_a_head_on_the_frozen_backbone(finished, configur
     results = tune(*arguments(config, tmp_path / "output"))
     assert results["curves"].keys() == {"brain-tuned"}
     scores = results["participants"]["P02"]
-    assert scores["gain"]["brain-tuned"]["language"]["mean"] == 0
+    assert scores["alignment"].keys() == {"backbone"} and not scores["gain"]
+    assert "their backbone is that of brain-tuned, unchanged" in scores["notes"][-1]
+    card = ModelCard.load(tmp_path / "output" / "brain-tuned" / "README.md")
+    assert "| backbone " in card.text and "gain" not in card.text
     for region, head in scores["heads"]["brain-tuned"].items():
         low, high = head["interval"]
         assert low <= head["mean"] <= high and region in REGIONS
