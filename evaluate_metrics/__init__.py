@@ -8,6 +8,7 @@ from .figures import (
     change_figure,
     fsaverage5,
     layer_figure,
+    loss_figure,
     report_figure,
     surface_figure,
     tuning_figure,
@@ -62,6 +63,7 @@ __all__ = [
     "space_files",
     "surface_figure",
     "true_discoveries",
+    "loss_figure",
     "tuning_figure",
     "volume_map",
 ]

@@ -20,7 +20,14 @@ from .ctc import (
 )
 from .feature_cache import CachedFeatures, FeatureWindows, cached_features
 from .feature_extractor import load_feature_extractor
-from .hub import check_access, checkpoint_files, commit_files, plain_errors, publish_checkpoint
+from .hub import (
+    check_access,
+    check_model,
+    checkpoint_files,
+    commit_files,
+    plain_errors,
+    publish_checkpoint,
+)
 from .kept_arrays import Kept, checksum, keep, kept
 from .layer_representations import layer_representations, receptive_field
 from .lora import LoraForBrainTuning, add_lora, load_lora, merge_lora
@@ -53,6 +60,7 @@ from .representation_cache import (
     cached_representations,
     entry_of,
     model_facts,
+    n_kept,
     weights_fingerprint,
 )
 from .running_correlation import RunningCorrelation
@@ -111,6 +119,7 @@ __all__ = [
     "carry_tokenizer",
     "check_access",
     "check_family",
+    "check_model",
     "check_speech_teacher",
     "check_text_teacher",
     "checkpoint_files",
@@ -139,6 +148,7 @@ __all__ = [
     "model_card",
     "model_facts",
     "model_inputs",
+    "n_kept",
     "plain_errors",
     "publish_checkpoint",
     "read_card",

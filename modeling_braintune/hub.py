@@ -5,12 +5,20 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from huggingface_hub import CommitOperationAdd, HfApi
+from huggingface_hub import (
+    CommitOperationAdd,
+    HfApi,
+    get_hf_file_metadata,
+    hf_hub_url,
+    try_to_load_from_cache,
+)
 from huggingface_hub.errors import HTTPError
 from huggingface_hub.utils import validate_repo_id
 
+from .configuration_braintune import checkpoint_model_type, is_path
 from .model_card import CARD, UNPUBLISHED
 
+CONFIG = "config.json"
 OF_A_CHECKPOINT = {".json", ".safetensors", ".md", ".py", ".png", ".txt"}
 PICKLED = {".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth"}
 
@@ -88,7 +96,7 @@ def checkpoint_files(folder: str | os.PathLike) -> dict[str, Path]:
             f"{', '.join(pickled)}; move them elsewhere, and save weights as safetensors"
         )
     files = {name: path for name, path in found.items() if path.suffix in OF_A_CHECKPOINT}
-    if "config.json" not in files or not any(name.endswith(".safetensors") for name in files):
+    if CONFIG not in files or not any(name.endswith(".safetensors") for name in files):
         raise FileNotFoundError(
             f"{folder} is not a checkpoint: config.json and weights in .safetensors are needed, "
             f"and its {len(found)} files do not include both"
@@ -187,6 +195,36 @@ def commit_files(
             repo, operations, commit_message=message, repo_type=repo_type, revision=revision
         )
     return commit.commit_url
+
+
+def check_model(name: str | os.PathLike) -> None:
+    """Make sure, at once, that there is a model: in a folder, in the cache, or on the Hub.
+
+    Without a network the library tries for half a minute, and does not say what it looked for.
+
+    Parameters
+    ----------
+    name : a folder, or a name on the Hub
+
+    Raises
+    ------
+    FileNotFoundError, PermissionError, ConnectionError, ValueError
+        There is none, it may not be read, or it is not here and the Hub cannot be reached; or the
+        name can be none.
+    """
+    name = os.fspath(name)
+    if is_path(name) or Path(name).exists():
+        checkpoint_model_type(name)
+    elif not isinstance(try_to_load_from_cache(name, CONFIG), str):
+        try:
+            with plain_errors(name):
+                get_hf_file_metadata(hf_hub_url(name, CONFIG))
+        except (ConnectionError, FileNotFoundError) as error:
+            kind = FileNotFoundError if isinstance(error, FileNotFoundError) else ConnectionError
+            raise kind(
+                f"no model '{name}': there is no such folder (working folder: {Path.cwd()}), it is "
+                f"not in the Hugging Face cache, and on the Hub: {error}"
+            ) from error
 
 
 @contextmanager

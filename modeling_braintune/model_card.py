@@ -391,12 +391,12 @@ def _evaluations(results, settings, model):
             )
 
     return [
-        *evaluations("brain_alignment", _alignment_name(results), results["alignment"][model]),
+        *evaluations("brain_alignment", _alignment_name(results), _scores(results, model)),
         *evaluations(
             "brain_alignment_gain",
             f"Gain over {_baseline(settings)}{_unlike_noise_ceilings(results)}",
-            results["gain"][model],
-            results["tests"][model],
+            results["gain"].get(model, {}),
+            results["tests"].get(model),
         ),
         *(
             evaluation
@@ -417,6 +417,12 @@ def _unlike_noise_ceilings(results):
     """How alignment is normalised, where that is not by noise ceilings."""
     normalisation = results["normalisation"]
     return "" if normalisation == "normalised" else f", {normalisation}"
+
+
+def _scores(results, model):
+    """Alignment by region; where only heads were tuned, of the backbone, which is measured once."""
+    alignment = results["alignment"]
+    return next(iter(alignment.values())) if len(alignment) == 1 else alignment[model]
 
 
 def _text(name):
@@ -496,17 +502,20 @@ def _training(results, settings, config, model, teacher, permuted_from):
 
 def _measure(results, settings, model):
     """What the numbers below are."""
-    alignment = results["alignment"]
-    baseline = next(iter(alignment))
-    layers = next((s["layers"] for s in alignment[model].values() if "layers" in s), {})
-    return (
+    baseline = next(iter(results["alignment"]))
+    layers = next((s["layers"] for s in _scores(results, model).values() if "layers" in s), {})
+    said = (
         f"{_alignment_name(results)}: for each layer, a ridge regression that is fitted on the "
         "training stories predicts the responses of every voxel to the test story, from "
         f"representations of {settings['evaluation_length']:g} s of sound every "
         f"{settings['evaluation_stride']:g} s; their correlation with the measured responses is "
         f"{DIVISION[results['normalisation']]} averaged over voxels and over layers "
-        f"{', '.join(map(str, layers))}. In brackets, 95 % bootstrap intervals over blocks of TRs. "
-        f"The gain of *{_text(model)}* over *{_text(baseline)}*, which is "
+        f"{', '.join(map(str, layers))}. In brackets, 95 % bootstrap intervals over blocks of TRs."
+    )
+    if model not in results["gain"]:
+        return said
+    return (
+        f"{said} The gain of *{_text(model)}* over *{_text(baseline)}*, which is "
         f"{_text(_baseline(settings))}, is tested by exchanging the two models' labels in blocks "
         "of TRs (p two-sided, Holm-corrected over regions)."
     )
@@ -515,26 +524,28 @@ def _measure(results, settings, model):
 def _alignment(results, model):
     """A line and a table of one participant."""
     alignment, gain, tests = (results[name] for name in ("alignment", "gain", "tests"))
-    n_blocks = next((test["n"] for test in tests[model].values()), 0)
-    yield (
-        f"{_text(results['participant'])}, story '{_text(results['test_story'])}': "
-        f"{results['n_trs']} TRs, "
-        f"{n_blocks} blocks."
-    )
+    where = f"{_text(results['participant'])}, story '{_text(results['test_story'])}': "
+    where += f"{results['n_trs']} TRs"
+    if model in gain:
+        where += f", {next((test['n'] for test in tests[model].values()), 0)} blocks"
+    yield f"{where}."
     head = results.get("heads", {}).get(model)  # a report of `align` has none
     rows = [
         [
             _text(region),
             scores["n_voxels"],
             *(_cell(by_region[region]) for by_region in alignment.values()),
-            _cell(gain[model][region], "+"),
-            f"{tests[model][region]['p_holm']:.3f}" if region in tests[model] else "",
+            *(
+                [_cell(gain[model][region], "+"), _p(tests[model].get(region))]
+                if model in gain
+                else []
+            ),
             *([_cell(head[region])] if head else []),
         ]
-        for region, scores in alignment[model].items()
+        for region, scores in _scores(results, model).items()
     ]
-    models = map(_text, alignment)
-    columns = ["region", "voxels", *models, f"gain, {_text(model)}", "p", *["head"] * bool(head)]
+    columns = ["region", "voxels", *map(_text, alignment)]
+    columns += [f"gain, {_text(model)}", "p"] * (model in gain) + ["head"] * bool(head)
     yield _table(columns, rows)
 
 
@@ -560,6 +571,10 @@ def _impact(results):
             for model, by_feature in results["impact"].items()
         ],
     )
+
+
+def _p(test):
+    return f"{test['p_holm']:.3f}" if test else ""
 
 
 def _cell(scores, sign="", digits=2):

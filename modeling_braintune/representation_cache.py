@@ -85,13 +85,42 @@ def cached_representations(
     clips, windows, layers = checked_request(model, audio, windows, layers, batch_size, dtype)
     if facts is None:
         facts = model_facts(model, feature_extractor, layers, dtype)
-    facts = facts | {
+    represent = partial(represented, model, feature_extractor, clips, layers, dtype, last_frame)
+    entry = entry_of(cache_dir, _facts_with_sound(facts, audio, windows))
+    return gathered_once(entry, represent, model, windows, layers, batch_size, progress)
+
+
+def n_kept(
+    audio: np.ndarray, windows: np.ndarray, *, cache_dir: str | os.PathLike, facts: dict[str, Any]
+) -> int:
+    """Count the windows whose representations are in the cache, without reading these.
+
+    Parameters
+    ----------
+    audio : array of shape (n_samples,)
+    windows : array of shape (n_windows, 2)
+    cache_dir, facts
+        As in `cached_representations`.
+
+    Returns
+    -------
+    int
+    """
+    windows = np.asarray(windows, np.int64)
+    entry = entry_of(cache_dir, _facts_with_sound(facts, audio, windows))
+    return sum(len(b) for i, b in enumerate(_blocks(windows)) if _place(entry, i).exists())
+
+
+def _facts_with_sound(facts, audio, windows):
+    return facts | {
         "audio": checksum(np.asarray(audio, np.float32)),
         "windows": checksum(windows),
     }
-    represent = partial(represented, model, feature_extractor, clips, layers, dtype, last_frame)
-    entry = entry_of(cache_dir, facts)
-    return gathered_once(entry, represent, model, windows, layers, batch_size, progress)
+
+
+def _place(entry, i):
+    """File of a block of an entry."""
+    return entry / f"{i:05d}.safetensors"
 
 
 def gathered_once(
@@ -105,7 +134,7 @@ def gathered_once(
     unit: str = "window",
 ) -> np.ndarray:
     """Do as `gathered`, but for the blocks that an entry of the cache holds already."""
-    missing = {entry / f"{i:05d}.safetensors": block for i, block in enumerate(_blocks(windows))}
+    missing = {_place(entry, i): block for i, block in enumerate(_blocks(windows))}
     path_of = {index: path for path, block in missing.items() for index in block}
     representations = np.empty(shape_of(model, layers, windows), np.float32)
 

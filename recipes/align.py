@@ -45,6 +45,7 @@ from recipes.command.vocabulary import (
     TrainStories,
 )
 from recipes.stages.encoding import Extraction, share_in_representations
+from recipes.stages.estimates import estimate_measuring
 from recipes.stages.maps import common_cortex, own_cortex
 from recipes.stages.measuring import measure
 from recipes.stages.recordings import check_scoring, listener, open_recordings
@@ -74,6 +75,7 @@ class AlignOptions(
     """Which models are measured, against which one, and where the report goes."""
 
     command = "align"
+    group = "Output"
 
     update_card: bool = field(
         default=False,
@@ -143,13 +145,26 @@ def align(arguments: AlignOptions) -> dict[str, dict[str, Any]]:
         if not state.is_main_process:
             share_in_representations(checkpoints.values(), [*one.train, one.test], extraction)
             continue
+        everywhere = cortex is not None or participant.mask is not None  # for maps
+        if not results:
+            print(
+                estimate_measuring(
+                    checkpoints.values(),
+                    arguments,
+                    extraction,
+                    one,
+                    n_listeners=len(participants),
+                    n_features=5 if arguments.low_level else 0,
+                    everywhere=everywhere,
+                )
+            )
         found = measure(
             one,
             checkpoints,
             arguments,
             extraction,
             low_level=arguments.low_level,
-            everywhere=cortex is not None or participant.mask is not None,  # for maps
+            everywhere=everywhere,
             progress=True,
         )
         results[one.name] = found | {"settings": asdict(arguments)}

@@ -21,6 +21,7 @@ from transformers import AutoConfig
 from datasets_scripts import check_name
 from datasets_scripts.collections import TRANSCRIBED
 from datasets_scripts.speech_tasks import SPLITS, UNITS
+from evaluate_metrics.reports import still_falling
 from evaluate_metrics.reports.files import write_csv
 from evaluate_metrics.reports.probes import COLUMNS
 from evaluate_metrics.reports.recognition import recognition_report, recognition_table
@@ -119,6 +120,9 @@ def asr(arguments: AsrOptions, training: RecognitionOptions) -> dict[str, Any]:
         print(f"{label}: chosen at step {results[label]['chosen_step']}")
 
     # How many errors they make
+    error_rates = {label: {"validation": result["wer"]} for label, result in results.items()}
+    for label, curve in error_rates.items():  # each is tuned for itself
+        notes += still_falling({label: curve}, "validation error rate")
     notes.append("Intervals resample clips, as if those of one speaker were independent.")
     report = recognition_report(
         {label: result["clips"] for label, result in results.items()},

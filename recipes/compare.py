@@ -52,14 +52,14 @@ from recipes.stages.recordings import (
     tuning_listener,
 )
 from recipes.stages.stimulus import StimulusOptions, stimulus_tune
-from recipes.stages.targets import windows
+from recipes.stages.targets import teachers, windows
 from recipes.stages.training import CURVE, FEATURES, made_by_tuning, tune_models
 from recipes.stages.tuning_options import TrainerOptions, TuningOptions
 
 DEFAULT_CONFIG = CONFIGS / "phantom.yaml"
 REPORT, REPORT_ENDINGS = "compare", (".json", ".csv", ".png", "-layers.png")
 # Settings that say which models there are and how they are measured, not how one is tuned
-NOT_OF_A_MODEL = {"targets", "layers", "evaluation_length", "evaluation_stride"}
+NOT_OF_A_MODEL = {"targets", "layers", "evaluation_length", "evaluation_stride", "precision"}
 
 
 def compare(arguments: CompareOptions, training: TrainerOptions) -> dict[str, Any] | None:
@@ -90,10 +90,12 @@ def compare(arguments: CompareOptions, training: TrainerOptions) -> dict[str, An
     if training.push_to_hub:
         raise ValueError("push_to_hub: many models are tuned here; publish one with publish.py")
 
-    # The output folder, the pretrained model and the recordings
+    # The output folder, the models and the recordings
     with training.main_process_first(local=False):
-        data = recordings_folder(arguments.data, say)
         pretrained = checkpoint(arguments.pretrained, say)
+        for teacher in [*teachers(arguments), *arguments.more_text_teachers]:
+            checkpoint(teacher)
+        data = recordings_folder(arguments.data, say)
         stimulus = stimulus_options(arguments, training, pretrained) if arguments.stimulus else None
         if is_main:
             check_folder(output, arguments, training, stimulus)

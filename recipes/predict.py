@@ -30,7 +30,7 @@ from datasets_scripts.cortex import load_volume
 from modeling_braintune import (
     AutoModelForBrainTuning,
     BrainEncodingPipeline,
-    checkpoint_model_type,
+    check_model,
     load_feature_extractor,
 )
 from modeling_braintune.brain import N_FSAVERAGE5
@@ -154,7 +154,7 @@ def predict(arguments: PredictOptions) -> dict[str, Any]:
 
 
 def _pipeline(name):
-    checkpoint_model_type(name)  # which says so where there is no checkpoint
+    check_model(name)
     if not getattr(AutoConfig.from_pretrained(name, trust_remote_code=False), "brain", None):
         raise ValueError(
             f"--checkpoints {name}: it does not say whose voxels it predicts; give a checkpoint "

@@ -148,6 +148,7 @@ def measure_preference(arguments: PreferenceOptions) -> dict[str, Any]:
     """
     names = arguments.names
     print("Models: " + ", ".join(f"{label} ({name})" for label, name in names.items()))
+    checkpoints = {label: checkpoint(name) for label, name in names.items()}
     words = spoken_words(arguments)
     spoken = [token.word for token in words.tokens]
     seconds = sum(map(len, words.clips)) / Story.sampling_rate
@@ -157,8 +158,8 @@ def measure_preference(arguments: PreferenceOptions) -> dict[str, Any]:
     )
 
     distances = {}
-    for label, name in tqdm(names.items(), desc="Listening", unit="model"):
-        representations = heard(hearer(checkpoint(name)), words.clips, words.tokens, arguments)
+    for label, name in tqdm(checkpoints.items(), desc="Listening", unit="model"):
+        representations = heard(hearer(name), words.clips, words.tokens, arguments)
         means, vocabulary = word_means(representations, spoken)
         distances[label] = word_distances(means, vocabulary, words.neighbours, seed=arguments.seed)
     rows = preference_rows(

@@ -19,6 +19,7 @@ from evaluate_metrics import tuning_figure
 from evaluate_metrics.reports import BASELINE, file_name, still_falling, table, title_of
 from modeling_braintune import check_access, publish_checkpoint
 from recipes.command.arguments import CONFIGS, parse_arguments
+from recipes.command.cache import representations_folder
 from recipes.command.checkpoints import checkpoint, recordings_folder
 from recipes.command.output_folder import (
     RESULTS,
@@ -43,7 +44,7 @@ from recipes.stages.recordings import (
     open_recordings,
     tuning_listener,
 )
-from recipes.stages.targets import windows
+from recipes.stages.targets import teachers, windows
 from recipes.stages.training import (
     FEATURES,
     made_by_tuning,
@@ -55,7 +56,7 @@ from recipes.stages.tuning_options import TrainerOptions, TuningOptions
 
 DEFAULT_CONFIG = CONFIGS / "phantom.yaml"
 FIGURE = "alignment-{}.png"
-REPRESENTATIONS = ".braintune-representations"  # kept while the run lasts
+BACKBONE = "backbone"  # of heads that were tuned on a frozen one
 
 
 def tune(arguments: TuningOptions, training: TrainerOptions) -> dict[str, Any] | None:
@@ -88,7 +89,7 @@ def tune(arguments: TuningOptions, training: TrainerOptions) -> dict[str, Any] |
     output = Path(training.output_dir)
     settings, made = run_settings(arguments, training), made_by_a_run(arguments)
 
-    # The output folder, the pretrained model and the recordings
+    # The output folder, the models and the recordings
     with training.main_process_first(local=False):
         if training.push_to_hub:
             if is_main:
@@ -97,10 +98,12 @@ def tune(arguments: TuningOptions, training: TrainerOptions) -> dict[str, Any] |
                 return publish(arguments, training, say) if is_main else None
         if is_main:
             if (output / RESULTS).exists():  # of a run that was killed at its very end
-                remove([output / REPRESENTATIONS, output / FEATURES])
+                remove([output / FEATURES])
             check_output(output, settings, made, overwrite=training.overwrite_output_dir)
-        data = recordings_folder(arguments.data, say)
         pretrained = checkpoint(arguments.pretrained, say)
+        for teacher in teachers(arguments):
+            checkpoint(teacher)
+        data = recordings_folder(arguments.data, say)
         participants = open_recordings(data, arguments)
         check_scoring(participants, arguments)
         listeners = [tuning_listener(participant, arguments) for participant in participants]
@@ -121,7 +124,7 @@ def tune(arguments: TuningOptions, training: TrainerOptions) -> dict[str, Any] |
                     done = f"going on at {1 - share:.0%} of its steps" if share else "is tuned"
                     say(f"{model}: {done}, in {output}/")
             left = sum(shares.values())
-        minutes = ahead.minutes(left, 1 + len(targets))
+        minutes = ahead.minutes(left, 1 if arguments.heads_only else 1 + len(targets))
         say(f"Estimated time: {minutes:.0f} min ({ahead})")
     with training.main_process_first(local=False):  # before any process looks at what is there
         if is_main:
@@ -132,10 +135,13 @@ def tune(arguments: TuningOptions, training: TrainerOptions) -> dict[str, Any] |
 
     # What tuning changed, on a story that no model heard
     checkpoints = {BASELINE: pretrained} | {name: output / name for name in reversed(curves)}
+    if arguments.heads_only:
+        checkpoints = {BACKBONE: pretrained}  # which all heads share
     extraction = Extraction.of(
         arguments,
         device=training.device,
-        cache_dir=output / REPRESENTATIONS,  # what processes and participants share
+        precision=arguments.torch_precision,
+        cache_dir=representations_folder(arguments.cache_dir),
     )
     if not is_main:
         for one in listeners:
@@ -150,6 +156,11 @@ def tune(arguments: TuningOptions, training: TrainerOptions) -> dict[str, Any] |
         for large in ("change", "per_voxel"):
             del scores[large]
         scores["notes"] += still_falling(curves)
+        if arguments.heads_only:
+            scores["notes"].append(
+                f"Heads alone were tuned: their {BACKBONE} is that of "
+                f"{Path(arguments.pretrained).name}, unchanged, and is measured once."
+            )
         scores["n_tuning_voxels"] = len(one.voxels)
         scores["heads"] = heads(one, arguments, training, curves)
         results["participants"][one.name] = scores
@@ -165,7 +176,7 @@ def tune(arguments: TuningOptions, training: TrainerOptions) -> dict[str, Any] |
     for name in curves:
         describe(name, arguments, training, results, pretrained, figures)
     write_json(output / RESULTS, results)
-    remove([output / REPRESENTATIONS, output / FEATURES])
+    remove([output / FEATURES])
     say(f"Checkpoints, {RESULTS} and figures are in {output}/ ({results['seconds']:.0f} s)")
     if training.push_to_hub:
         publish(arguments, training, say)
@@ -180,7 +191,7 @@ def models_of(arguments: TuningOptions) -> list[str]:
 def made_by_a_run(arguments: TuningOptions) -> list[str]:
     """Return the names of all that a run makes in its output folder."""
     figures = [FIGURE.format(file_name(participant)) for participant in arguments.participants]
-    return [RESULTS, REPRESENTATIONS, *figures, *made_by_tuning(models_of(arguments))]
+    return [RESULTS, *figures, *made_by_tuning(models_of(arguments))]
 
 
 def heads(

@@ -16,7 +16,9 @@ from transformers import AutoModel, set_seed
 import recipes.phantom.data
 from datasets_scripts import make_phantom
 from modeling_braintune import AutoModelForBrainTuning
+from recipes.command.arguments import CONFIGS, parse_arguments
 from recipes.phantom import MODELS
+from recipes.stages.tuning_options import TrainerOptions, TuningOptions
 
 ROOT = Path(__file__).resolve().parents[1]
 ROOMS = ["datasets_scripts", "evaluate_metrics", "modeling_braintune", "recipes"]
@@ -105,7 +107,8 @@ def test_python_blocks_run_one_after_the_other(page, folder, monkeypatch):
 
 def options(module, monkeypatch, capsys):
     """Options of a command, as its help lists them."""
-    monkeypatch.setattr(sys, "argv", [module, "--help"])
+    wanted = "--help" if ".benchmarks." in module else "--help_all"
+    monkeypatch.setattr(sys, "argv", [module, wanted])
     with pytest.raises(SystemExit) as ended:
         importlib.import_module(module).main()
     assert ended.value.code in (0, None)
@@ -134,6 +137,22 @@ def test_links_lead_to_files_and_headings_that_exist(page):
             titles = re.findall(r"^#+ (.*)$", linked.read_text(encoding="utf-8"), flags=re.M)
             slugs = {re.sub(r"[^\w\- ]", "", t.lower()).strip().replace(" ", "-") for t in titles}
             assert heading in slugs, f"{target}: no such heading"
+
+
+def test_the_configuration_of_one_s_own_recordings_is_accepted_and_tunes(tmp_path):
+    (block,) = blocks(ROOT / "recipes" / "README.md", "yaml")
+    path = tmp_path / "mine.yaml"
+    path.write_text(block)
+    arguments, training = parse_arguments((TuningOptions, TrainerOptions), path, [])
+    assert arguments.participants == ["UTS01"]
+    # As the paper's, of which the folder of configurations has all
+    _, paper = parse_arguments((TuningOptions, TrainerOptions), CONFIGS / "ds003020.yaml", [])
+    for key in (
+        *("num_train_epochs", "train_batch_size", "gradient_accumulation_steps", "learning_rate"),
+        *("head_learning_rate", "warmup_steps", "eval_strategy", "save_strategy"),
+        *("load_best_model_at_end", "save_total_limit", "logging_steps"),
+    ):
+        assert getattr(training, key) == getattr(paper, key), key
 
 
 def test_shell_blocks_name_configurations_that_exist():

@@ -7,7 +7,7 @@ from .panels import bar_figure, line_figure
 from .report import report_figure
 from .slices import volume_map
 from .surface_maps import anatomy_figure, surface_figure
-from .tuning import tuning_figure
+from .tuning import loss_figure, tuning_figure
 
 __all__ = [
     "Cortex",
@@ -17,6 +17,7 @@ __all__ = [
     "fsaverage5",
     "layer_figure",
     "line_figure",
+    "loss_figure",
     "report_figure",
     "surface_figure",
     "tuning_figure",

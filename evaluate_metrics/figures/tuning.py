@@ -1,6 +1,8 @@
-"""The picture of a tuning run: alignment of each model, and the loss curves."""
+"""Pictures of a tuning run: alignment of each model, and the loss curves."""
 
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from ..normalisation import NORMALISED
 from .bars import draw_alignment
@@ -44,10 +46,29 @@ def tuning_figure(
     with slide(path, title, caption, figsize=(13, 6)) as figure:
         bars, losses = figure.subplots(1, 2, width_ratios=[1.1, 1])
         draw_alignment(bars, alignment, colours, normalisation=normalisation)
-        _draw_curves(losses, curves, colours, bars)
+        _draw_curves(losses, curves, colours, [bars])
 
 
-def _draw_curves(axes, curves, colours, beside):
+def loss_figure(curves: dict, path: str | Path, title: str | None = None) -> None:
+    """Draw the loss curves alone, as one PNG.
+
+    Parameters
+    ----------
+    curves, path, title
+        As in `tuning_figure`, but for any loss.
+
+    Raises
+    ------
+    ImportError
+        Without matplotlib.
+    """
+    with slide(path, title, None, figsize=(9, 6)) as figure:
+        axes = figure.subplots()
+        _draw_curves(axes, curves, colours_of(curves))
+        axes.set_ylabel("loss")
+
+
+def _draw_curves(axes: Any, curves: dict, colours: dict, beside: Iterable[Any] = ()) -> None:
     for model in [model for model in colours if model in curves]:
         curve, colour = curves[model], colours[model]
         alone = "o" if len(curve["train"]) == 1 else None  # a line of one point is none
@@ -75,4 +96,4 @@ def _draw_curves(axes, curves, colours, beside):
     )
     axes.set_ylabel("loss\n(mean squared error, z-scored responses)")
     axes.set_title("Tuning")
-    legend_above(axes, len(curves), [beside])
+    legend_above(axes, len(curves), beside)

@@ -56,7 +56,7 @@ def scores_by_seed(results: dict[int, dict]) -> str:
     runs = [next(iter(run["participants"].values())) for run in results.values()]
     alignment, gain = runs[0]["alignment"], runs[0]["gain"]
     lines = []
-    for region in alignment[BASELINE]:
+    for region in next(iter(alignment.values())):
         for model in alignment:
             scores = [run["alignment"][model][region]["mean"] for run in runs]
             cells = [cell(score, digits=3) for score in (*scores, _mean(scores))]

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from transformers import HfArgumentParser
 
 from datasets_scripts import nearest
+from recipes.command.help import OptionParser
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 
@@ -54,10 +54,7 @@ def parse_arguments(
     default = None if default_config is None else Path(default_config)
     config, command_line = chosen_config(default, arguments)
 
-    parser = _Parser(classes, allow_abbrev=False, formatter_class=_OptionHelp)
-    for action in parser._actions:
-        if action.option_strings[0].startswith("--no_"):
-            action.help = f"The same as --{action.dest} false."
+    parser = OptionParser(classes)
     name = "none" if default is None else f"{CONFIGS.name}/{default.name} of this package"
     parser.add_argument(
         "--config",
@@ -73,6 +70,7 @@ def parse_arguments(
             name = (renamed or {}).get(key, key)
             if name in known or (name is not None and key not in passed_over):
                 content[name] = value
+        parser.say_what_is_set(config.name, content)
         from_file = _as_command_line(content, known, config)
     _check_known(command_line, parser)
     *filled, left = parser.parse_args_into_dataclasses(
@@ -80,7 +78,7 @@ def parse_arguments(
     )
     if left:
         raise ValueError(
-            f"more values than an option takes: got {left[0]}. --help says how many each takes."
+            f"more values than an option takes: got {left[0]}. --help_all says how many each takes."
         )
     return tuple(filled[: len(classes)])
 
@@ -153,21 +151,6 @@ class _UniqueKeys(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-class _Parser(HfArgumentParser):
-    """A parser that does not print all options before it says what is wrong with one."""
-
-    def error(self, message):
-        self.exit(2, f"{message}; --help explains every option\n")
-
-
-class _OptionHelp(argparse.ArgumentDefaultsHelpFormatter):
-    """Help that adds the default where the text does not name it, as transformers' own do not."""
-
-    def _get_help_string(self, action):
-        said = "default" in action.help or action.help.startswith("The same as")
-        return action.help if said else super()._get_help_string(action)
-
-
 def keys_of(*classes: type) -> set[str]:
     """Return the names that dataclasses take as arguments."""
     return {field.name for cls in classes for field in fields(cls) if field.init}
@@ -201,4 +184,4 @@ def _as_command_line(content, known, path):
 
 def _suggestion(name, known):
     found = nearest(name, known)
-    return f" Did you mean {found!r}?" if found else " --help lists those that exist."
+    return f" Did you mean {found!r}?" if found else " --help_all lists those that exist."

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from evaluate_metrics.reports import BASELINE
+from modeling_braintune import check_model
 from recipes.phantom import (
     MODELS,
     TEACHERS,
@@ -56,7 +57,7 @@ def clips_folder(collection: str, data: str) -> str:
 
 
 def checkpoint(name: str, say: Callable = lambda _: None) -> str:
-    """Return where a model is; the phantom's are made if need be.
+    """Return where a model is, once it is known to be there; the phantom's are made if need be.
 
     Parameters
     ----------
@@ -69,12 +70,18 @@ def checkpoint(name: str, say: Callable = lambda _: None) -> str:
     -------
     str
         Folder or name on the Hub.
+
+    Raises
+    ------
+    FileNotFoundError, PermissionError, ConnectionError, ValueError
+        As `check_model`.
     """
     if name in MODELS:
         folder, made = phantom_model(name)
     elif name in TEACHERS:
         folder, made = phantom_teacher(name)
     else:
+        check_model(name)
         return name
     what = "pretrained model" if name in MODELS else "teacher"
     say(f"{'Made' if made else 'Reusing'} the {what} in {folder}")

@@ -14,6 +14,7 @@ from datasets_scripts import written_whole
 RESULTS, SETTINGS = "results.json", "settings.json"
 CUT_OFF = re.compile(r"\.\d+-(results|settings)\.json")  # by a process that was killed
 LOGS = "training-logs"  # of trackers, such as TensorBoard
+LOSSES = "losses.png"  # of a training
 MADE = "made"  # key of the settings: what a run makes in the folder, and an overwriting one removes
 # What is printed of a run, where it goes to, and what it replaces: nothing that settings tell
 NOT_WRITTEN = {

@@ -1,5 +1,6 @@
 """Options of the Trainer that no run here can do anything with, refused before it begins."""
 
+from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -27,7 +28,7 @@ def check_trainer_options(options: Any) -> None:
     ValueError
         The message names the option.
     ImportError
-        A tracker is not installed.
+        A tracker is not installed, or matplotlib, which draws the losses.
     """
     for name in AT_LEAST_ONE:
         if getattr(options, name) < 1:
@@ -61,6 +62,8 @@ def check_trainer_options(options: Any) -> None:
     if options.fp16 and (options.use_cpu or not torch.accelerator.is_available()):
         raise ValueError("fp16 needs a GPU, and none is used: leave it out, or take bf16")
     _check_trackers(options.report_to)
+    if find_spec("matplotlib") is None:
+        raise ImportError('the losses are drawn by matplotlib: pip install "braintune[figures]"')
 
 
 def _check_trackers(report_to):

@@ -1,7 +1,7 @@
 """The words of the command line, each with one meaning, one help text and one default.
 
 A command's arguments are a dataclass that inherits the words it takes, and adds those that no other
-command has.
+command has. `group` is where `--help` shows what a class adds.
 """
 
 from collections.abc import Sequence
@@ -50,6 +50,8 @@ class Words:
 class Participants(Words):
     """Whose responses."""
 
+    group = "Recordings"
+
     participants: list[str] = field(
         default_factory=list,
         metadata={
@@ -62,6 +64,8 @@ class Participants(Words):
 @dataclass(kw_only=True)
 class Surface(Words):
     """Where the cortical surface lies."""
+
+    group = "Measuring"
 
     surface: str | None = field(
         default=None,
@@ -76,6 +80,8 @@ class Surface(Words):
 @dataclass(kw_only=True)
 class Recordings(Participants):
     """Whose recordings, and how they are read."""
+
+    group = "Recordings"
 
     data: str = field(
         metadata={
@@ -168,6 +174,8 @@ class Recordings(Participants):
 class TrainStories(Words):
     """Stories that are learned from."""
 
+    group = "Recordings"
+
     train_stories: list[str] = field(
         metadata={"help": "Training stories by name; encoding models are fitted on them too."}
     )
@@ -176,6 +184,8 @@ class TrainStories(Words):
 @dataclass(kw_only=True)
 class ValidationStories(Words):
     """Stories that decide when training stops."""
+
+    group = "Recordings"
 
     validation_stories: list[str] = field(
         metadata={"help": "Validation stories by name, whose loss decides when training stops."}
@@ -186,6 +196,8 @@ class ValidationStories(Words):
 class TestStory(Words):
     """The story that models are compared on."""
 
+    group = "Recordings"
+
     test_story: str = field(
         metadata={"help": "Test story by name, heard repeatedly, on which models are compared."}
     )
@@ -194,6 +206,8 @@ class TestStory(Words):
 @dataclass(kw_only=True)
 class Stories(Words):
     """Stories, where a command does not divide them."""
+
+    group = "Recordings"
 
     stories: list[str] | None = field(
         default=None,
@@ -204,6 +218,8 @@ class Stories(Words):
 @dataclass(kw_only=True)
 class Alignment(Participants):
     """How brain alignment is measured."""
+
+    group = "Measuring"
 
     ceiling_threshold: float = field(
         default=0.4,
@@ -312,6 +328,8 @@ class Alignment(Participants):
 class LowLevel(Words):
     """Whether low-level impact is measured."""
 
+    group = "Measuring"
+
     low_level: bool = field(
         default=True,
         metadata={"help": "Whether the impact of low-level features is measured; true by default."},
@@ -321,6 +339,8 @@ class LowLevel(Words):
 @dataclass(kw_only=True)
 class Layers(Words):
     """Which layers are measured."""
+
+    group = "Measuring"
 
     layers: list[int] | None = field(
         default=None,
@@ -339,6 +359,8 @@ class Layers(Words):
 class Pretrained(Words):
     """What is tuned."""
 
+    group = "Model"
+
     pretrained: str = field(
         metadata={
             "help": "Model that is tuned: a checkpoint folder, a name on the Hub, or "
@@ -350,6 +372,8 @@ class Pretrained(Words):
 @dataclass(kw_only=True)
 class Checkpoints(Words):
     """What is measured or used."""
+
+    group = "Model"
 
     checkpoints: list[str] = field(
         default_factory=list,
@@ -364,6 +388,8 @@ class Checkpoints(Words):
 class Baseline(Words):
     """What models are compared with."""
 
+    group = "Model"
+
     baseline: str | None = field(
         default=None,
         metadata={
@@ -376,6 +402,8 @@ class Baseline(Words):
 @dataclass(kw_only=True)
 class Representations(Words):
     """How representations are computed and kept."""
+
+    group = "Measuring"
 
     precision: str = field(
         default="float32",
@@ -409,6 +437,8 @@ class Representations(Words):
 class BatchSize(Words):
     """How many clips a model hears at once."""
 
+    group = "Measuring"
+
     batch_size: int = field(
         default=8, metadata={"help": "Number of clips that a model hears at once; 8 by default."}
     )
@@ -421,6 +451,8 @@ class BatchSize(Words):
 @dataclass(kw_only=True)
 class MaxUnusable(Words):
     """How many clips a collection may lose."""
+
+    group = "Recordings"
 
     max_unusable: float = field(
         default=0.01,
@@ -439,6 +471,8 @@ class MaxUnusable(Words):
 @dataclass(kw_only=True)
 class Collections(Words):
     """Where collections of labelled clips are."""
+
+    group = "Recordings"
 
     collections: list[str] = field(
         default_factory=list,
@@ -474,6 +508,8 @@ class Collections(Words):
 class TrainingWindow(Words):
     """How much sound a model is trained on at once."""
 
+    group = "Tuning"
+
     n_trs_per_window: int = field(
         default=5, metadata={"help": "Number of TRs of sound per training window; 5 by default."}
     )
@@ -486,6 +522,8 @@ class TrainingWindow(Words):
 @dataclass(kw_only=True)
 class EarlyStopping(Words):
     """When training ends."""
+
+    group = "Tuning"
 
     early_stopping_patience: int = field(
         default=3,
@@ -508,6 +546,8 @@ class EarlyStopping(Words):
 class Attention(Words):
     """How attention is computed in training."""
 
+    group = "Tuning"
+
     attn_implementation: str | None = field(
         default=None,
         metadata={
@@ -521,6 +561,8 @@ class Attention(Words):
 class Seed(Words):
     """What random numbers follow from."""
 
+    group = "Tuning"
+
     seed: int = field(
         default=0, metadata={"help": "Seed of all that is random, a whole number; 0 by default."}
     )
@@ -529,6 +571,8 @@ class Seed(Words):
 @dataclass(kw_only=True)
 class Seeds(Words):
     """Seeds that a run is repeated with."""
+
+    group = "Tuning"
 
     seeds: list[int] | None = field(
         default=None,
@@ -543,6 +587,7 @@ class Seeds(Words):
 class Output(Words):
     """Where a command writes to."""
 
+    group = "Output"
     command: ClassVar[str] = ""
 
     output_dir: str | None = field(
@@ -564,6 +609,8 @@ class Output(Words):
 @dataclass(kw_only=True)
 class Overwrite(Words):
     """Whether an earlier run is replaced."""
+
+    group = "Output"
 
     overwrite_output_dir: bool = field(
         default=False,
@@ -593,6 +640,8 @@ class Decided(Words):
 @dataclass(kw_only=True)
 class Hub(Words):
     """Whether and where results are published."""
+
+    group = "Output"
 
     push_to_hub: str | None = field(
         default=None,

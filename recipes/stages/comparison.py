@@ -6,7 +6,7 @@ from pathlib import Path
 
 from modeling_braintune import STIMULUS_FAMILIES, checkpoint_model_type
 from recipes.command.arguments import CONFIGS, keys_of, parse_arguments
-from recipes.command.vocabulary import LowLevel, Representations, Seeds
+from recipes.command.vocabulary import LowLevel, Seeds
 from recipes.stages.controls import BRAIN_TUNED, STIMULUS_TUNED, TARGETS
 from recipes.stages.recordings import tuned_on
 from recipes.stages.stimulus import StimulusOptions
@@ -14,9 +14,10 @@ from recipes.stages.tuning_options import TrainerOptions, TuningOptions
 
 
 @dataclass(kw_only=True)
-class CompareOptions(TuningOptions, LowLevel, Representations, Seeds):
+class CompareOptions(TuningOptions, LowLevel, Seeds):
     """Which controls brain-tuning is compared with."""
 
+    group = "Controls"
     default_targets = ("responses", "permuted", "speech_model", "text_model")
 
     stimulus: bool = field(

@@ -72,6 +72,11 @@ class Extraction:
         layers = self.layers_of(model)
         return model_facts(model, feature_extractor, layers, self.precision)
 
+    def windows_of(self, model: PreTrainedModel, story: Story) -> np.ndarray:
+        """Return the windows of a story that are long enough for the model's first frame."""
+        windows = evaluation_windows(len(story.audio), length=self.length, stride=self.stride)
+        return windows[windows[:, 1] - windows[:, 0] >= receptive_field(model)]
+
     def load(self, checkpoint: str | PathLike) -> tuple[PreTrainedModel, Any]:
         """Load a backbone in float32, and its feature extractor."""
         model = AutoModel.from_pretrained(checkpoint, dtype=torch.float32, trust_remote_code=False)
@@ -230,10 +235,7 @@ def layer_features(
         options |= {"cache_dir": extraction.cache_dir, "facts": facts}
     features = {layer: [] for layer in layers}
     for story in tqdm(stories, desc=progress or None, unit="story", disable=not progress):
-        windows = evaluation_windows(
-            len(story.audio), length=extraction.length, stride=extraction.stride
-        )
-        windows = windows[windows[:, 1] - windows[:, 0] >= receptive_field(model)]
+        windows = extraction.windows_of(model, story)
         by_layer = represent(model, feature_extractor, story.audio, windows, layers, **options)
         ends = windows[:, 1] / story.sampling_rate
         for layer, values in zip(layers, by_layer, strict=True):

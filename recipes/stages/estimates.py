@@ -1,16 +1,23 @@
 """How long a run will take, from each kind of its work timed once on this machine."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from transformers import set_seed
 
-from datasets_scripts import evaluation_windows
 from evaluate_metrics import EncodingModel
-from modeling_braintune import BrainTuningCollator, layer_representations, load_feature_extractor
-from recipes.stages.recordings import TuningListener
+from modeling_braintune import (
+    BrainTuningCollator,
+    layer_representations,
+    load_feature_extractor,
+    n_kept,
+)
+from recipes.stages.encoding import Extraction
+from recipes.stages.recordings import Listener, TuningListener
 from recipes.stages.starting_model import is_cached, starting_model
 from recipes.stages.targets import Windows
 from recipes.stages.timing import seconds_of
@@ -109,15 +116,7 @@ def estimate(
         n_steps = round(training.num_train_epochs * math.ceil(len(pairs) / n_at_once))
 
     stories = {story.name: story for one in listeners for story in (*one.train, one.test)}.values()
-    longest = max(stories, key=lambda story: len(story.audio))
-    windows = evaluation_windows(
-        len(longest.audio), length=arguments.evaluation_length, stride=arguments.evaluation_stride
-    )[-8:]
-    per_batch = seconds_of(
-        lambda: layer_representations(
-            model, feature_extractor, longest.audio, windows, arguments.layers
-        )
-    )
+    extraction = Extraction.of(arguments, precision=arguments.torch_precision)
     return Estimate(
         once=once,
         n_steps=n_steps,
@@ -126,21 +125,117 @@ def estimate(
             int(len(story.audio) / story.sampling_rate / arguments.evaluation_stride)
             for story in stories
         ),
-        representation=per_batch / len(windows),
+        representation=_representation(model, feature_extractor, stories, extraction),
         n_encoding_models=len(listeners)
         * len(arguments.layers or range(model.config.num_hidden_layers)),
         encoding_model=_encoding_model(
-            listeners[0], model.config.hidden_size, training.device, arguments.ceiling_threshold
+            listeners[0],
+            model.config.hidden_size,
+            training.device,
+            _n_voxels(listeners[0], arguments),
         ),
     )
 
 
-def _encoding_model(one, hidden, device, threshold):
+@dataclass(kw_only=True)
+class MeasuringEstimate:
+    """Seconds that measuring models takes, and what earlier runs have done of it."""
+
+    seconds: float
+    n_representations: int  # of all models
+    n_kept: int  # of these, in the cache
+    n_encoding_models: int
+
+    def __str__(self) -> str:
+        return (
+            f"Representations: {self.n_kept} of {self.n_representations} are kept from earlier "
+            f"runs\nEstimated time: {self.seconds / 60:.0f} min at most, and statistics "
+            f"({self.n_representations - self.n_kept} representations and {self.n_encoding_models} "
+            "encoding models)"
+        )
+
+
+def estimate_measuring(
+    checkpoints: Iterable[str],
+    arguments: Any,
+    extraction: Extraction,
+    one: Listener,
+    *,
+    n_listeners: int = 1,
+    n_features: int = 0,
+    everywhere: bool = False,
+) -> MeasuringEstimate:
+    """Time a batch of representations and an encoding model, and count what is left to do.
+
+    Parameters
+    ----------
+    checkpoints : folders or names on the Hub
+    arguments : recipes.command.vocabulary.Alignment
+    extraction : Extraction
+    one : Listener
+        The first one; the others are taken to be alike, and to have heard the same stories.
+    n_listeners : int
+    n_features : int
+        Low-level features whose impact is measured.
+    everywhere : bool
+        Whether voxels outside the regions are measured too.
+
+    Returns
+    -------
+    MeasuringEstimate
+    """
+    stories = [*one.train, one.test]
+    n_voxels = _n_voxels(one, arguments, everywhere)
+    ahead = MeasuringEstimate(seconds=0.0, n_representations=0, n_kept=0, n_encoding_models=0)
+    encoding_model: dict[int, float] = {}  # by width: one is timed for all models of it
+    for checkpoint in checkpoints:
+        model, feature_extractor = extraction.load(checkpoint)
+        facts, cache_dir = extraction.facts_of(model, feature_extractor), extraction.cache_dir
+        n = n_there = 0
+        for story in stories:
+            windows = extraction.windows_of(model, story)
+            n += len(windows)
+            if cache_dir is not None:
+                n_there += n_kept(story.audio, windows, cache_dir=cache_dir, facts=facts)
+        if n > n_there:
+            each = _representation(model, feature_extractor, stories, extraction)
+            ahead.seconds += (n - n_there) * each
+        hidden = model.config.hidden_size
+        if hidden not in encoding_model:
+            encoding_model[hidden] = _encoding_model(one, hidden, extraction.device, n_voxels)
+        n_models = n_listeners * len(extraction.layers_of(model)) * (1 + n_features)
+        ahead.seconds += n_models * encoding_model[hidden]
+        ahead.n_representations += n
+        ahead.n_kept += n_there
+        ahead.n_encoding_models += n_models
+    return ahead
+
+
+def _representation(model, feature_extractor, stories, extraction):
+    """Seconds for one, from a batch of the longest windows."""
+    longest = max(stories, key=lambda story: len(story.audio))
+    windows = extraction.windows_of(model, longest)[-8:]
+    layers, dtype = extraction.layers_of(model), extraction.precision
+    return seconds_of(
+        lambda: layer_representations(
+            model, feature_extractor, longest.audio, windows, layers, dtype=dtype
+        )
+    ) / len(windows)
+
+
+def _n_voxels(one, arguments, everywhere=False):
+    """How many are measured."""
+    above = one.voxels_above(arguments.ceiling_threshold)
+    if everywhere:
+        return len(above)
+    measured = np.unique(np.concatenate(list(one.measured_regions.values())))
+    return len(np.intersect1d(measured, above))
+
+
+def _encoding_model(one, hidden, device, n_voxels):
     """Seconds to fit one: what it takes for some voxels, and as much more for the others."""
     rng = np.random.default_rng(0)
     lengths = [len(story.tr_times) for story in one.train]
-    measured = np.unique(np.concatenate(list(one.measured_regions.values())))
-    n_voxels = len(np.intersect1d(measured, one.voxels_above(threshold)))
 
     def fit(n):
         features, responses = (

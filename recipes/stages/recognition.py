@@ -23,7 +23,7 @@ from datasets_scripts.speech_tasks import (
     sounds,
     transcripts,
 )
-from evaluate_metrics import count_errors, error_rate
+from evaluate_metrics import count_errors, error_rate, loss_figure
 from modeling_braintune import (
     CtcArguments,
     ctc_batch,
@@ -40,6 +40,7 @@ from modeling_braintune import (
 )
 from recipes.command.output_folder import (
     LOGS,
+    LOSSES,
     NOT_OF_A_RESULT,
     RESULTS,
     check_output,
@@ -261,6 +262,7 @@ def recognise(
         "seconds": round(time.time() - started, 1),
         "clips": [dict(zip(columns, clip, strict=True)) for clip in clips],
     }
+    loss_figure({folder.name: curve}, folder / LOSSES, title=f"Recognition by {folder.name}")
     write_json(folder / RESULTS, results)
     end_training(training.output_dir, folder.parent / LOGS / folder.name)
     return results

@@ -19,6 +19,8 @@ from transformers import AutoConfig, set_seed
 from transformers.trainer import TRAINING_ARGS_NAME
 
 from datasets_scripts import Participant, TrainingWindows
+from evaluate_metrics import loss_figure
+from evaluate_metrics.reports import still_falling
 from modeling_braintune import (
     BrainTuningCollator,
     Patience,
@@ -33,6 +35,7 @@ from modeling_braintune import (
 )
 from recipes.command.output_folder import (
     LOGS,
+    LOSSES,
     RESULTS,
     check_output,
     claim_output,
@@ -69,6 +72,8 @@ class StimulusOptions(
 
     A participant's TRs say where windows lie; the responses are not looked at.
     """
+
+    group = "Tuning"
 
     mask_time_prob: float = field(
         default=0.65,
@@ -218,11 +223,15 @@ def stimulus_tune(
     if is_main:
         (folder / TRAINING_ARGS_NAME).unlink(missing_ok=True)  # pickled; they stand beside it
         save_card(stimulus_card(results, settings, license_of(pretrained)), folder)
+        curves = {STIMULUS_TUNED: results}
+        loss_figure(curves, folder / LOSSES, title="Self-supervised training")
         write_json(folder / RESULTS, results)
         end_training(training.output_dir, folder.parent / LOGS / folder.name)
         say(
             f"Chosen at step {results['chosen_step']} and saved to {folder}/ "
             f"({results['seconds']:.0f} s)"
         )
+        for note in still_falling(curves):
+            say(note)
     trainer.accelerator.wait_for_everyone()
     return results if is_main else None

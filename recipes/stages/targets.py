@@ -115,6 +115,12 @@ def _exchanged(stories, voxels, seed):
         yield dataclasses.replace(story, responses=other, repeats=None)
 
 
+def teachers(arguments: Any) -> list[str]:
+    """Return the names of the teachers that a run's targets come from."""
+    sources = dict.fromkeys(map(source_of, arguments.targets))
+    return [_teacher(arguments, source)[0] for source in sources if TARGETS[source].teacher]
+
+
 def _teacher(arguments, target):
     """Name and layers of the teacher that a target comes from."""
     kind = TARGETS[target].teacher

@@ -10,6 +10,7 @@ import torch
 from transformers import set_seed
 from transformers.trainer import TRAINING_ARGS_NAME
 
+from evaluate_metrics import loss_figure
 from modeling_braintune import (
     Brain,
     BrainTuningCollator,
@@ -26,7 +27,7 @@ from modeling_braintune import (
     merge_lora,
     train_resumably,
 )
-from recipes.command.output_folder import LOGS, end_training, write_json
+from recipes.command.output_folder import LOGS, LOSSES, end_training, write_json
 from recipes.command.process import progress_bars
 from recipes.stages.controls import TARGETS
 from recipes.stages.recordings import TuningListener
@@ -184,6 +185,7 @@ def train(
             merge_lora(trainer.model).save_pretrained(folder)
             feature_extractor.save_pretrained(folder)
         carry_tokenizer(pretrained, folder)
+        loss_figure({name: curve}, folder / LOSSES, title=f"Tuning of {name}")
         write_json(folder / CURVE, curve)
         end_training(training.output_dir, output / LOGS / name)
     trainer.accelerator.wait_for_everyone()

@@ -17,11 +17,13 @@ from recipes.command.vocabulary import (
     Overwrite,
     Pretrained,
     Recordings,
+    Representations,
     Seed,
     TestStory,
     TrainingWindow,
     TrainStories,
     ValidationStories,
+    Words,
     check_once,
     check_positive,
 )
@@ -32,61 +34,12 @@ METRICS = ("loss", "pearson")  # of the validation stories; what else a Trainer 
 
 
 @dataclass(kw_only=True)
-class TuningOptions(
-    Recordings,
-    Pretrained,
-    TrainStories,
-    ValidationStories,
-    TestStory,
-    TrainingWindow,
-    EarlyStopping,
-    Attention,
-    Layers,
-    Alignment,
-):
-    """What is tuned on which recordings, and how the result is measured."""
+class Controls(Words):
+    """What models are tuned on, the responses and their controls."""
 
+    group = "Controls"
     default_targets: ClassVar[tuple[str, ...]] = ("responses", "permuted")
 
-    tuning_stories: list[str] | None = field(
-        default=None,
-        metadata={
-            "help": "Those of the training stories that models are tuned on, by name; all by "
-            "default. Encoding models are fitted on all training stories in any case."
-        },
-    )
-    tuning_regions: list[str] | None = field(
-        default=None,
-        metadata={
-            "help": "Regions by name whose voxels models are tuned on, or all for every voxel "
-            "above the noise ceiling; by default all regions that are known, else every voxel."
-        },
-    )
-    heads_only: bool = field(
-        default=False,
-        metadata={
-            "help": "Whether only the heads are tuned, on a frozen backbone, such as the head of a "
-            "new participant on a backbone that others were tuned on; false by default."
-        },
-    )
-    lora_rank: int = field(
-        default=0,
-        metadata={
-            "help": "Rank of the low-rank adapters that are tuned in place of the backbone's own "
-            "weights; 0 (the default) tunes the weights."
-        },
-    )
-    lora_alpha: float = field(
-        default=32.0,
-        metadata={
-            "help": "Scale of the adapters, whose output is multiplied by lora_alpha / lora_rank; "
-            "32 by default."
-        },
-    )
-    lora_dropout: float = field(
-        default=0.1,
-        metadata={"help": "Dropout of the adapters' inputs, from 0 to below 1; 0.1 by default."},
-    )
     targets: list[str] | None = field(
         default=None,
         metadata={
@@ -156,6 +109,105 @@ class TuningOptions(
             "default."
         },
     )
+
+    def __post_init__(self) -> None:
+        if self.targets is None:
+            self.targets = list(self.default_targets)
+        for name in self.targets:
+            check_name("target", name, TARGETS)
+        check_name("teacher_dtype", self.teacher_dtype, DTYPES)
+        self.targets = [name for name in TARGETS if name in self.targets]
+        for name in self.targets:
+            right = TARGETS[name].permuted_from
+            if right is not None and right not in self.targets:
+                raise ValueError(
+                    f"targets: {name} is taken at the step that is best for {right}; name both"
+                )
+        check_positive("TRs", self, "permutation_block")
+        check_positive("tokens", self, "text_context")
+        for name in ("speech_layers", "text_layers"):
+            check_once(name, getattr(self, name))
+        super().__post_init__()
+
+
+@dataclass(kw_only=True)
+class Licences(Words):
+    """Under which licences a card says that a model may be used."""
+
+    group = "Output"
+
+    license: str | None = field(
+        default=None,
+        metadata={
+            "help": "Licence of the pretrained model, and so of what is tuned from it; read from "
+            "its card by default."
+        },
+    )
+    data_license: str | None = field(
+        default=None,
+        metadata={"help": "Licence of the recordings, for the card; unknown by default."},
+    )
+
+
+@dataclass(kw_only=True)
+class TuningOptions(
+    Recordings,
+    Pretrained,
+    TrainStories,
+    ValidationStories,
+    TestStory,
+    TrainingWindow,
+    EarlyStopping,
+    Attention,
+    Layers,
+    Alignment,
+    Representations,
+    Controls,
+    Licences,
+):
+    """What is tuned on which recordings, and how the result is measured."""
+
+    group = "Tuning"
+
+    tuning_stories: list[str] | None = field(
+        default=None,
+        metadata={
+            "help": "Those of the training stories that models are tuned on, by name; all by "
+            "default. Encoding models are fitted on all training stories in any case."
+        },
+    )
+    tuning_regions: list[str] | None = field(
+        default=None,
+        metadata={
+            "help": "Regions by name whose voxels models are tuned on, or all for every voxel "
+            "above the noise ceiling; by default all regions that are known, else every voxel."
+        },
+    )
+    heads_only: bool = field(
+        default=False,
+        metadata={
+            "help": "Whether only the heads are tuned, on a frozen backbone, such as the head of a "
+            "new participant on a backbone that others were tuned on; false by default."
+        },
+    )
+    lora_rank: int = field(
+        default=0,
+        metadata={
+            "help": "Rank of the low-rank adapters that are tuned in place of the backbone's own "
+            "weights; 0 (the default) tunes the weights."
+        },
+    )
+    lora_alpha: float = field(
+        default=32.0,
+        metadata={
+            "help": "Scale of the adapters, whose output is multiplied by lora_alpha / lora_rank; "
+            "32 by default."
+        },
+    )
+    lora_dropout: float = field(
+        default=0.1,
+        metadata={"help": "Dropout of the adapters' inputs, from 0 to below 1; 0.1 by default."},
+    )
     objective: str = field(
         default="mse",
         metadata={
@@ -191,17 +243,6 @@ class TuningOptions(
             "is then computed once for all epochs; 100 by default, 0 to compute it at every step."
         },
     )
-    license: str | None = field(
-        default=None,
-        metadata={
-            "help": "Licence of the pretrained model, and so of what is tuned from it; read from "
-            "its card by default."
-        },
-    )
-    data_license: str | None = field(
-        default=None,
-        metadata={"help": "Licence of the recordings, for the card; unknown by default."},
-    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -214,22 +255,6 @@ class TuningOptions(
         if len(set(self.participants)) < len(self.participants):
             raise ValueError(f"name each participant once, got {', '.join(self.participants)}")
         self.participants = sorted(self.participants)  # as checkpoints have them
-        if self.targets is None:
-            self.targets = list(self.default_targets)
-        for name in self.targets:
-            check_name("target", name, TARGETS)
-        check_name("teacher_dtype", self.teacher_dtype, DTYPES)
-        self.targets = [name for name in TARGETS if name in self.targets]
-        for name in self.targets:
-            right = TARGETS[name].permuted_from
-            if right is not None and right not in self.targets:
-                raise ValueError(
-                    f"targets: {name} is taken at the step that is best for {right}; name both"
-                )
-        check_positive("TRs", self, "permutation_block")
-        check_positive("tokens", self, "text_context")
-        for name in ("speech_layers", "text_layers"):
-            check_once(name, getattr(self, name))
         if self.lora_rank < 0:
             raise ValueError(f"lora_rank must not be negative, got {self.lora_rank}")
         for name in ("layerdrop", "dropout", "lora_dropout"):
@@ -269,6 +294,8 @@ def check_splits(stories: Any) -> None:
 @dataclass(kw_only=True)
 class TrainerOptions(Output, Overwrite, Hub, Seed, Decided, BrainTuningArguments):
     """Options of the Trainer, but for those that a command decides."""
+
+    group = "Tuning"
 
     eval_strategy: str = field(
         default="epoch",

@@ -1,13 +1,15 @@
 """Which files a checkpoint consists of, and what is said when a Hub refuses."""
 
+import time
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from huggingface_hub import constants
 from huggingface_hub.errors import HTTPError
 from safetensors.numpy import save_file
 
-from modeling_braintune.hub import check_access, checkpoint_files, plain_errors
+from modeling_braintune.hub import check_access, check_model, checkpoint_files, plain_errors
 
 
 @pytest.fixture
@@ -78,3 +80,39 @@ def test_other_errors_are_let_through():
 def test_a_name_of_no_repository_is_refused_before_the_hub_is_asked(name):
     with pytest.raises(ValueError, match="repository is named|Repo id must"):
         check_access(name)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("HF_HUB_OFFLINE", True),
+        (
+            "HUGGINGFACE_CO_URL_TEMPLATE",
+            "http://127.0.0.1:9/{repo_id}/resolve/{revision}/{filename}",
+        ),
+    ],
+)
+def test_a_model_that_is_not_here_is_named_at_once_without_a_network(monkeypatch, setting, value):
+    monkeypatch.setattr(constants, setting, value)
+    started = time.monotonic()
+    with pytest.raises(ConnectionError, match=r"^no model 'ada/none': there is no such folder"):
+        check_model("ada/none")
+    assert time.monotonic() - started < 2
+
+
+def test_a_model_that_is_here_needs_no_network(monkeypatch, tmp_path):
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(FileNotFoundError, match="no checkpoint at"):
+        check_model(tmp_path / "nowhere")
+    with pytest.raises(FileNotFoundError, match="it has no config.json"):
+        check_model(tmp_path)
+    (tmp_path / "config.json").write_text('{"model_type": "wav2vec2"}')
+    check_model(tmp_path)
+    cached = tmp_path / "models--ada--one"
+    (cached / "snapshots" / "abc").mkdir(parents=True)
+    (cached / "snapshots" / "abc" / "config.json").write_text("{}")
+    (cached / "refs").mkdir()
+    (cached / "refs" / "main").write_text("abc")
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    check_model("ada/one")

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from huggingface_hub import ModelCard
+from huggingface_hub import ModelCard, constants
 from safetensors.numpy import load_file
 from transformers import AutoModel
 
@@ -96,7 +96,8 @@ def test_both_checkpoints_load_with_head_and_as_plain_backbone(finished, recordi
         assert not info["missing_keys"]
         kinds = {path.suffix for path in (output / name).iterdir() if path.is_file()}
         # Nothing that would need unpickling
-        assert kinds == {".json", ".md", ".py", ".safetensors"}
+        assert kinds == {".json", ".md", ".png", ".py", ".safetensors"}
+        assert (output / name / "losses.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_tuning_moves_the_transformer_and_not_the_feature_encoder(finished, pretrained):
@@ -141,6 +142,15 @@ def test_a_mistake_costs_no_finished_run(finished, mistake):
     with pytest.raises(ValueError):
         tune(*arguments(config, output, "--overwrite_output_dir", "true", *mistake))
     assert {path: path.stat().st_mtime_ns for path in output.rglob("*")} == before
+
+
+@pytest.mark.parametrize("option", ["pretrained", "text_teacher"])
+def test_models_are_looked_up_before_the_recordings(option, configuration, tmp_path, monkeypatch):
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    config = configuration(data=str(tmp_path / "nowhere"), **{option: "ada/none"})
+    with pytest.raises(ConnectionError, match="no model 'ada/none'"):
+        tune(*arguments(config, tmp_path / "output", "--targets", "responses", "text_model"))
+    assert not (tmp_path / "output").exists()
 
 
 def test_the_settings_list_what_the_run_made(finished):
@@ -305,7 +315,10 @@ def test_a_new_participant_gets_a_head_on_the_frozen_backbone(finished, configur
     results = tune(*arguments(config, tmp_path / "output"))
     assert results["curves"].keys() == {"brain-tuned"}
     scores = results["participants"]["P02"]
-    assert scores["gain"]["brain-tuned"]["language"]["mean"] == 0
+    assert scores["alignment"].keys() == {"backbone"} and not scores["gain"]
+    assert "their backbone is that of brain-tuned, unchanged" in scores["notes"][-1]
+    card = ModelCard.load(tmp_path / "output" / "brain-tuned" / "README.md")
+    assert "| backbone " in card.text and "gain" not in card.text
     for region, head in scores["heads"]["brain-tuned"].items():
         low, high = head["interval"]
         assert low <= head["mean"] <= high and region in REGIONS

@@ -4,7 +4,7 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
-from evaluate_metrics.figures import tuning_figure
+from evaluate_metrics.figures import loss_figure, tuning_figure
 from evaluate_metrics.figures.tuning import _draw_curves
 
 
@@ -43,7 +43,7 @@ def test_interval_may_lie_beside_the_mean(tmp_path, make_tuned):
 def test_a_single_training_loss_is_a_point(losses, marker):
     bars, axes = Figure().subplots(1, 2)
     curve = {"train": losses, "validation": [(10, 0.9)]}
-    _draw_curves(axes, {"brain-tuned": curve}, {"brain-tuned": "red"}, bars)
+    _draw_curves(axes, {"brain-tuned": curve}, {"brain-tuned": "red"}, [bars])
     assert axes.lines[0].get_marker() == marker
 
 
@@ -52,3 +52,10 @@ def test_regions_must_be_those_of_all_models(tmp_path, make_tuned):
     del alignment["permuted"]["auditory"]
     with pytest.raises(ValueError, match=r"same regions, .* \['language'\] for 'permuted'"):
         tuning_figure(alignment, curves, tmp_path / "tuning.png")
+
+
+def test_losses_alone_are_lines_in_the_colour_of_the_model(tmp_path, make_tuned, area):
+    _, curves = make_tuned()
+    loss_figure({"brain-tuned": curves["brain-tuned"]}, tmp_path / "losses.png", title="Tuning")
+    drawn, not_drawn = (area(tmp_path / "losses.png", m) for m in ("brain-tuned", "permuted"))
+    assert drawn > 50 * not_drawn

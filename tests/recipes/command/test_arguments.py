@@ -116,9 +116,9 @@ def test_another_configuration_takes_the_place_of_the_default(parse, tmp_path):
     [
         ("learning_rat", "Did you mean 'learning_rate'?"),
         ("story", "Did you mean 'stories'?"),
-        ("colour", "--help lists those that exist"),
-        ("config", "--help lists those that exist"),
-        (7, "--help lists those that exist"),
+        ("colour", "--help_all lists those that exist"),
+        ("config", "--help_all lists those that exist"),
+        (7, "--help_all lists those that exist"),
     ],
 )
 def test_an_unknown_key_is_refused_with_the_nearest_known(parse, key, suggestion):
@@ -134,7 +134,7 @@ def test_an_unknown_key_is_refused_with_the_nearest_known(parse, key, suggestion
         ("--learning_rat 1", "got --learning_rat. Did you mean '--learning_rate'?"),
         ("--learning_rat=1", "got --learning_rat. Did you mean '--learning_rate'?"),
         ("--step 1", "got --step. Did you mean '--steps'?"),
-        ("--colour red", "got --colour. --help lists those that exist."),
+        ("--colour red", "got --colour. --help_all lists those that exist."),
     ],
 )
 def test_an_unknown_flag_is_refused_with_the_nearest_known(parse, flag, suggestion):

@@ -3,7 +3,8 @@
 import pytest
 
 from recipes.command.arguments import parse_arguments
-from recipes.stages.estimates import Estimate, estimate
+from recipes.stages.encoding import Extraction, layer_features
+from recipes.stages.estimates import Estimate, estimate, estimate_measuring
 from recipes.stages.recordings import open_recordings, tuning_listener
 from recipes.stages.targets import windows
 from recipes.stages.tuning_options import TrainerOptions, TuningOptions
@@ -35,3 +36,24 @@ def test_an_estimate_knows_how_often_the_run_does_everything(configuration, tmp_
     assert ahead.n_representations == 3 * 30 + 45  # stories of 60 s and one of 90 s, every 2 s
     assert ahead.n_encoding_models == 2  # layers
     assert min(ahead.once, ahead.step, ahead.representation, ahead.encoding_model) > 0
+
+
+def test_measuring_takes_over_what_earlier_runs_kept(configuration, tmp_path):
+    words = ["--config", str(configuration()), "--output_dir", str(tmp_path)]
+    arguments, _ = parse_arguments((TuningOptions, TrainerOptions), arguments=words)
+    (participant,) = open_recordings(arguments.data, arguments)
+    one = tuning_listener(participant, arguments)
+    extraction = Extraction.of(arguments, cache_dir=tmp_path / "kept")
+
+    def ahead():
+        models, more = [arguments.pretrained] * 2, {"n_listeners": 2, "n_features": 5}
+        return estimate_measuring(models, arguments, extraction, one, **more)
+
+    before = ahead()
+    assert (before.n_representations, before.n_kept) == (2 * (3 * 30 + 45), 0)
+    assert before.n_encoding_models == 2 * 2 * 2 * (1 + 5)  # models, listeners, layers
+    layer_features(*extraction.load(arguments.pretrained), [one.train[0], one.test], extraction)
+    after = ahead()
+    assert after.n_kept == 2 * (30 + 45)
+    assert "Representations: 150 of 270 are kept from earlier runs" in str(after)
+    assert "(120 representations and 48 encoding models)" in str(after)

@@ -91,7 +91,7 @@ def test_the_result_is_an_ordinary_checkpoint_that_says_what_it_heard(
     assert heard["stories"] == ["story01", "story02", "story03"] and len(heard["data"]) == 64
     assert said == own | {"architectures": ["Wav2Vec2ForPreTraining"]}
     AutoFeatureExtractor.from_pretrained(folder)
-    assert {path.suffix for path in folder.iterdir()} == {".json", ".safetensors", ".md"}
+    assert {path.suffix for path in folder.iterdir()} == {".json", ".safetensors", ".md", ".png"}
     card = (folder / "README.md").read_text()
     assert "stimulus-tuned" in card and "not a model of the brain" in card
     assert "3: story01, story02, story03" in card
