@@ -33,7 +33,7 @@ from .labels import PHONES, is_silence
 from .lanczos import lanczos
 from .names import check_name, nearest
 from .noise_ceiling import noise_ceiling, read_noise_ceiling, select_voxels
-from .permutation import permute_blocks
+from .permutation import blocks_correlation, permute_blocks, permute_stories
 from .phantom import PHANTOM_TASKS, PhantomTasks, make_phantom, make_phantom_tasks
 from .recordings import (
     PROVENANCE,
@@ -96,6 +96,7 @@ __all__ = [
     "check_phones",
     "check_voxel_order",
     "check_recordings",
+    "blocks_correlation",
     "cut",
     "diphones",
     "evaluation_windows",
@@ -114,6 +115,7 @@ __all__ = [
     "open_participant",
     "participant_stories",
     "permute_blocks",
+    "permute_stories",
     "phone_inventory",
     "power_bands",
     "power_spectrum",
