@@ -1,7 +1,5 @@
 """Targets of permuted controls: which moments' they are, and what is left in them of the signal."""
 
-from typing import Any
-
 import numpy as np
 
 from datasets_scripts import (
@@ -13,22 +11,16 @@ from datasets_scripts import (
     permute_stories,
 )
 from evaluate_metrics.statistics import bootstrap_interval
-from recipes.stages.controls import TARGETS
 
 
-def permuted_order(
-    arguments: Any, stories: list[Story], target: str, split: str, seed: int
-) -> np.ndarray:
+def permuted_order(stories: list[Story], block: int | None = None, seed: int = 0) -> np.ndarray:
     """Order of the TRs of stories in which targets do not belong to what is heard.
 
     Parameters
     ----------
-    arguments : TuningOptions
     stories : list of Story
-    target : str
-        A key of `TARGETS` that is permuted.
-    split : str
-        "tuning" or "validation".
+    block : int, optional
+        TRs of a story that change places with others of it; other stories' TRs by default.
     seed : int
 
     Returns
@@ -39,20 +31,16 @@ def permuted_order(
     Raises
     ------
     ValueError
-        There are no other stories to tune on, or a block is not shorter than a story.
+        There are no other stories, or a block is not shorter than a story.
     """
     n_trs = [len(story.tr_times) for story in stories]
-    # The loss of a lone validation story decides nothing: a permuted model makes no selection.
-    lone = len(stories) == 1 and split == "validation"
-    if not (arguments.permute_within or lone):
-        if len(stories) == 1:
-            raise ValueError(
-                f"targets: {target} needs responses to other stories, and {stories[0].name} alone "
-                "is tuned on: name more stories, or give --permute_within true for its own in "
-                "blocks"
-            )
+    if block is None and len(stories) == 1:
+        raise ValueError(
+            f"responses to other stories are needed, and {stories[0].name} alone is tuned on: name "
+            "more stories, or give --permute_within true for its own in blocks"
+        )
+    if block is None:
         return permute_stories(n_trs, seed)
-    block = min(n_trs[0] // 2, _block(arguments, target)) if lone else _block(arguments, target)
     orders = []
     for i, story in enumerate(stories):
         try:
@@ -62,28 +50,21 @@ def permuted_order(
     return np.concatenate(orders)
 
 
-def _block(arguments, target):
-    # Without noise, blocks of a short story give themselves away by what they are not.
-    return 1 if TARGETS[target].teacher else arguments.permutation_block
-
-
 def signal_left(
-    arguments: Any,
     stories: list[Story],
-    target: str,
     true: TrainingWindows | JointWindows,
     control: TrainingWindows | JointWindows,
+    block: int | None = None,
 ) -> str:
     """Say how the targets of a control correlate with the true ones.
 
     Parameters
     ----------
-    arguments : TuningOptions
     stories : list of Story
         That are tuned on.
-    target : str
-        The control's key of `TARGETS`.
     true, control : windows of the same sounds
+    block : int, optional
+        As `permuted_order`.
 
     Returns
     -------
@@ -92,11 +73,11 @@ def signal_left(
     """
     mean, (low, high) = control_correlation(true, control)
     said = (
-        f"{TARGETS[target].model}: its targets correlate with the true ones by r = {mean:+.3f} "
-        f"[{low:+.3f}, {high:+.3f}], mean over voxels"
+        f"its targets correlate with the true ones by r = {mean:+.3f} [{low:+.3f}, {high:+.3f}], "
+        "mean over voxels"
     )
-    if arguments.permute_within:
-        n_trs, block = [len(story.tr_times) for story in stories], _block(arguments, target)
+    if block is not None:
+        n_trs = [len(story.tr_times) for story in stories]
         expected = np.average([blocks_correlation(n, block) for n in n_trs], weights=n_trs)
         said += f"; of what varies little within a block {expected:+.3f} is expected"
     if low <= 0 <= high:

@@ -86,15 +86,28 @@ def windows(
     for target, (control, _) in pairs.items():
         if TARGETS[target].is_permuted:
             true = pairs[source_of(target)][0]
-            say(signal_left(arguments, splits["tuning"], target, true, control))
+            left = signal_left(splits["tuning"], true, control, _block(arguments, target))
+            say(f"{TARGETS[target].model}: {left}")
     return pairs
 
 
 def _pairs(arguments, stories, voxels, target, split, seed):
     order = None
     if TARGETS[target].is_permuted:
-        order = permuted_order(arguments, stories, target, split, seed)
+        block = _block(arguments, target)
+        if block is None and split == "validation" and len(stories) == 1:
+            # Its halves: the loss of a permuted model's validation decides nothing.
+            block = len(stories[0].tr_times) // 2
+        order = permuted_order(stories, block, seed)
     return TrainingWindows(stories, voxels, arguments.n_trs_per_window, order)
+
+
+def _block(arguments, target):
+    """TRs that change places within a story; None where targets are other stories'."""
+    if not arguments.permute_within:
+        return None
+    # Without noise, blocks of a short story give themselves away by what they are not.
+    return 1 if TARGETS[target].teacher else arguments.permutation_block
 
 
 def _teacher(arguments, target):

@@ -1,7 +1,5 @@
 """A control has no signal left where its targets are those to other stories."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 
@@ -43,36 +41,25 @@ def heard(signal):
     return made
 
 
-def arguments(**changes):
-    return SimpleNamespace(**{"permute_within": False, "permutation_block": 15} | changes)
-
-
-def control(given, stories, target="permuted"):
-    return TrainingWindows(stories, order=permuted_order(given, stories, target, "tuning", 0))
-
-
 def test_responses_to_other_stories_have_no_signal_left(stories):
-    true, permuted = TrainingWindows(stories), control(arguments(), stories)
+    true = TrainingWindows(stories)
+    permuted = TrainingWindows(stories, order=permuted_order(stories))
     r, (low, high) = control_correlation(true, permuted)
     assert low < 0 < high and abs(r) < 0.05
-    said = signal_left(arguments(), stories, "permuted", true, permuted)
-    assert said == (
-        f"permuted: its targets correlate with the true ones by r = {r:+.3f} [{low:+.3f}, "
-        f"{high:+.3f}], mean over voxels"
+    assert signal_left(stories, true, permuted) == (
+        f"its targets correlate with the true ones by r = {r:+.3f} [{low:+.3f}, {high:+.3f}], mean "
+        "over voxels"
     )
 
 
 def test_blocks_within_a_story_are_told_to_hold_its_opposite():
     stories = heard(lambda rng: np.repeat(rng.standard_normal(5), 15))
-    within = arguments(permute_within=True)
-    true, permuted = TrainingWindows(stories), control(within, stories)
+    true = TrainingWindows(stories)
+    permuted = TrainingWindows(stories, order=permuted_order(stories, block=15))
     r, (_, high) = control_correlation(true, permuted)
     assert r == pytest.approx(-0.25 / 2, abs=0.04) and high < 0  # half of it is noise
-    said = signal_left(within, stories, "permuted", true, permuted)
-    assert said.startswith("Warning: permuted") and "within a block -0.250 is expected" in said
-    # A teacher's are moved TR by TR, of which there are more.
-    alone = control(within, stories, "permuted_text_model")
-    assert "-0.014 is expected" in signal_left(within, stories, "permuted_text_model", true, alone)
+    said = signal_left(stories, true, permuted, block=15)
+    assert said.startswith("Warning: its targets") and "within a block -0.250 is expected" in said
 
 
 def test_the_correlation_is_that_of_columns_averaged_over_those_that_vary(stories):
@@ -101,9 +88,6 @@ def test_participants_count_by_their_own_voxels(stories):
 
 
 def test_a_story_alone_is_tuned_on_in_blocks_by_name_only(stories):
-    with pytest.raises(ValueError, match="permuted needs .* story00 alone .* --permute_within"):
-        permuted_order(arguments(), stories[:1], "permuted", "tuning", 0)
-    within = permuted_order(arguments(permute_within=True), stories[:1], "permuted", "tuning", 0)
-    assert (within != np.arange(N_TRS)).all()
-    lone = permuted_order(arguments(permutation_block=60), stories[:1], "permuted", "validation", 0)
-    assert np.abs(lone - np.arange(N_TRS)).min() >= N_TRS // 2
+    with pytest.raises(ValueError, match="other stories .* story00 alone .*--permute_within"):
+        permuted_order(stories[:1])
+    assert (permuted_order(stories[:1], block=15) != np.arange(N_TRS)).all()
