@@ -38,7 +38,7 @@ from .noise_ceiling import (
     read_noise_ceiling,
     select_voxels,
 )
-from .permutation import permute_blocks
+from .permutation import blocks_correlation, permute_blocks, permute_stories
 from .phantom import PHANTOM_TASKS, PhantomTasks, make_phantom, make_phantom_tasks
 from .recordings import (
     PROVENANCE,
@@ -103,6 +103,7 @@ __all__ = [
     "check_phones",
     "check_voxel_order",
     "check_recordings",
+    "blocks_correlation",
     "cut",
     "diphones",
     "evaluation_windows",
@@ -122,6 +123,7 @@ __all__ = [
     "other_listeners",
     "participant_stories",
     "permute_blocks",
+    "permute_stories",
     "phone_inventory",
     "power_bands",
     "power_spectrum",

@@ -1,7 +1,7 @@
 """Windows of a story's sound: those that tune a model and those that measure it."""
 
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from operator import index
 
 import numpy as np
@@ -147,8 +147,9 @@ class TrainingWindows:
         that are dead in a story are left out: select them by `live_voxels` where other stories'
         windows must have the same.
     n_trs_per_window : int
-    orders : list of int arrays of shape (n_trs,), optional
-        For each story, the TRs whose responses stand in for those of its TRs (`permute_blocks`).
+    order : int array of shape (n_all_trs,), optional
+        For each TR, counted over the stories in order, the one whose response takes its place
+        (`permute_stories`).
 
     Attributes
     ----------
@@ -161,7 +162,7 @@ class TrainingWindows:
     ValueError
         There is no story, or no voxel; a voxel index is out of range; every selected voxel is dead
         in a story; stories differ in participant, TR (by two milliseconds) or number of voxels; a
-        window is longer than a story's sound; an order does not fit its story.
+        window is longer than a story's sound; an order does not fit the stories.
 
     Warns
     -----
@@ -174,18 +175,13 @@ class TrainingWindows:
         stories: Iterable[Story],
         voxels: np.ndarray | None = None,
         n_trs_per_window: int = 5,
-        orders: Sequence[np.ndarray] | None = None,
+        order: np.ndarray | None = None,
     ) -> None:
         self._stories = list(stories)
         if not self._stories:
             raise ValueError("stories must hold at least one Story, got none")
         first = self._stories[0]
         self.voxels = _checked_voxels(voxels, first.responses.shape[1])
-        self._orders = [np.arange(len(s.tr_times)) for s in self._stories]
-        if orders is not None:
-            self._orders = [
-                _checked_order(*pair) for pair in zip(self._stories, orders, strict=True)
-            ]
         self._windows = []
         for story in self._stories:
             _check_alike(first, story)
@@ -197,6 +193,7 @@ class TrainingWindows:
             self._windows.append(windows)
         self.voxels = _live(self._stories, self.voxels)
         self._ends = np.cumsum([len(windows) for windows in self._windows])
+        self._order = None if order is None else _checked_order(order, len(self))
         start, stop = self._windows[0][0]
         self.n_samples = int(stop - start)
 
@@ -229,8 +226,8 @@ class TrainingWindows:
         -------
         float32 array of shape (n_selected,)
         """
-        k, row = _place(self._ends, i)
-        responses = self._stories[k].responses[self._orders[k][row]]
+        k, row = _place(self._ends, i if self._order is None else self._order[i])
+        responses = self._stories[k].responses[row]
         return responses[self.voxels].astype(np.float32, copy=False)
 
 
@@ -356,12 +353,11 @@ def _check_alike(first, story):
         )
 
 
-def _checked_order(story, order):
+def _checked_order(order, n_trs):
     order = np.asarray(order)
-    n_trs = len(story.tr_times)
     if order.shape != (n_trs,) or not np.isin(order, np.arange(n_trs)).all():
         raise ValueError(
-            f"story {story.name}: its order must hold {n_trs} TRs from 0 to {n_trs - 1}, got an "
-            f"array of shape {order.shape}"
+            f"an order must hold {n_trs} TRs from 0 to {n_trs - 1}, got an array of shape "
+            f"{order.shape}"
         )
     return order

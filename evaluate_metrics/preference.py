@@ -6,6 +6,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from .statistics import percentile_interval
+from .zscore import ROUNDING
 
 KINDS = ("semantic", "phonetic", "random")
 
@@ -127,37 +128,52 @@ def preference(
     Returns
     -------
     list of dict of {str: {"value": float, "interval": (low, high), "n": int}}
-        For each layer, "d", "semantic", "phonetic" and "random", n being the number of words; with
-        a baseline also "d_change", d minus the baseline's.
+        For each layer, "d", "d_relative", d over the distance of random words, "semantic",
+        "phonetic" and "random", n being the number of words; with a baseline also "d_change" and
+        "d_relative_change", d and d_relative minus the baseline's. d alone rises and falls with
+        all distances of a layer, which d_relative takes out; its value and interval are None where
+        all words of the layer are alike.
 
     Raises
     ------
     ValueError
         The baseline's d is of another shape.
     """
-    values = {name: distances[name] for name in ("d", *KINDS)}
     n_layers, n_words = distances["d"].shape
-    if baseline is not None:
-        if baseline["d"].shape != (n_layers, n_words):
-            raise ValueError(
-                f"the baseline must have distances of shape {(n_layers, n_words)} too, got "
-                f"{baseline['d'].shape}"
-            )
-        values["d_change"] = distances["d"] - baseline["d"]
+    if baseline is not None and baseline["d"].shape != (n_layers, n_words):
+        raise ValueError(
+            f"the baseline must have distances of shape {(n_layers, n_words)} too, got "
+            f"{baseline['d'].shape}"
+        )
     chance = np.full(n_words, 1 / n_words)
     n_drawn = max(1, round(n_words / _redundancy(neighbours)))
     shares = np.random.default_rng(seed).multinomial(n_drawn, chance, size=n_resamples) / n_drawn
-    return [
-        {
-            name: {
-                "value": float(layers[row].mean()),
-                "interval": percentile_interval(shares @ layers[row]),
-                "n": n_words,
-            }
-            for name, layers in values.items()
-        }
-        for row in range(n_layers)
-    ]
+    shares = np.vstack([chance, shares])  # first, as observed
+    found = []
+    for row in range(n_layers):
+        drawn = _measures(distances, row, shares)
+        if baseline is not None:
+            before = _measures(baseline, row, shares)
+            for name in ("d", "d_relative"):
+                drawn[f"{name}_change"] = drawn[name] - before[name]
+        found.append({name: _score(values) | {"n": n_words} for name, values in drawn.items()})
+    return found
+
+
+def _measures(distances, row, shares):
+    """Of a layer: measures by resample, each (1 + n_resamples,)."""
+    means = {name: shares @ distances[name][row] for name in ("d", *KINDS)}
+    spread = means["random"]
+    relative = np.full_like(spread, np.nan)
+    np.divide(means["d"], spread, out=relative, where=bool((spread > ROUNDING).all()))
+    return {"d": means.pop("d"), "d_relative": relative, **means}
+
+
+def _score(drawn):
+    """What was observed, with its interval; None where that means nothing."""
+    if np.isnan(drawn).any():
+        return {"value": None, "interval": (None, None)}
+    return {"value": float(drawn[0]), "interval": percentile_interval(drawn[1:])}
 
 
 def _redundancy(neighbours):

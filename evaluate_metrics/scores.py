@@ -10,6 +10,7 @@ from .brain_alignment.alignment import alignment_scores
 from .low_level_impact.impact import impact_scores
 from .statistics import (
     alignment_interval,
+    alignment_resamples,
     block_exchange_test,
     block_permutation_p,
     bootstrap_p,
@@ -22,9 +23,8 @@ from .statistics import (
 
 MEAN_IMPACT = "mean of the four"
 RATE = 0.05  # of false discoveries
-BLOCK = (
-    10  # TRs that are resampled or exchanged together, over which responses depend on each other
-)
+BLOCK = 10  # TRs that are resampled or exchanged together, over which responses depend on others
+N_BLOCKS = 10  # of a long story: autocorrelation asks for long blocks, and tests for several
 
 ByRegion = dict[str, dict[str, Any]]  # {region: scores}
 
@@ -92,8 +92,12 @@ class Scores:
 
     @property
     def block(self) -> int:
-        """TRs that are resampled or exchanged together: half of a story of few TRs."""
-        return min(BLOCK, len(self.references) // 2)
+        """TRs that are resampled or exchanged together: half of a story of few TRs.
+
+        `recipes/benchmarks/error_rates.py` shows the error rates that this leaves.
+        """
+        n_trs = len(self.references)
+        return min(max(BLOCK, n_trs // N_BLOCKS), n_trs // 2)
 
     def score(self, predictions: dict[Any, np.ndarray]) -> ScoredLayers:
         """Score a model's predictions, layer by layer: voxels, and regions by their means.
@@ -168,6 +172,24 @@ class Scores:
             }
 
         return self._by_region(score)
+
+    def resamples(self, model: ScoredLayers) -> dict[str, np.ndarray | None]:
+        """Alignment averaged over layers, {region: array of shape (1 + n_resamples,)}.
+
+        The first is as observed; the others are in resamples, the same ones for all models. None of
+        a region without voxels.
+        """
+        return {
+            region: alignment_resamples(
+                model.within(members),
+                self.references[:, members],
+                self.ceiling[members],
+                block=self.block,
+            )
+            if members.any()
+            else None
+            for region, members in self.regions.items()
+        }
 
     def tests(self, model: ScoredLayers, baseline: ScoredLayers) -> ByRegion:
         """Block-exchange test of two models, with "p_holm" over the regions that are not empty."""

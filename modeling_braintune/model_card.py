@@ -459,8 +459,9 @@ def _training(results, settings, config, model, teacher, permuted_from):
             targets = f"{n} values of {_text(participant)} per TR"
         if permuted_from:
             block = 1 if teacher else settings["permutation_block"]
-            blocks = f"blocks of {block} TRs" if block > 1 else "permuted TR by TR"
-            how = "those of another story" if settings.get("permute_across") else blocks
+            how = f"blocks of {block} TRs" if block > 1 else "permuted TR by TR"
+            if not settings["permute_within"]:
+                how = "those to other stories, in order"
             targets += f" ({how})"
         yield f"targets{whose}", targets
         named = settings["tuning_regions"] or brain["regions"] or ["all"]

@@ -195,7 +195,7 @@ def notes(results: dict, regions: dict) -> list[str]:
     if results["n_trs"] < 2 * BLOCK:
         said.append(
             f"Intervals and tests take TRs in blocks of {results['n_trs'] // 2}, not {BLOCK}: with "
-            "so few TRs intervals come out too narrow, and p too small."
+            "so few TRs p comes out too small."
         )
     return said
 

@@ -39,8 +39,7 @@ def preference_rows(
     Returns
     -------
     list of {column: value}
-        With the columns of `task_rows.COLUMNS`. Measures are "d", the distances "semantic",
-        "phonetic" and "random" and, where there is a baseline, "d_change": d minus the baseline's.
+        With the columns of `task_rows.COLUMNS`. Measures are those of `preference`.
     """
     rows = []
     for model, found in distances.items():
@@ -71,13 +70,16 @@ def preference_table(report: dict[str, Any], baseline: str) -> str:
     lines = []
     for (model, layer), rows in groupby(report["rows"], itemgetter("model", "layer")):
         scores = {row["measure"]: row for row in rows}
-        changes = [_cell(scores[name]) if name in scores else "" for name in ("d", "d_change")]
+        names = [name + kind for name in ("d", "d_relative") for kind in ("", "_change")]
+        changes = [_cell(scores[name]) if name in scores else "" for name in names]
         distances = [cell(scores[kind]["value"], digits=3) for kind in KINDS]
         lines.append([model, layer, *changes, *distances])
-    header = ["model", "layer", "d", f"minus {baseline}'s", *KINDS]
+    less = f"minus {baseline}'s"
+    header = ["model", "layer", "d", less, "d / random", less, *KINDS]
     title = f"{first['task']}: d and distances over {first['n']} words [95 % interval]"
     return "\n".join(["", title, text_table(header, lines), "", *report["notes"], ""])
 
 
 def _cell(row):
-    return cell(row["value"], (row["interval_low"], row["interval_high"]), digits=3, sign=True)
+    interval = (row["interval_low"], row["interval_high"])
+    return cell(row["value"], interval, digits=3, sign=True, missing="not determined")

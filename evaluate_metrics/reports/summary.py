@@ -80,6 +80,12 @@ def markdown(summary: list[dict], notes: list[str]) -> str:
         ("Tasks", ("task", "measure", "majority"), score_lines(summary), 2),
         ("Semantic-phonetic preference d", ("task",), lines_of(summary, "d", layer="mean"), 3),
         (
+            "Preference d over the distance of random words",
+            ("task",),
+            lines_of(summary, "d_relative", layer="mean"),
+            3,
+        ),
+        (
             f"{alignment}, by size",
             ("pretrained", "n_parameters", "fraction", "n_trs", "region"),
             swept_lines(summary),

@@ -2,13 +2,14 @@
 
 from .block_exchange import block_exchange_test
 from .block_permutation import block_permutation_p
-from .bootstrap import bootstrap_interval, bootstrap_p, percentile_interval
+from .bootstrap import bootstrap_interval, bootstrap_p, percentile_interval, student_interval
 from .multiple_comparisons import fdr, holm, true_discoveries
 from .paired import paired_test
-from .resampled_alignment import alignment_interval, impact_resamples
+from .resampled_alignment import alignment_interval, alignment_resamples, impact_resamples
 
 __all__ = [
     "alignment_interval",
+    "alignment_resamples",
     "block_exchange_test",
     "block_permutation_p",
     "bootstrap_interval",
@@ -18,5 +19,6 @@ __all__ = [
     "impact_resamples",
     "paired_test",
     "percentile_interval",
+    "student_interval",
     "true_discoveries",
 ]

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from ..zscore import zscore
-from .bootstrap import percentile_interval, resampled_rows
+from .bootstrap import resampled_rows, student_interval
 from .scored_voxels import check_scored_voxels, correlations_of
 
 
@@ -20,7 +20,7 @@ def alignment_interval(
     seed: int = 0,
     voxel_batch: int = 1024,
 ) -> tuple[float, float]:
-    """Percentile interval of normalised alignment, averaged over voxels and layers.
+    """Interval of normalised alignment, averaged over voxels and layers: `student_interval`.
 
     The same resamples as `bootstrap_interval` draws, for all voxels at once: a correlation under
     resampling depends on how often each TR was drawn alone, so matrix products give all resamples.
@@ -55,14 +55,11 @@ def alignment_interval(
     -----
     A prediction that does not vary within a resample scores 0 there.
     """
-    mine = _resampled_alignment(
-        predictions, references, noise_ceiling, block, n_resamples, seed, voxel_batch
-    )
+    given = (references, noise_ceiling, block, n_resamples, seed, voxel_batch)
+    drawn = alignment_resamples(predictions, *given)
     if baseline is not None:
-        mine -= _resampled_alignment(
-            baseline, references, noise_ceiling, block, n_resamples, seed, voxel_batch
-        )
-    return percentile_interval(mine, confidence)
+        drawn -= alignment_resamples(baseline, *given)
+    return student_interval(drawn, len(references) / block, confidence)
 
 
 def impact_resamples(
@@ -98,24 +95,50 @@ def impact_resamples(
         As `alignment_interval`.
     """
     whole, rest = (
-        _resampled_alignment(p, references, noise_ceiling, block, n_resamples, seed, voxel_batch)
+        alignment_resamples(p, references, noise_ceiling, block, n_resamples, seed, voxel_batch)[1:]
         for p in (predictions, residual_predictions)
     )
     return 100 * (whole - rest) / whole if (whole > 0).all() else None
 
 
-def _resampled_alignment(
+def alignment_resamples(
+    predictions: Iterable[np.ndarray],
+    references: np.ndarray,
+    noise_ceiling: np.ndarray,
+    block: int = 10,
+    n_resamples: int = 1000,
+    seed: int = 0,
+    voxel_batch: int = 1024,
+) -> np.ndarray:
+    """Alignment averaged over voxels and layers, as observed and in resamples of blocks of TRs.
+
+    Models that are given the same seed are scored on the same resamples, so that the difference
+    of their resamples is that of the models.
+
+    Parameters
+    ----------
     predictions, references, noise_ceiling, block, n_resamples, seed, voxel_batch
-):
-    """Alignment averaged over voxels and layers in every resample, (n_resamples,)."""
+        As in `alignment_interval`.
+
+    Returns
+    -------
+    array of shape (1 + n_resamples,)
+        The first is the alignment itself.
+
+    Raises
+    ------
+    ValueError
+        As `alignment_interval`.
+    """
     references, noise_ceiling = np.asarray(references), np.asarray(noise_ceiling)
     predictions = [np.asarray(layer) for layer in predictions]
     check_scored_voxels(predictions, references, noise_ceiling)
     n_trs, n_voxels = references.shape
     resamples = resampled_rows(n_trs, block, n_resamples, seed)
-    shares = np.stack([np.bincount(rows, minlength=n_trs) for rows in resamples]) / n_trs
+    rows_of = [np.arange(n_trs), *resamples]
+    shares = np.stack([np.bincount(rows, minlength=n_trs) for rows in rows_of]) / n_trs
 
-    totals = np.zeros(n_resamples)
+    totals = np.zeros(len(shares))
     for start in range(0, n_voxels, voxel_batch):
         voxels = slice(start, start + voxel_batch)
         y = zscore(references[:, voxels])

@@ -12,12 +12,12 @@ import numpy as np
 from datasets_scripts import (
     JointWindows,
     TrainingWindows,
-    permute_blocks,
     zscore_responses,
 )
 from modeling_braintune import Brain
 from recipes.command.cache import cache_folder
 from recipes.stages.controls import TARGETS, source_of
+from recipes.stages.permuted_targets import permuted_order, signal_left
 from recipes.stages.recordings import TuningListener, tuned_on
 from recipes.stages.teacher_targets import teacher_targets
 
@@ -31,6 +31,7 @@ def windows(
     seed: int = 0,
     *,
     located: Callable[[str], str],
+    say: Callable[[str], None] = print,
     **teaching: Any,
 ) -> dict[str, list[Windows]]:
     """Pairs of sound and targets, the sounds of all targets being the same.
@@ -45,8 +46,10 @@ def windows(
         Of the permutation.
     located : callable
         Where a teacher of a given name is; see `recipes.command.checkpoints.checkpoint`.
+    say : callable
+        Is told how a control's targets correlate with the true ones, and the sizes of teachers.
     **teaching
-        `device`, `progress` and `say` of `teacher_targets`.
+        `device` and `progress` of `teacher_targets`.
 
     Returns
     -------
@@ -56,12 +59,12 @@ def windows(
     Raises
     ------
     ValueError
-        As `permute_blocks` and `teacher_targets`.
+        As `permuted_order` and `teacher_targets`.
     """
     splits = {split: getattr(listeners[0], split) for split in ("tuning", "validation")}
     # What a teacher makes of the stories is large, and held once for all who learn from it.
     taught = {
-        source: _taught(arguments, source, splits, located, **teaching)
+        source: _taught(arguments, source, splits, located, say=say, **teaching)
         for source in dict.fromkeys(map(source_of, targets))
         if TARGETS[source].teacher
     }
@@ -70,49 +73,41 @@ def windows(
         for target in pairs:
             source = source_of(target)
             if source in taught:
-                made = _pairs(arguments, taught[source][split], None, target, seed)
+                made = _pairs(arguments, taught[source][split], None, target, split, seed)
             else:
                 by_name = {
-                    one.name: _pairs(arguments, getattr(one, split), one.voxels, target, seed)
+                    one.name: _pairs(
+                        arguments, getattr(one, split), one.voxels, target, split, seed
+                    )
                     for one in listeners
                 }
                 made = JointWindows(by_name) if len(by_name) > 1 else by_name[listeners[0].name]
             pairs[target].append(made)
+    for target, (control, _) in pairs.items():
+        if TARGETS[target].is_permuted:
+            true = pairs[source_of(target)][0]
+            left = signal_left(splits["tuning"], true, control, _block(arguments, target))
+            say(f"{TARGETS[target].model}: {left}")
     return pairs
 
 
-def _pairs(arguments, stories, voxels, target, seed):
-    orders = None
-    if TARGETS[target].is_permuted and arguments.permute_across:
-        stories, voxels = list(_exchanged(stories, voxels, seed)), None
-    elif TARGETS[target].is_permuted:
-        # Without noise, blocks of a short story give themselves away by what they are not: of K
-        # blocks that all change places, the mean of the others is the block's own, over 1 - K.
-        block = 1 if TARGETS[target].teacher else arguments.permutation_block
-        orders = [_order(story, block, [seed, i]) for i, story in enumerate(stories)]
-    return TrainingWindows(stories, voxels, arguments.n_trs_per_window, orders)
+def _pairs(arguments, stories, voxels, target, split, seed):
+    order = None
+    if TARGETS[target].is_permuted:
+        block = _block(arguments, target)
+        if block is None and split == "validation" and len(stories) == 1:
+            # Its halves: the loss of a permuted model's validation decides nothing.
+            block = len(stories[0].tr_times) // 2
+        order = permuted_order(stories, block, seed)
+    return TrainingWindows(stories, voxels, arguments.n_trs_per_window, order)
 
 
-def _order(story, block, seed):
-    try:
-        return permute_blocks(len(story.tr_times), block, seed)
-    except ValueError as error:
-        raise ValueError(f"permutation_block, story {story.name}: {error}") from error
-
-
-def _exchanged(stories, voxels, seed):
-    """Stories with the responses of another one each, begun again where they are too short."""
-    if len(stories) < 2:
-        raise ValueError(f"permute_across needs two stories or more, got {len(stories)}")
-    turned = np.random.default_rng(seed).permutation(len(stories))
-    others = dict(zip(turned, np.roll(turned, 1), strict=True))
-    for i, story in enumerate(stories):
-        other, n_trs = stories[others[i]].responses, len(story.tr_times)
-        if voxels is not None:
-            other = other[:, voxels]
-        # A slice holds nothing twice.
-        other = other[:n_trs] if n_trs <= len(other) else other[np.arange(n_trs) % len(other)]
-        yield dataclasses.replace(story, responses=other, repeats=None)
+def _block(arguments, target):
+    """TRs that change places within a story; None where targets are other stories'."""
+    if not arguments.permute_within:
+        return None
+    # Without noise, blocks of a short story give themselves away by what they are not.
+    return 1 if TARGETS[target].teacher else arguments.permutation_block
 
 
 def teachers(arguments: Any) -> list[str]:

@@ -48,18 +48,19 @@ class Controls(Words):
             "but the last."
         },
     )
-    permute_across: bool = field(
+    permute_within: bool = field(
         default=False,
         metadata={
-            "help": "Whether permuted targets are another story's, in their own order, instead of "
-            "the same story's in blocks; false by default."
+            "help": "Whether permuted targets are the same story's, whose blocks change places, "
+            "instead of other stories' in their own order; false by default, as such targets are "
+            "expected to correlate with the true ones by down to -1 / (blocks of a story - 1)."
         },
     )
     permutation_block: int = field(
         default=15,
         metadata={
-            "help": "Number of TRs in a block of permuted responses; 15 by default. A teacher's "
-            "targets are permuted TR by TR."
+            "help": "Number of TRs in a block of responses that --permute_within moves; 15 by "
+            "default. A teacher's targets are then permuted TR by TR."
         },
     )
     speech_teacher: str = field(

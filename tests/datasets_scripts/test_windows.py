@@ -180,10 +180,17 @@ def test_responses_stored_as_float16_come_as_float32():
 
 def test_an_order_gives_each_sound_the_response_of_another_tr():
     told, order = story(), [3, 4, 5, 6, 7, 0, 1, 2]
-    plain, ordered = TrainingWindows([told]), TrainingWindows([told], orders=[order])
+    plain, ordered = TrainingWindows([told]), TrainingWindows([told], order=order)
     for i in range(8):
         np.testing.assert_array_equal(ordered[i]["audio"], plain[i]["audio"])
         np.testing.assert_array_equal(ordered[i]["labels"], plain[order[i]]["labels"])
+
+
+def test_an_order_reaches_over_the_borders_of_stories():
+    two = [story(), story("avatar")]
+    plain, ordered = TrainingWindows(two), TrainingWindows(two, order=np.roll(np.arange(16), 5))
+    for i in range(16):
+        np.testing.assert_array_equal(ordered.labels(i), plain.labels((i - 5) % 16))
 
 
 def test_trs_that_differ_by_less_than_a_millisecond_give_windows_of_one_length():
@@ -288,8 +295,8 @@ def with_nan(told):
         ([story(), story("avatar", n_voxels=5)], {}, r"agree in .*4\) for souls .*5\) for avatar"),
         ([story(), story("avatar", tr=1.5)], {}, "agree in participant, TR and number of voxels"),
         ([story(), story("avatar", participant="UTS02")], {}, "UTS01.*souls.*UTS02.*avatar"),
-        ([story()], {"orders": [[0, 1]]}, r"souls: its order must hold 8 TRs.*shape \(2,\)"),
-        ([story()], {"orders": [np.arange(1, 9)]}, "souls: its order must hold 8 TRs from 0 to 7"),
+        ([story()], {"order": [0, 1]}, r"an order must hold 8 TRs.*shape \(2,\)"),
+        ([story()], {"order": np.arange(1, 9)}, "an order must hold 8 TRs from 0 to 7"),
     ],
 )
 def test_stories_and_voxels_that_cannot_train_are_refused(stories, options, message):

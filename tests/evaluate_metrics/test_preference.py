@@ -102,13 +102,31 @@ def test_the_change_is_paired_by_words(lexicon, neighbours):
     after = word_distances((noisy + 0.3 * meaning)[None], list(lexicon), neighbours)
     (found,) = preference(after, neighbours, before)
     (alone,), (reference,) = preference(after, neighbours), preference(before, neighbours)
-    assert found.keys() - alone.keys() == {"d_change"}
+    assert found.keys() - alone.keys() == {"d_change", "d_relative_change"}
     assert found["d_change"]["value"] == pytest.approx(
         alone["d"]["value"] - reference["d"]["value"]
     )
     assert np.ptp(found["d_change"]["interval"]) < np.ptp(alone["d"]["interval"])
     (same,) = preference(before, neighbours, before)
     assert (same["d_change"]["value"], same["d_change"]["interval"]) == (0, (0, 0))
+
+
+def test_d_over_random_words_stays_where_all_words_draw_together(lexicon, neighbours):
+    """A part that all words share scales every distance by the same factor, and d with them."""
+    phones = of_phones(lexicon) / np.sqrt(3)
+    shared = np.full((len(phones), 1), 1.0)
+    layers = padded(phones, np.hstack([np.sqrt(0.4) * phones, np.sqrt(0.6) * shared]))
+    apart, together = preference(
+        word_distances(layers, list(lexicon), neighbours), neighbours, n_resamples=4000
+    )
+    assert together["d"]["value"] == pytest.approx(0.4 * apart["d"]["value"])
+    assert together["random"]["value"] == pytest.approx(0.4 * apart["random"]["value"])
+    expected = apart["d"]["value"] / apart["random"]["value"]
+    assert apart["d_relative"]["value"] == pytest.approx(expected)
+    assert together["d_relative"]["value"] == pytest.approx(expected)
+    assert together["d_relative"]["interval"] == pytest.approx(apart["d_relative"]["interval"])
+    low, high = apart["d_relative"]["interval"]
+    assert low < expected < high
 
 
 def test_intervals_are_percentiles_of_the_mean_over_resampled_words():

@@ -62,6 +62,7 @@ SETTINGS = {
     "ceiling_threshold": 0.4,
     "tuning_regions": ["language", "auditory"],
     "permutation_block": 15,
+    "permute_within": False,
     "objective": "mse",
     "evaluation_length": 16.0,
     "evaluation_stride": 0.1,
@@ -250,11 +251,14 @@ def test_the_control_does_not_pass_for_a_model_of_the_brain(results):
     text = squeezed(card)
     assert "# wav2vec2-base, permuted control on P01" in text
     assert "not a model of the brain" in text
-    assert "| targets | permuted responses (blocks of 15 TRs) |" in text
+    assert "| targets | permuted responses (those to other stories, in order) |" in text
     assert "| steps | 160, as many as the brain-tuned model |" in text
     assert "not a model of the brain" not in model_card(results, SETTINGS, config()).text
+    within = SETTINGS | {"permute_within": True}
+    card = model_card(results, within, config(), "permuted", permuted_from="brain-tuned")
+    assert "| targets | permuted responses (blocks of 15 TRs) |" in squeezed(card)
     card = model_card(
-        results, SETTINGS, config(), "permuted", teacher=True, permuted_from="text-model-tuned"
+        results, within, config(), "permuted", teacher=True, permuted_from="text-model-tuned"
     )
     text = squeezed(card)
     assert "They were permuted" in text and "per TR (permuted TR by TR) |" in text

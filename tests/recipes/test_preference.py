@@ -17,7 +17,7 @@ from recipes.preference import PreferenceOptions, measure_preference
 from tests.command_process import run_command
 
 STORIES = ["story02", "story01"]
-MEASURES = ["d", "semantic", "phonetic", "random"]
+MEASURES = ["d", "d_relative", "semantic", "phonetic", "random"]
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +62,7 @@ def selected(report, **wanted):
 def test_every_layer_of_every_model_has_d_and_its_distances(finished):
     report, where = finished
     found = [(row["model"], row["layer"], row["measure"]) for row in report["rows"]]
-    expected = {"pretrained": MEASURES, "other": [*MEASURES, "d_change"]}
+    expected = {"pretrained": MEASURES, "other": [*MEASURES, "d_change", "d_relative_change"]}
     assert found == [
         (model, layer, measure)
         for model, measures in expected.items()
@@ -76,8 +76,10 @@ def test_every_layer_of_every_model_has_d_and_its_distances(finished):
         assert (row["participant"], row["feature"]) == ("P01", None)
         assert (row["n"], row["unit"]) == (len(lists), "words")
         assert row["interval_low"] < row["value"] < row["interval_high"]
-    d, semantic, phonetic, random = (row["value"] for row in selected(report, layer=2)[:4])
-    assert d == pytest.approx(semantic - phonetic) and random > 0
+    d, relative, semantic, phonetic, random = (
+        row["value"] for row in selected(report, layer=2)[:5]
+    )
+    assert d == pytest.approx(semantic - phonetic) == relative * random
 
 
 def test_the_change_is_that_of_d(finished):

@@ -134,7 +134,7 @@ def test_a_finished_run_is_not_overwritten_unless_told(finished):
 
 
 @pytest.mark.parametrize(
-    "mistake", [("--test_story", "story99"), ("--permutation_block", "40"), ("--layers", "7")]
+    "mistake", [("--test_story", "story99"), ("--tuning_stories", "story01"), ("--layers", "7")]
 )
 def test_a_mistake_costs_no_finished_run(finished, mistake):
     config, output, _ = finished
@@ -463,8 +463,11 @@ def test_a_full_disk_ends_in_one_line_and_the_run_goes_on_after_it(configuration
         ({"tuning_regions": ["langage"]}, "unknown region: got 'langage'.*'language'"),
         ({"ceiling_threshold": 0.999}, "no voxel of .* noise ceiling above 0.999"),
         ({"n_trs_per_window": 40}, "window of 80 s is longer than its sound of 60 s"),
-        ({"permutation_block": 40}, "block must be from 1 to"),
-        ({"permutation_block": 30}, "permutation_block, story story01: block must be from 1 to"),
+        (
+            {"permutation_block": 30, "permute_within": True},
+            "permutation_block, story story01: block must be from 1 to",
+        ),
+        ({"tuning_stories": ["story02"]}, "to other stories .* story02 alone .*permute_within"),
         ({"teacher_dtype": "float8"}, "unknown teacher_dtype: got 'float8'"),
         ({"targets": ["permuted"]}, "permuted is taken at the step .* name both"),
         ({"targets": ["respones"]}, "unknown target: got 'respones'.*'responses'"),

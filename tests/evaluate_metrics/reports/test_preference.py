@@ -7,7 +7,9 @@ from evaluate_metrics.reports.task_rows import COLUMNS
 
 NEIGHBOURS = {"dog": {"semantic": ["hound"], "phonetic": ["fog"]}}
 NEIGHBOURS |= {"cat": {"semantic": ["puss"], "phonetic": ["hat"]}}
-MEASURES = ["d", "semantic", "phonetic", "random"]
+KINDS = ["semantic", "phonetic", "random"]
+MEASURES = ["d", "d_relative", *KINDS]
+CHANGES = ["d_change", "d_relative_change"]
 
 
 @pytest.fixture
@@ -16,7 +18,7 @@ def distances():
     rng = np.random.default_rng(0)
 
     def model():
-        kinds = {kind: rng.random((2, 2)) for kind in MEASURES[1:]}
+        kinds = {kind: rng.random((2, 2)) for kind in KINDS}
         return kinds | {"d": kinds["semantic"] - kinds["phonetic"]}
 
     return {"pretrained": model(), "tuned": model()}
@@ -30,7 +32,7 @@ def rows(distances):
 
 
 def test_every_layer_of_every_model_has_d_and_its_distances(rows, distances):
-    expected = {"pretrained": MEASURES, "tuned": [*MEASURES, "d_change"]}
+    expected = {"pretrained": MEASURES, "tuned": [*MEASURES, *CHANGES]}
     assert [(row["model"], row["layer"], row["measure"]) for row in rows] == [
         (model, layer, measure)
         for model, measures in expected.items()
@@ -40,11 +42,9 @@ def test_every_layer_of_every_model_has_d_and_its_distances(rows, distances):
     assert {tuple(row) for row in rows} == {COLUMNS}
     assert {(row["participant"], row["n"], row["unit"]) for row in rows} == {("P01", 2, "words")}
     (_, scores) = preference(distances["tuned"], NEIGHBOURS, distances["pretrained"], seed=3)
-    change = rows[-1]
-    assert (change["value"], change["interval_low"]) == (
-        scores["d_change"]["value"],
-        scores["d_change"]["interval"][0],
-    )
+    for name, row in zip(CHANGES, rows[-2:], strict=True):
+        expected = (scores[name]["value"], *scores[name]["interval"])
+        assert (row["value"], row["interval_low"], row["interval_high"]) == expected
 
 
 def test_layers_are_numbered_where_all_are_measured(distances):
@@ -58,9 +58,18 @@ def test_the_table_has_a_line_for_every_layer_of_a_model(rows):
     lines = preference_table(report, "pretrained").splitlines()
     assert len(lines) == 3 + 4 + 2 and lines[-1] == "so it is"
     assert lines[1] == "phantom/preference: d and distances over 2 words [95 % interval]"
-    change = rows[-1]
-    low, high = change["interval_low"], change["interval_high"]
     assert lines[6].split()[:2] == ["tuned", "5"]
-    assert f"{change['value']:+.3f} [{low:+.3f}, {high:+.3f}]" in lines[6]
-    random = rows[-2]
+    for change in rows[-2:]:
+        low, high = change["interval_low"], change["interval_high"]
+        assert f"{change['value']:+.3f} [{low:+.3f}, {high:+.3f}]" in lines[6]
+    random = rows[-3]
     assert random["measure"] == "random" and lines[6].endswith(f" {random['value']:.3f}")
+
+
+def test_a_ratio_over_nothing_is_not_determined(distances):
+    distances["tuned"]["random"] = np.zeros((2, 2))
+    rows = preference_rows(distances, NEIGHBOURS, "P01", "a/preference", None, "pretrained")
+    ratios = [row for row in rows if row["measure"].startswith("d_relative")]
+    assert [row["value"] is None for row in ratios] == [False] * 2 + [True] * 4
+    report = {"rows": rows, "notes": []}
+    assert preference_table(report, "pretrained").count("not determined") == 4

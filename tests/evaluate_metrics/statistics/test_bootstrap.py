@@ -4,9 +4,15 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 from scipy.stats import norm
 
-from evaluate_metrics.statistics import alignment_interval, bootstrap_interval, bootstrap_p
+from evaluate_metrics.statistics import (
+    alignment_interval,
+    bootstrap_interval,
+    bootstrap_p,
+    student_interval,
+)
 
 
 def coverage(drifting, block, n_stories=200, n_trs=300):
@@ -96,3 +102,18 @@ def test_bootstrap_p_is_never_0_and_has_no_side(values):
 def test_bootstrap_p_needs_the_difference_in_every_resample(values, message):
     with pytest.raises(ValueError, match=message):
         bootstrap_p(values)
+
+
+def test_students_interval_is_that_of_a_mean_where_blocks_are_single_values():
+    values = np.random.default_rng(0).standard_normal(8)
+    rows = np.random.default_rng(1).integers(8, size=(100_000, 8))
+    found = student_interval([values.mean(), *values[rows].mean(axis=1)], n_blocks=8)
+    expected = stats.t.interval(0.95, 7, values.mean(), stats.sem(values))
+    np.testing.assert_allclose(found, expected, rtol=0.02)
+
+
+def test_students_interval_needs_blocks_and_numbers():
+    with pytest.raises(ValueError, match="of 1 blocks; there must be more than one"):
+        student_interval([0.0, 0.1, 0.2], n_blocks=1)
+    with pytest.raises(ValueError, match="NaN in 1 of 2 resamples"):
+        student_interval([0.0, np.nan, 0.2], n_blocks=5)

@@ -6,9 +6,11 @@ import pytest
 from evaluate_metrics.brain_alignment.alignment import pearson
 from evaluate_metrics.statistics import (
     alignment_interval,
+    alignment_resamples,
     bootstrap_interval,
     impact_resamples,
     percentile_interval,
+    student_interval,
 )
 
 
@@ -25,17 +27,18 @@ def test_alignment_interval_is_the_plain_bootstrap_done_at_once(simulate, paired
     def statistic(rows):
         return alignment(rows, layers) - (alignment(rows, baseline) if paired else 0)
 
-    expected = bootstrap_interval(statistic, len(references), n_resamples=50, seed=5)
-    found = alignment_interval(
-        layers,
-        references,
-        ceiling,
-        baseline or None,
-        n_resamples=50,
-        seed=5,
-        voxel_batch=voxel_batch,
+    drawn = []
+    bootstrap_interval(
+        lambda rows: drawn.append(statistic(rows)) or 0.0, len(references), n_resamples=50, seed=5
     )
-    assert found == pytest.approx(expected, abs=1e-10)
+    drawn = [statistic(np.arange(len(references))), *drawn]
+    options = {"n_resamples": 50, "seed": 5, "voxel_batch": voxel_batch}
+    resamples = alignment_resamples(layers, references, ceiling, **options)
+    if paired:
+        resamples -= alignment_resamples(baseline, references, ceiling, **options)
+    np.testing.assert_allclose(resamples, drawn, atol=1e-10)
+    found = alignment_interval(layers, references, ceiling, baseline or None, **options)
+    assert found == pytest.approx(student_interval(drawn, len(references) / 10), abs=1e-10)
 
 
 def test_interval_holds_the_alignment_itself(simulate):

@@ -145,3 +145,18 @@ def test_what_was_measured_is_kept_until_something_changes_that_it_follows_from(
 def test_layers_are_in_order_whatever_the_order_they_are_asked_for_in(measured, pretrained):
     encoded = encode(pretrained, *measured, dataclasses.replace(ALL, layers=[2, 1]))
     assert list(encoded.layers.predictions) == [1, 2]
+
+
+def test_trs_that_are_skipped_are_gone_before_features_are_zscored_and_delayed(
+    measured, pretrained
+):
+    train, test, responses, scored = measured
+    skipped = dataclasses.replace(scored, references=scored.references[10:])
+    encoded = encode(pretrained, train, test, responses, skipped, LAYER_2, test_skip_trs=10)
+    *features, heard = layer_features(*LAYER_2.load(pretrained), [*train, test], LAYER_2)[2]
+    model = EncodingModel().fit(features, responses)
+    np.testing.assert_allclose(
+        encoded.layers.predictions[2], model.predict([heard[10:]])[0], atol=1e-5
+    )
+    too_late = model.predict([heard])[0][10:]
+    assert np.abs(encoded.layers.predictions[2] - too_late).max() > 0.01

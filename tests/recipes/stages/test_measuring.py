@@ -1,16 +1,18 @@
 """Alignment of known representations with planted responses."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from scipy.stats import zscore
 from transformers import AutoFeatureExtractor, AutoModel, Wav2Vec2Model, set_seed
 
-from datasets_scripts import low_level_features, noise_ceiling, read_ds003020
+from datasets_scripts import Story, low_level_features, noise_ceiling, read_ds003020
 from evaluate_metrics.reports import notes
+from recipes.stages import measuring
 from recipes.stages.encoding import Extraction, layer_features
-from recipes.stages.measuring import align
+from recipes.stages.measuring import align, head_alignment
 
 LAYER_2 = Extraction(layers=[2], length=4.0, stride=1.0)
 N_REPEATS, SNR = 8, 1.0
@@ -216,3 +218,49 @@ def test_a_story_of_few_trs_is_resampled_in_shorter_blocks(planted, pretrained):
     results = align(checkpoints, train, short, np.full(25, 0.9), regions, LAYER_2)
     assert results["tests"]["b"]["follows"]["n"] == 3  # blocks of 8 TRs, and what is left
     assert "blocks of 8, not 10" in notes(results, regions)[-1]
+
+
+def test_a_head_hears_the_trs_up_to_and_including_the_one_that_it_is_scored_on(monkeypatch):
+    """Responses tell the loudness of their own TR alone: a window off by one tells another's."""
+    rng, tr, n_trs, rate = np.random.default_rng(0), 2.0, 60, Story.sampling_rate
+    loudness = rng.uniform(0.1, 1, n_trs).astype(np.float32)
+    responses = np.stack([zscore(loudness), -zscore(loudness)], axis=1)
+    responses[:10] = rng.standard_normal((10, 2))  # skipped
+    story = Story(
+        name="loud",
+        participant="P01",
+        audio=np.repeat(loudness, round(tr * rate)),
+        audio_file="",
+        tr=tr,
+        tr_times=(np.arange(n_trs) + 0.5) * tr,
+        responses=responses,
+        repeats=None,
+        words=[],
+        phones=[],
+    )
+
+    class Head:
+        """Predicts the loudness of the last second that it hears."""
+
+        def to(self, device):
+            return self
+
+        def predict_responses(self, audio, feature_extractor, windows, **options):
+            heard = np.array([audio[stop - rate : stop].mean() for _, stop in windows])
+            return np.stack([heard, -heard], axis=1)
+
+    monkeypatch.setattr(
+        measuring, "AutoModelForBrainTuning", SimpleNamespace(from_pretrained=lambda _: Head())
+    )
+    monkeypatch.setattr(measuring, "load_feature_extractor", lambda _: None)
+    one = SimpleNamespace(
+        test=story,
+        voxels=np.arange(2),
+        ceiling=np.ones(2),
+        measured_regions={"all": np.arange(2)},
+        name="P01",
+    )
+    options = SimpleNamespace(test_skip_trs=10, n_trs_per_window=5)
+    scores = head_alignment("brain-tuned", one, options, "cpu", 8)["all"]
+    assert scores["mean"] == pytest.approx(1, abs=1e-6)
+    assert scores["n_voxels"] == 2

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from datasets_scripts import permute_blocks
+from datasets_scripts import permute_blocks, permute_stories
 from recipes.command.arguments import parse_arguments
 from recipes.command.checkpoints import checkpoint
 from recipes.stages.recordings import open_recordings, tuning_listener
@@ -32,7 +32,7 @@ def windows(*given, **options):
 
 def test_targets_differ_and_the_sound_does_not(arguments):
     targets = ["responses", "permuted", "text_model", "permuted_text_model"]
-    given = arguments(targets=targets, text_teacher="phantom-gpt2-untaught")
+    given = arguments(targets=targets, text_teacher="phantom-gpt2-untaught", permute_within=True)
     one = listener(given)
     pairs = {target: train for target, (train, _) in windows(given, [one], targets).items()}
     for name in targets[1:]:
@@ -51,32 +51,24 @@ def test_targets_differ_and_the_sound_does_not(arguments):
     assert (brain.participant, len(brain.voxels)) == ("phantom-gpt2-untaught", taught.shape[1])
 
 
-def test_responses_of_another_story_keep_their_order(arguments):
+def test_permuted_targets_are_those_to_other_stories(arguments, capsys):
+    targets = ["responses", "permuted", "text_model", "permuted_text_model"]
     given = arguments(
-        permute_across=True,
         train_stories=["story01", "story02"],
         validation_stories=["story03", "story04"],
         text_teacher="phantom-gpt2-untaught",
     )
     one = listener(given)
-    pairs = windows(given, [one], ["permuted"], seed=3)["permuted"][0]
-    labels = np.stack([pairs[i]["labels"] for i in range(len(pairs))])
-    stories = {story.name: story.responses[:, one.voxels] for story in one.train}
-    n_trs = [len(responses) for responses in stories.values()]
-    whose = []
-    for name, part in zip(stories, np.split(labels, np.cumsum(n_trs)[:-1]), strict=True):
-        (source,) = (other for other, r in stories.items() if np.array_equal(r[: len(part)], part))
-        assert source != name
-        whose.append(source)
-    assert sorted(whose) == sorted(stories)
-    taught = windows(given, [one], ["text_model", "permuted_text_model"], seed=3)
-    own, others = (
-        np.stack([taught[target][0][i]["labels"] for i in range(len(labels))])
-        for target in ("text_model", "permuted_text_model")
-    )
-    n = min(n_trs)
-    np.testing.assert_array_equal(others[:n], own[n_trs[0] :][:n])
-    assert len(others) == len(own)
+    pairs = windows(given, [one], targets, seed=3)
+    n_trs = [len(story.tr_times) for story in one.train]
+    order = permute_stories(n_trs, 3)
+    assert set(order[: n_trs[0]]) <= set(range(n_trs[0], sum(n_trs)))
+    for true, permuted in (("responses", "permuted"), ("text_model", "permuted_text_model")):
+        own, others = pairs[true][0], pairs[permuted][0]
+        for i in range(len(own)):
+            np.testing.assert_array_equal(others.labels(i), own.labels(order[i]))
+    printed = capsys.readouterr().out
+    assert printed.count("targets correlate with the true ones by r = ") == 2
 
 
 def test_a_run_can_tune_on_fewer_stories_than_its_encoding_models_are_fitted_on(arguments):
