@@ -17,7 +17,6 @@ import nibabel
 import numpy as np
 import torch
 from accelerate import PartialState
-from transformers import AutoConfig
 
 from datasets_scripts import (
     read_mask,
@@ -30,7 +29,6 @@ from datasets_scripts.cortex import load_volume
 from modeling_braintune import (
     AutoModelForBrainTuning,
     BrainEncodingPipeline,
-    checkpoint_model_type,
     load_feature_extractor,
 )
 from modeling_braintune.brain import N_FSAVERAGE5
@@ -150,8 +148,7 @@ def predict(arguments: PredictOptions) -> dict[str, Any]:
 
 
 def _pipeline(name):
-    checkpoint_model_type(name)  # which says so where there is no checkpoint
-    if not getattr(AutoConfig.from_pretrained(name, trust_remote_code=False), "brain", None):
+    if not getattr(AutoModelForBrainTuning.config_of(name), "brain", None):
         raise ValueError(
             f"--checkpoints {name}: it does not say whose voxels it predicts; give a checkpoint "
             "that recipes/tune.py wrote"
