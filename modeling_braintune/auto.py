@@ -66,6 +66,20 @@ class AutoModelForBrainTuning:
         return model_class.from_pretrained(pretrained_model_name_or_path, num_voxels, **kwargs)
 
     @classmethod
+    def config_of(cls, name_or_path: str | os.PathLike) -> PreTrainedConfig:
+        """Read the configuration of a checkpoint of a known family; none of its code is run.
+
+        Raises
+        ------
+        ValueError
+            If the family is unknown.
+        FileNotFoundError
+            If there is no checkpoint.
+        """
+        model_class = cls._class_for(checkpoint_model_type(name_or_path))
+        return model_class.config_class.from_pretrained(name_or_path)
+
+    @classmethod
     def from_config(cls, config: PreTrainedConfig, **kwargs: Any) -> Any:
         """Make a model with random weights; `config.num_voxels` says how wide its head is."""
         return cls._class_for(config.model_type)._from_config(config, **kwargs)

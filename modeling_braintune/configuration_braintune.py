@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from transformers import PreTrainedConfig
+from transformers.utils.hub import LocalEntryNotFoundError
 
 HUB_ARGUMENTS = (
     "cache_dir",
@@ -161,6 +162,8 @@ def checkpoint_model_type(
     ------
     FileNotFoundError
         If `name_or_path` can only be a path and does not exist, or holds no configuration.
+    ConnectionError
+        If a name on the Hub is not in the cache, and the Hub cannot be reached.
     ValueError
         If the configuration asks for what no model is.
     """
@@ -174,6 +177,13 @@ def checkpoint_model_type(
         )
     try:
         fields, _ = PreTrainedConfig.get_config_dict(source, **hub_arguments(kwargs))
+    except OSError as error:
+        if not isinstance(error.__cause__, LocalEntryNotFoundError):
+            raise
+        raise ConnectionError(
+            f"'{source}' is no folder here, its files are not in the cache, and the Hub cannot be "
+            "reached: check its name, or the connection"
+        ) from error
     except RecursionError:
         raise ValueError(
             f"config.json of '{source}' is nested too deeply for a configuration: get the "

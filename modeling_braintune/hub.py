@@ -4,12 +4,16 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from huggingface_hub import (
     CommitOperationAdd,
     HfApi,
+    constants,
     get_hf_file_metadata,
+    get_session,
     hf_hub_url,
+    set_client_factory,
     try_to_load_from_cache,
 )
 from huggingface_hub.errors import HTTPError
@@ -21,6 +25,36 @@ from .model_card import CARD, UNPUBLISHED
 CONFIG = "config.json"
 OF_A_CHECKPOINT = {".json", ".safetensors", ".md", ".py", ".png", ".txt"}
 PICKLED = {".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth"}
+COMMIT_TIMEOUT = 120  # seconds; the Hub looks at all files of a commit before it answers
+
+
+def limit_waiting() -> None:
+    """Let no request of this process wait for ever for a Hub that does not answer.
+
+    Most of the client's requests have no time limit of their own, and those that are made again
+    wait for a minute each. They now wait as long as HF_HUB_ETAG_TIMEOUT or HF_HUB_DOWNLOAD_TIMEOUT
+    says, 10 s by default, and longer where something is uploaded.
+    """
+    stock = get_session()
+    if _limited in stock.event_hooks["request"]:
+        return
+    hooks = {**stock.event_hooks, "request": [*stock.event_hooks["request"], _limited]}
+    make = type(stock)
+
+    def client() -> Any:
+        return make(event_hooks=hooks, follow_redirects=True)
+
+    set_client_factory(client)
+
+
+def _limited(request):
+    limit = max(constants.HF_HUB_ETAG_TIMEOUT, constants.HF_HUB_DOWNLOAD_TIMEOUT)
+    if request.method not in ("GET", "HEAD"):
+        limit = max(limit, COMMIT_TIMEOUT)
+    given = request.extensions.get("timeout", {})
+    request.extensions["timeout"] = {
+        kind: min(given.get(kind) or limit, limit) for kind in ("connect", "read", "write", "pool")
+    }
 
 
 def publish_checkpoint(
@@ -229,13 +263,14 @@ def check_model(name: str | os.PathLike) -> None:
 
 @contextmanager
 def plain_errors(repo: str) -> Iterator[None]:
-    """Say in one line what the Hub refuses, and what would do.
+    """Say in one line what the Hub refuses, or that it does not answer, and what would do.
 
     Raises
     ------
     PermissionError, FileNotFoundError, ConnectionError
         In place of the client's errors.
     """
+    limit_waiting()
     try:
         yield
     except (HTTPError, RuntimeError) as raised:

@@ -17,6 +17,9 @@ from .collator import SAMPLING_RATE
 from .feature_extractor import without_code
 
 TASK = "brain-encoding"
+# A small compressed file can hold days of silence: its header is looked at first.
+LONGEST = 6.0  # hours
+MOST_SAMPLES = 2**31  # of all channels
 
 
 class BrainEncodingPipeline(Pipeline):
@@ -152,10 +155,18 @@ def _read(recording):
     elif not Path(name := str(recording)).is_file():
         raise FileNotFoundError(f"{name}: there is no such recording")
     try:
-        channels, sampling_rate = soundfile.read(recording, dtype="float32", always_2d=True)
+        with soundfile.SoundFile(recording) as file:
+            hours = file.frames / file.samplerate / 3600
+            if hours > LONGEST or file.frames * file.channels > MOST_SAMPLES:
+                raise ValueError(
+                    f"{name}: its header counts {file.frames} samples of {file.channels} channels, "
+                    f"{hours:.1f} hours; at most {LONGEST:g} hours and {MOST_SAMPLES} samples are "
+                    "taken at once: cut it"
+                )
+            channels = file.read(dtype="float32", always_2d=True)
     except soundfile.LibsndfileError as error:
         raise ValueError(f"{name}: not a readable sound file ({error.error_string})") from error
-    return name, channels.mean(axis=1), sampling_rate
+    return name, channels.mean(axis=1), file.samplerate
 
 
 def _at_16_khz(samples, sampling_rate):

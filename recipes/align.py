@@ -39,6 +39,7 @@ from recipes.command.vocabulary import (
     LowLevel,
     Output,
     Recordings,
+    RemoteCode,
     Representations,
     Surface,
     TestStory,
@@ -69,6 +70,7 @@ class AlignOptions(
     Alignment,
     LowLevel,
     Representations,
+    RemoteCode,
     Surface,
     Output,
 ):
@@ -136,6 +138,7 @@ def align(arguments: AlignOptions) -> dict[str, dict[str, Any]]:
         device=state.device,
         precision=arguments.torch_precision,
         cache_dir=representations_folder(arguments.cache_dir),
+        trust_remote_code=arguments.trust_remote_code,
     )
 
     # A report for each participant

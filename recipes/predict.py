@@ -17,7 +17,6 @@ import nibabel
 import numpy as np
 import torch
 from accelerate import PartialState
-from transformers import AutoConfig
 
 from datasets_scripts import (
     read_mask,
@@ -155,7 +154,7 @@ def predict(arguments: PredictOptions) -> dict[str, Any]:
 
 def _pipeline(name):
     check_model(name)
-    if not getattr(AutoConfig.from_pretrained(name, trust_remote_code=False), "brain", None):
+    if not getattr(AutoModelForBrainTuning.config_of(name), "brain", None):
         raise ValueError(
             f"--checkpoints {name}: it does not say whose voxels it predicts; give a checkpoint "
             "that recipes/tune.py wrote"

@@ -58,6 +58,7 @@ from recipes.command.vocabulary import (
     Layers,
     Output,
     Recordings,
+    RemoteCode,
     Representations,
     Seed,
     Stories,
@@ -75,7 +76,16 @@ Neighbours = dict[str, dict[str, list[str]]]
 
 @dataclass(kw_only=True)
 class PreferenceOptions(
-    Recordings, Stories, Checkpoints, Baseline, Layers, Representations, BatchSize, Seed, Output
+    Recordings,
+    Stories,
+    Checkpoints,
+    Baseline,
+    Layers,
+    Representations,
+    RemoteCode,
+    BatchSize,
+    Seed,
+    Output,
 ):
     """Which models hear which words."""
 
@@ -159,7 +169,8 @@ def measure_preference(arguments: PreferenceOptions) -> dict[str, Any]:
 
     distances = {}
     for label, name in tqdm(checkpoints.items(), desc="Listening", unit="model"):
-        representations = heard(hearer(name), words.clips, words.tokens, arguments)
+        one = hearer(name, arguments.trust_remote_code)
+        representations = heard(one, words.clips, words.tokens, arguments)
         means, vocabulary = word_means(representations, spoken)
         distances[label] = word_distances(means, vocabulary, words.neighbours, seed=arguments.seed)
     rows = preference_rows(

@@ -44,6 +44,7 @@ from recipes.command.vocabulary import (
     Layers,
     MaxUnusable,
     Output,
+    RemoteCode,
     Representations,
 )
 from recipes.stages.controls import tuned_participant
@@ -60,6 +61,7 @@ class ProbeOptions(
     Collections,
     Layers,
     Representations,
+    RemoteCode,
     BatchSize,
     MaxUnusable,
     Output,
@@ -145,7 +147,7 @@ def probe(arguments: ProbeOptions) -> dict[str, Any]:
 
     with tqdm(total=len(pairs), desc="Probing", unit="task") as bar:
         for label, name in checkpoints.items():
-            one = hearer(name)
+            one = hearer(name, arguments.trust_remote_code)
             participant = tuned_participant(one.model.config)
             facts = facts_of(one, arguments)
             for source in sources:

@@ -9,6 +9,7 @@ checkout without links holds the link's target as such a text. The key says how 
 import os
 import re
 import shlex
+import stat
 from collections.abc import Iterable
 from os import PathLike
 from pathlib import Path, PurePosixPath
@@ -95,8 +96,12 @@ def check_there(paths: Iterable[Path], whose: str, root: str | PathLike[str]) ->
     FileNotFoundError
         Files do not exist, or their contents were not fetched; the message names all of them, says
         how many bytes there are to fetch, and gives the command that does it.
+    ValueError
+        As `check_plain`.
     """
     paths = list(dict.fromkeys(paths))
+    for path in paths:
+        check_plain(path)
     waiting = all_unfetched(paths)
     listed = {file.path for file in waiting}
     absent = [str(path) for path in paths if path not in listed and not path.is_file()]
@@ -107,6 +112,21 @@ def check_there(paths: Iterable[Path], whose: str, root: str | PathLike[str]) ->
         said.append(f"files of {whose} are missing: {', '.join(absent)}")
     if said:
         raise FileNotFoundError("\n".join(said))
+
+
+def check_plain(path: str | PathLike[str]) -> None:
+    """Refuse a pipe, a device or a socket in a file's place, whose end a reader may wait for.
+
+    Raises
+    ------
+    ValueError
+    """
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:
+        return  # nothing is there to wait for
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise ValueError(f"{path}: a pipe or a device, where a file must be; put the file there")
 
 
 def fetching(files: list[Unfetched], whose: str, root: str | PathLike[str]) -> str:

@@ -33,7 +33,7 @@ from ..cortex.surfaces import (
     read_mesh,
     read_sphere,
 )
-from .annex import check_there, unfetched
+from .annex import check_plain, check_there, unfetched
 
 TRANSFORMS = "derivative/subject_xfms.json"
 REGIONS_FILE = "derivative/regions/{}.json"  # which a laboratory may write
@@ -299,9 +299,10 @@ def read_json(path: str | PathLike[str]) -> dict[str, Any]:
     ValueError
         It holds no JSON, or another value.
     """
+    check_plain(path)
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path}: not a JSON file ({error})") from error
     if not isinstance(content, dict):
         raise ValueError(f"{path}: expected a JSON object, got a {type(content).__name__}")

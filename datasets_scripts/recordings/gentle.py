@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 
 from ..story import Interval
+from .annex import check_plain
 
 OUT_OF_VOCABULARY = "oov"  # Gentle's phone of a word that it does not know
 NOISE = "spn"
@@ -33,10 +34,11 @@ def read_gentle(path: Path) -> tuple[list[Interval], list[Interval]]:
     ValueError
         Another content.
     """
+    check_plain(path)
     read = _read_json if path.suffix == ".json" else _read_csv
     try:
         phones, words = read(path.read_text(encoding="utf-8-sig"))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(
             f"{path}: not an alignment by Gentle ({type(error).__name__}: {error})"
         ) from error

@@ -3,7 +3,6 @@
 Only TextGrids are read, which are small.
 """
 
-import os
 from collections.abc import Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -173,7 +172,7 @@ def _participant(layout: DS003020 | BIDS, name: str, asked: list[str] | None) ->
         stories=stories,
         unrecorded=[story for story in asked or [] if story not in listed],
         unfetched=all_unfetched(files),
-        absent=[file for file in dict.fromkeys(files) if not os.path.lexists(file)],
+        absent=[file for file in dict.fromkeys(files) if not (file.is_file() or file.is_symlink())],
     )
     for story in stories:
         with _noted(found):

@@ -14,10 +14,14 @@ import soundfile
 from scipy.signal import resample_poly
 
 from ..story import Interval, SoundFile, Story, StoryResponses
+from .annex import check_plain
 
 # Chunk of samples, and byte order, by the first bytes of a file.
 SAMPLES = {b"RIFF": (b"data", "<"), b"FORM": (b"SSND", ">")}
 STREAMED = 0x7FFFF000  # bytes; programs that write to a pipe claim as much or more
+# More than any story takes; a small compressed file can hold days of silence.
+LONGEST = 6.0  # hours
+MOST_SAMPLES = 2**31  # of all channels, as many as in 6 hours of 48 kHz stereo
 
 
 def with_sound(
@@ -99,10 +103,11 @@ def read_recording(path: SoundFile) -> tuple[np.ndarray, int]:
     FileNotFoundError
         There is no such file.
     ValueError
-        The file is not a readable sound, is cut short, holds no samples, or samples that are not
-        finite.
+        The file is not a readable sound, is cut short, holds no samples, more than `LONGEST` hours
+        of them, or samples that are not finite.
     """
     with _readable(path), soundfile.SoundFile(path) as file:
+        _check_size(path, file)
         sampling_rate, claimed = file.samplerate, file.frames
         try:
             channels = file.read(dtype="float32", always_2d=True)
@@ -138,10 +143,11 @@ def recording_seconds(path: SoundFile) -> float:
     FileNotFoundError
         There is no such file.
     ValueError
-        The file is not a readable sound, or a WAV or AIFF that is cut short.
+        The file is not a readable sound, longer than `LONGEST`, or a WAV or AIFF that is cut short.
     """
     with _readable(path):
         header = soundfile.info(path)
+    _check_size(path, header)
     if header.format == "MP3":
         samples, sampling_rate = read_recording(path)
         return len(samples) / sampling_rate
@@ -173,8 +179,10 @@ def recording_format(path: str | PathLike[str]) -> tuple[int, int]:
 
 @contextmanager
 def _readable(path: SoundFile) -> Iterator[None]:
-    if not hasattr(path, "seek") and not Path(path).is_file():
-        raise FileNotFoundError(f"{path}: there is no such recording")
+    if not hasattr(path, "seek"):
+        check_plain(path)
+        if not Path(path).is_file():
+            raise FileNotFoundError(f"{path}: there is no such recording")
     with nullcontext(path) if hasattr(path, "seek") else open(path, "rb") as file:
         _check_whole(path, file)
     if hasattr(path, "seek"):
@@ -183,6 +191,22 @@ def _readable(path: SoundFile) -> Iterator[None]:
         yield
     except soundfile.LibsndfileError as error:
         raise ValueError(f"{path}: not a readable sound file ({error})") from error
+
+
+def _check_size(path, sound):
+    """Refuse what no memory holds, by what a header counts: nothing is decoded."""
+    if sound.frames > 2**62:  # libsndfile's word for not known
+        raise ValueError(
+            f"{path}: its header does not say how long it is, as where a program wrote to a pipe; "
+            "write the file anew"
+        )
+    hours = sound.frames / sound.samplerate / 3600
+    if hours > LONGEST or sound.frames * sound.channels > MOST_SAMPLES:
+        raise ValueError(
+            f"{path}: its header counts {sound.frames} samples of {sound.channels} channels, "
+            f"{hours:.1f} hours; a recording may hold {LONGEST:g} hours, and {MOST_SAMPLES} "
+            "samples of all channels: cut it into stories"
+        )
 
 
 def _check_whole(path: SoundFile, file: Any) -> None:

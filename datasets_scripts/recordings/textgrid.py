@@ -14,6 +14,7 @@ from praatio.data_classes.textgrid import Textgrid
 
 from ..names import check_name
 from ..story import Interval
+from .annex import check_plain
 
 CHRONOLOGICAL = "Praat chronological TextGrid text file"
 FORMATS = ("long", "short", "chronological")
@@ -123,6 +124,7 @@ def write_textgrid(
 
 
 def _text(path):
+    check_plain(path)
     content = path.read_bytes()
     if not content:
         raise ValueError(f"{path}: the file is empty")
@@ -152,7 +154,7 @@ def _taker(path, text):
 
     def take(*kinds):
         value, offset = next(tokens, (None, len(text)))
-        if type(value) not in kinds:
+        if type(value) not in kinds or value in (math.inf, -math.inf):
             expected = " or ".join(KINDS[kind] for kind in kinds)
             got = KINDS[END] if value is None else repr(value)
             line = text.count("\n", 0, offset) + 1

@@ -7,9 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+from huggingface_hub.errors import HTTPError
 from joblib import cpu_count
 from safetensors import SafetensorError
 from transformers.utils import logging
+
+from modeling_braintune.hub import limit_waiting
 
 NO_MEMORY = (
     "out of memory: lower --per_device_train_batch_size and raise --gradient_accumulation_steps by "
@@ -30,6 +33,7 @@ REMEDIES = {
 @contextmanager
 def one_line_errors() -> Iterator[None]:
     """End the process with one line where the input, the machine or an interruption is at fault."""
+    limit_waiting()
     try:
         yield
     except KeyboardInterrupt:
@@ -44,6 +48,8 @@ def one_line_errors() -> Iterator[None]:
         sys.exit(remedy or f"{type(error).__name__}: {error}")
     except (ImportError, ValueError, FloatingPointError) as error:
         sys.exit(f"{type(error).__name__}: {error}")
+    except HTTPError as error:  # those of the Hub's answers are OSErrors
+        sys.exit(f"the Hub does not answer ({error}): run the same command again")
 
 
 def prepare_process(device: torch.device, n_processes: int) -> None:

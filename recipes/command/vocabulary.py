@@ -434,6 +434,19 @@ class Representations(Words):
 
 
 @dataclass(kw_only=True)
+class RemoteCode(Words):
+    """Whether code of a checkpoint is run."""
+
+    trust_remote_code: bool = field(
+        default=False,
+        metadata={
+            "help": "Whether code that a checkpoint brings along is run, for models of no family "
+            "that transformers has; false by default, and such models are refused."
+        },
+    )
+
+
+@dataclass(kw_only=True)
 class BatchSize(Words):
     """How many clips a model hears at once."""
 

@@ -10,7 +10,7 @@ import joblib
 import numpy as np
 import torch
 from tqdm import tqdm
-from transformers import AutoModel, PreTrainedModel
+from transformers import PreTrainedModel
 
 from datasets_scripts import Story, evaluation_windows, lanczos
 from evaluate_metrics import MEAN_IMPACT, EncodingModel, Residualizer, ScoredLayers, Scores
@@ -20,10 +20,10 @@ from modeling_braintune import (
     keep,
     kept,
     layer_representations,
-    load_feature_extractor,
     model_facts,
     receptive_field,
 )
+from recipes.stages.backbones import load_backbone
 
 FORMAT = 3  # of what is kept: a new one has it computed again
 LEFT_OVER = "left_over"
@@ -44,6 +44,8 @@ class Extraction:
     cache_dir : path-like, optional
         Keep representations there, and what follows from them for each model.
     device : str or torch.device
+    trust_remote_code : bool
+        As `recipes.stages.backbones.load_backbone`.
     """
 
     layers: Sequence[int] | None = None
@@ -52,6 +54,7 @@ class Extraction:
     precision: torch.dtype | None = None
     cache_dir: str | PathLike | None = None
     device: str | torch.device = "cpu"
+    trust_remote_code: bool = False
 
     @classmethod
     def of(cls, arguments: Any, **options: Any) -> "Extraction":
@@ -79,8 +82,8 @@ class Extraction:
 
     def load(self, checkpoint: str | PathLike) -> tuple[PreTrainedModel, Any]:
         """Load a backbone in float32, and its feature extractor."""
-        model = AutoModel.from_pretrained(checkpoint, dtype=torch.float32, trust_remote_code=False)
-        return model.to(self.device), load_feature_extractor(checkpoint)
+        model, feature_extractor = load_backbone(checkpoint, self.trust_remote_code)
+        return model.to(self.device), feature_extractor
 
 
 @dataclass(kw_only=True)

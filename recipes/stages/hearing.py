@@ -4,14 +4,13 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from accelerate import PartialState
-from transformers import AutoModel, FeatureExtractionMixin, PreTrainedModel
+from transformers import FeatureExtractionMixin, PreTrainedModel
 
-from modeling_braintune import clip_representations, load_feature_extractor, model_facts
-from modeling_braintune.configuration_braintune import checkpoint_model_type
+from modeling_braintune import clip_representations, model_facts
 from recipes.command.cache import representations_folder
 from recipes.command.process import progress_bars
+from recipes.stages.backbones import load_backbone
 
 
 class Hearer(NamedTuple):
@@ -21,21 +20,21 @@ class Hearer(NamedTuple):
     feature_extractor: FeatureExtractionMixin
 
 
-def hearer(checkpoint: str) -> Hearer:
+def hearer(checkpoint: str, trust_remote_code: bool = False) -> Hearer:
     """Load a checkpoint's backbone in float32.
 
     Parameters
     ----------
-    checkpoint : folder or name on the Hub
+    checkpoint, trust_remote_code
+        As `load_backbone`.
 
     Raises
     ------
     FileNotFoundError, ValueError
-        There is no checkpoint.
+        As `load_backbone`.
     """
-    checkpoint_model_type(checkpoint)  # which says so where there is none
-    model = AutoModel.from_pretrained(checkpoint, dtype=torch.float32, trust_remote_code=False)
-    return Hearer(model.to(PartialState().device), load_feature_extractor(checkpoint))
+    model, feature_extractor = load_backbone(checkpoint, trust_remote_code)
+    return Hearer(model.to(PartialState().device), feature_extractor)
 
 
 def heard(one: Hearer, clips: Sequence[np.ndarray], names: Sequence, arguments: Any) -> np.ndarray:

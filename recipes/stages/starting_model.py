@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from transformers import AutoConfig, PreTrainedModel
+from transformers import PreTrainedModel
 
-from modeling_braintune import AutoModelForBrainTuning, checkpoint_model_type, replace_head
+from modeling_braintune import AutoModelForBrainTuning, replace_head
 
 
 def starting_model(
@@ -27,8 +27,7 @@ def starting_model(
     """
     several = isinstance(voxels, dict)
     n_voxels = {name: len(v) for name, v in voxels.items()} if several else len(voxels)
-    checkpoint_model_type(pretrained)  # which says so where there is no checkpoint
-    config = AutoConfig.from_pretrained(pretrained, trust_remote_code=False)
+    config = AutoModelForBrainTuning.config_of(pretrained)
     tuned_on = getattr(config, "brain", None) or {}
     others = tuned_on and not set(tuned_on) & set(arguments.participants)
     # In float32 whatever the checkpoint is stored in: half precision is Trainer's to choose.

@@ -64,6 +64,16 @@ def test_an_unknown_family_is_named_beside_the_known_ones(model_type, tmp_path):
         AutoModelForBrainTuning.from_pretrained(tmp_path, num_voxels=3)
 
 
+def test_no_code_is_run_to_see_what_family_a_checkpoint_is_of(tmp_path, make_config):
+    fields = make_config("wav2vec2").to_dict()
+    code = {"auto_map": {"AutoConfig": "strange.StrangeConfig"}}
+    (tmp_path / "config.json").write_text(json.dumps(fields | code))
+    assert type(AutoModelForBrainTuning.config_of(tmp_path)) is type(make_config("wav2vec2"))
+    (tmp_path / "config.json").write_text(json.dumps(fields | code | {"model_type": "strange"}))
+    with pytest.raises(ValueError, match=f"'strange', only for {KNOWN}:"):
+        AutoModelForBrainTuning.config_of(tmp_path)
+
+
 def test_from_config_names_an_unknown_family_too():
     with pytest.raises(ValueError, match=f"'bert', only for {KNOWN}:"):
         AutoModelForBrainTuning.from_config(BertConfig(num_voxels=3))

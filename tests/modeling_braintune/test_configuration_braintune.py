@@ -114,3 +114,8 @@ def test_a_path_that_does_not_exist_is_named(name, tmp_path, monkeypatch):
     path = tmp_path / name if name == "missing" else name
     with pytest.raises(FileNotFoundError, match=f"no checkpoint at '{path}'"):
         checkpoint_model_type(path)
+
+
+def test_a_model_that_cannot_be_looked_up_is_named():
+    with pytest.raises(ConnectionError, match="'never/read' is no folder here, .* Hub cannot be"):
+        checkpoint_model_type("never/read", local_files_only=True)

@@ -163,7 +163,7 @@ class TestEquality:
     @pytest.mark.filterwarnings("ignore:Dynamo detected a call to")  # of the stock classes
     def test_a_compiled_model_takes_features(self, make_frozen):
         model = make_frozen()
-        compiled = torch.compile(model, backend="eager")
+        compiled = torch.compile(model, backend="eager", fullgraph=True)
         n_graphs = set()
         for _ in range(3):
             features = model.frozen_features({"input_values": torch.randn(BATCH, 3200)})

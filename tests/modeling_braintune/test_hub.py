@@ -1,15 +1,23 @@
 """Which files a checkpoint consists of, and what is said when a Hub refuses."""
 
+import socket
 import time
 from types import SimpleNamespace
 
+import huggingface_hub
 import numpy as np
 import pytest
 from huggingface_hub import constants
 from huggingface_hub.errors import HTTPError
 from safetensors.numpy import save_file
 
-from modeling_braintune.hub import check_access, check_model, checkpoint_files, plain_errors
+from modeling_braintune.hub import (
+    check_access,
+    check_model,
+    checkpoint_files,
+    limit_waiting,
+    plain_errors,
+)
 
 
 @pytest.fixture
@@ -116,3 +124,29 @@ def test_a_model_that_is_here_needs_no_network(monkeypatch, tmp_path):
     (cached / "refs" / "main").write_text("abc")
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
     check_model("ada/one")
+
+
+@pytest.fixture
+def silent_hub(monkeypatch):
+    """Address of a server that takes connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0), backlog=8) as server:
+        address = f"http://127.0.0.1:{server.getsockname()[1]}"
+        for name in ("HF_HUB_ETAG_TIMEOUT", "HF_HUB_DOWNLOAD_TIMEOUT"):
+            monkeypatch.setattr(huggingface_hub.constants, name, 0.1)
+        monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", address)
+        yield address
+
+
+def test_a_hub_that_never_answers_is_not_waited_for(silent_hub):
+    with pytest.raises(ConnectionError, match=r"ada/x: the Hub cannot be reached .*timed out"):
+        check_access("ada/x", token="hf_ada")
+
+
+def test_no_request_waits_longer_than_a_user_says(silent_hub):
+    limit_waiting()
+    hub = huggingface_hub.HfApi(silent_hub, token="hf_ada")
+    for wait in (None, 60.0):
+        with pytest.raises(HTTPError, match="timed out"):
+            hub.repo_info("ada/x", timeout=wait)
+    limit_waiting()
+    assert len(huggingface_hub.get_session().event_hooks["request"]) == 2  # not once more each time

@@ -181,6 +181,16 @@ class TestForward:
         exported = torch.export.export(model, (), inputs).module()
         torch.testing.assert_close(exported(**inputs).logits, model(**inputs).logits)
 
+    @pytest.mark.filterwarnings("ignore:Dynamo detected a call to")  # of the stock classes
+    def test_it_is_compiled_in_one_graph(self, make_model):
+        """With a mask and labels; in train mode, where the stock feature encoder is frozen."""
+        model, inputs = make_model("wav2vec2", num_hidden_layers=1), random_inputs("wav2vec2")
+        inputs |= {"attention_mask": torch.ones(2, 8000).long(), "labels": torch.zeros(2, 5)}
+        model.freeze_feature_encoder()
+        model.set_training_switches(apply_spec_augment=False, layerdrop=0.0, dropout=0.0)
+        compiled = torch.compile(model.train(), backend="eager", fullgraph=True)
+        assert torch.equal(compiled(**inputs).loss, model(**inputs).loss)
+
     @pytest.mark.parametrize("family", ["wav2vec2", "whisper"])
     def test_hooks_of_an_offloaded_model_stay(self, family, make_model):
         model, inputs = make_model(family), random_inputs(family)

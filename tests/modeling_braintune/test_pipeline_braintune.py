@@ -64,6 +64,14 @@ def wav(samples, rate):
     return file.getvalue()
 
 
+def twenty_hours():
+    """The bytes of a FLAC whose header counts as many samples as there are in 20 hours."""
+    file = io.BytesIO()
+    soundfile.write(file, np.zeros(1600), 16000, format="FLAC")
+    n_samples = (20 * 3600 * 16000).to_bytes(4, "big")
+    return file.getvalue()[:22] + n_samples + file.getvalue()[26:]
+
+
 def forward_pass(encode, content, n_trs):
     """Responses to the training windows of the sound of a wav, as a Trainer sees them."""
     tr, n_trs_per_window = encode.model.brain_of().tr, encode.model.brain_of().n_trs_per_window
@@ -239,6 +247,7 @@ def test_of_several_participants_one_is_chosen(make_pipeline):
     [
         (b"no sound at all", "the recording: not a readable sound file"),
         ({"bytes": b"no sound", "path": "a.wav"}, "a.wav: not a readable sound file"),
+        (twenty_hours(), "the recording: its header counts 1152000000 samples .* 20.0 hours"),
         (wav(np.empty(0), 8000), r"the recording: the sound is empty \(0 samples\)"),
         (np.empty(0), "the sound is empty"),
         (wav(np.array([0.1, np.nan, np.inf]), 8000), "the recording: 2 of 3 samples are not fin"),
@@ -251,7 +260,7 @@ def test_of_several_participants_one_is_chosen(make_pipeline):
         ({"bytes": None, "path": None}, r"got \['bytes', 'path'\]"),
     ],
     ids=str.split(
-        "bytes named-bytes empty-file empty-array nan-file nan-array two-channels integers "
+        "bytes named-bytes long empty-file empty-array nan-file nan-array two-channels integers "
         "rate-0 none no-rate nothing"
     ),  # those made of a file's bytes would hold the second that it was written in
 )

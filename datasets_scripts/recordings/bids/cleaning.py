@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ...names import check_name
+from ..annex import check_plain
 from .entities import entities, fitting
 from .scans import Scan
 
@@ -82,6 +83,7 @@ class Cleaning:
         path = self.file(scan)
         if path is None:
             return None
+        check_plain(path)
         lines = path.read_text(encoding="utf-8-sig").splitlines()
         table = csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
         for name in self.confounds:

@@ -11,6 +11,8 @@ from xml.parsers.expat import ExpatError
 from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
 
+from ..annex import check_plain
+
 # What damage shows as, in the parsers of NIfTI, GIFTI and CIFTI.
 DAMAGE = (
     ImageFileError,
@@ -38,6 +40,7 @@ def readable(path: Path, kind: str) -> Iterator[None]:
     kind : str
         What the file should be ("NIfTI image").
     """
+    check_plain(path)
     try:
         yield
     except DAMAGE as error:

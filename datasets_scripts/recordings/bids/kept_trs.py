@@ -1,11 +1,11 @@
 """Which TRs of a story's scans are kept, and when they are in its sound."""
 
-import json
 import math
 import warnings
 
 import numpy as np
 
+from ..ds003020_anatomy import read_json
 from .runs import Run
 
 # Repeats are averaged TR by TR: their TRs may lie this much apart, in TRs from the sound's start.
@@ -113,10 +113,7 @@ def repetition_time(run: Run) -> float:
     """
     in_header = run.scan.header_tr
     for path in run.sidecars:
-        try:
-            sidecar = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise ValueError(f"{path}: not a JSON file ({error})") from error
+        sidecar = read_json(path)
         if "RepetitionTime" in sidecar:
             tr = sidecar["RepetitionTime"]
             if not isinstance(tr, int | float) or not 0 < tr < math.inf:

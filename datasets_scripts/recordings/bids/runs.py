@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ...names import check_name
-from ..annex import all_unfetched, check_there
+from ..annex import all_unfetched, check_plain, check_there
 from .entities import fitting
 from .scans import Places, Scan, find_scans, space_of
 from .volumes import on_one_grid
@@ -179,6 +179,7 @@ def places_of(runs: list[Run], stories: Collection[str] | None, whose: str, root
 
 
 def _sounds(path):
+    check_plain(path)
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError as error:

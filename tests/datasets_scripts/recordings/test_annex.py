@@ -1,5 +1,6 @@
 """Files whose content git-annex has yet to fetch, and how they are asked for."""
 
+import os
 import shlex
 
 import pytest
@@ -85,3 +86,11 @@ def test_files_outside_the_folder_are_named_from_there(tmp_path, unfetch):
     assert get_command(all_unfetched([path]), tmp_path / "derivatives") == (
         "datalad get ../stimuli/a.wav"
     )
+
+
+def test_a_pipe_in_a_files_place_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.hf5")
+    (tmp_path / "b.hf5").symlink_to("a.hf5")
+    for name in ("a.hf5", "b.hf5"):
+        with pytest.raises(ValueError, match=f"{name}: a pipe or a device, where a file must be"):
+            check_there([tmp_path / name], "UTS01", tmp_path)

@@ -70,6 +70,7 @@ def test_intervals_are_in_order_of_time(tmp_path_factory, times):
         ("align.csv", "it,it,1.0,nan\n", "'it' from 1.0 to nan s"),
         ("align.json", '{"words": [', "JSONDecodeError"),
         ("align.json", "[]", "TypeError"),
+        pytest.param("align.json", 20_000 * "[", "RecursionError", id="deep"),
         ("align.json", '{"words": [{"word": "it"}]}', "'case'"),
         ("align.json", '{"words": ["it"]}', "TypeError"),
     ],

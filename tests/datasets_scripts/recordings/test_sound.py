@@ -1,4 +1,5 @@
 import io
+import os
 import struct
 
 import numpy as np
@@ -137,6 +138,43 @@ def test_a_streamed_wav_whose_header_claims_no_size_is_read(tmp_path):
     at = content.index(b"data") + 4
     (tmp_path / "a.wav").write_bytes(content[:at] + b"\xff" * 4 + content[at + 4 :])
     assert len(read_recording(tmp_path / "a.wav")[0]) == 16000
+
+
+def claiming(hours, channels=1):
+    """The bytes of a short FLAC whose header counts as much as it is told to."""
+    content = io.BytesIO()
+    soundfile.write(content, np.zeros((1600, channels)), 16000, format="flac")
+    written, n = bytearray(content.getvalue()), round(hours * 3600 * 16000)
+    written[21] = written[21] & 0xF0 | n >> 32
+    written[22:26] = struct.pack(">I", n & 0xFFFFFFFF)
+    return bytes(written)
+
+
+@pytest.mark.parametrize("function", [read_recording, recording_seconds])
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (claiming(20), "counts 1152000000 samples of 1 channels, 20.0 hours"),
+        (claiming(5.9, channels=8), "counts 339840000 samples of 8 channels, 5.9 hours"),
+        (claiming(0), "does not say how long it is"),
+    ],
+    ids=["long", "wide", "unknown"],
+)
+def test_what_no_memory_holds_is_refused_before_it_is_decoded(
+    tmp_path, monkeypatch, function, content, message
+):
+    monkeypatch.delattr(soundfile.SoundFile, "read")
+    (tmp_path / "a.flac").write_bytes(content)
+    for recording in (tmp_path / "a.flac", io.BytesIO(content)):
+        with pytest.raises(ValueError, match=message):
+            function(recording)
+
+
+@pytest.mark.parametrize("function", [read_recording, recording_seconds])
+def test_a_pipe_is_not_waited_for(tmp_path, function):
+    os.mkfifo(tmp_path / "a.wav")
+    with pytest.raises(ValueError, match=r"a\.wav: a pipe or a device, where a file must be"):
+        function(tmp_path / "a.wav")
 
 
 def test_chunks_before_the_samples_are_passed_over(tmp_path):

@@ -1,4 +1,5 @@
 import codecs
+import os
 from itertools import pairwise
 from pathlib import Path
 
@@ -329,6 +330,7 @@ def test_a_chronological_file_is_written_as_praat_writes_it(tmp_path):
             SHORT.replace('0\n0.1\n""', '0.85\n0.9\n"late"'),
             "'late'.* and after it .*without overlap",
         ),
+        (SHORT.replace("\n3\n", "\n1e999\n", 1), "expected a number at line 7, got inf"),
         (CHRONOLOGICAL[: CHRONOLOGICAL.index('"TextTier"')], "a text in quotes at line 5"),
         (CHRONOLOGICAL[: CHRONOLOGICAL.index('Y1"')], "in quotes at line 16, got the end"),
         (
@@ -358,6 +360,12 @@ def test_a_file_cut_short_is_refused(tmp_path, format):
         if text[:length].rstrip() != undetected:
             with pytest.raises(ValueError, match=r"story\.TextGrid"):
                 read_textgrid(written(tmp_path, text[:length]))
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.TextGrid")
+    with pytest.raises(ValueError, match=r"a\.TextGrid: a pipe or a device, where a file must be"):
+        read_textgrid(tmp_path / "a.TextGrid")
 
 
 def test_a_missing_file_is_named(tmp_path):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from huggingface_hub.errors import HTTPError
 from safetensors import SafetensorError
 
 import recipes.command.process as process_module
@@ -76,6 +77,7 @@ def test_transformers_falls_silent(process):
         (FileNotFoundError("no.wav: there is"), "FileNotFoundError: no.wav: there is"),
         (ImportError("words need nltk"), "ImportError: words need nltk"),
         (FloatingPointError("at step 3"), "FloatingPointError: at step 3"),
+        (HTTPError("timed out"), "the Hub does not answer (timed out): run the same"),
         (MemoryError(), "out of memory: lower --per_device"),
         (torch.OutOfMemoryError("CUDA out of memory."), "out of memory: lower --per_device"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "out of memory: lower"),

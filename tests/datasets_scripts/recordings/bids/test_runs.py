@@ -1,5 +1,7 @@
 """Events of a run: where they lie, and how they may be written."""
 
+import os
+
 import numpy as np
 import pytest
 import soundfile
@@ -42,6 +44,18 @@ def test_events_of_another_task_at_the_root_are_not_a_runs(root, scan, events):
     events.rename(root / "task-other_events.tsv")
     with pytest.raises(FileNotFoundError, match=r"no events\.tsv for this run"):
         bids_stories(root, "001")
+
+
+def test_pipes_are_not_waited_for(root, scan, events):
+    scan()
+    image = root / "derivatives"
+    for path in (*image.rglob("*_bold.nii.gz"), root / "stimuli/tale_audio.TextGrid", events):
+        path.unlink(missing_ok=True)
+        os.mkfifo(path)
+        with pytest.raises(ValueError, match=f"{path.name}: a pipe or a device, where a file"):
+            list(read_bids(root, "001"))
+        path.unlink()
+        scan()
 
 
 def test_runs_are_numbers(root, scan, events):

@@ -1,0 +1,42 @@
+"""The backbone of a checkpoint that is measured, and its feature extractor."""
+
+import os
+from typing import Any
+
+import torch
+from transformers import CONFIG_MAPPING, AutoModel, PreTrainedModel
+
+from modeling_braintune import checkpoint_model_type, load_feature_extractor
+
+
+def load_backbone(
+    checkpoint: str | os.PathLike, trust_remote_code: bool = False
+) -> tuple[PreTrainedModel, Any]:
+    """Load a checkpoint's backbone in float32, and its feature extractor.
+
+    Parameters
+    ----------
+    checkpoint : folder or name on the Hub
+    trust_remote_code : bool
+        Whether the checkpoint's own code is run where transformers has no class of its family.
+
+    Returns
+    -------
+    model, feature_extractor
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        There is no checkpoint, or it is of a family that transformers does not have, and its code
+        is not trusted.
+    """
+    family = checkpoint_model_type(checkpoint)
+    foreign = family not in CONFIG_MAPPING
+    if foreign and not trust_remote_code:
+        raise ValueError(
+            f"{checkpoint} is of model type {family!r}, which transformers does not have: such a "
+            "model runs by code that its checkpoint brings along, for which you must give "
+            "--trust_remote_code true"
+        )
+    model = AutoModel.from_pretrained(checkpoint, dtype=torch.float32, trust_remote_code=foreign)
+    return model, load_feature_extractor(checkpoint, trust_remote_code=foreign)

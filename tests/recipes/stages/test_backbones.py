@@ -1,0 +1,66 @@
+"""Backbones are of transformers' own classes, unless a checkpoint's code is trusted."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoModel
+
+from modeling_braintune import layer_representations
+from recipes.stages.backbones import load_backbone
+
+CODE = """
+from pathlib import Path
+
+from transformers import Wav2Vec2Config, Wav2Vec2Model
+
+Path({ran!r}).touch()
+
+
+class StrangeConfig(Wav2Vec2Config):
+    model_type = "strange"
+
+
+class StrangeModel(Wav2Vec2Model):
+    config_class = StrangeConfig
+"""
+
+
+@pytest.fixture
+def strange(pretrained, tmp_path):
+    """A checkpoint of a family of its own, and the file that its code leaves behind."""
+    folder, ran = tmp_path / "strange", tmp_path / "ran"
+    model, feature_extractor = load_backbone(pretrained)
+    model.save_pretrained(folder)
+    feature_extractor.save_pretrained(folder)
+    (folder / "strange.py").write_text(CODE.format(ran=str(ran)))
+    fields = json.loads((folder / "config.json").read_text())
+    fields["model_type"] = "strange"
+    fields["auto_map"] = {
+        "AutoConfig": "strange.StrangeConfig",
+        "AutoModel": "strange.StrangeModel",
+    }
+    (folder / "config.json").write_text(json.dumps(fields))
+    return folder, ran
+
+
+def test_a_familys_own_class_is_taken_in_float32(pretrained):
+    model, feature_extractor = load_backbone(pretrained, trust_remote_code=True)
+    assert type(model) is type(AutoModel.from_pretrained(pretrained))
+    assert {weights.dtype for weights in model.parameters()} == {torch.float32}
+    assert feature_extractor.sampling_rate == 16000
+
+
+def test_a_checkpoints_code_runs_only_when_it_is_trusted(strange, pretrained):
+    folder, ran = strange
+    with pytest.raises(ValueError, match="model type 'strange', .* --trust_remote_code true"):
+        load_backbone(folder)
+    assert not ran.exists()
+    model, feature_extractor = load_backbone(folder, trust_remote_code=True)
+    assert ran.exists() and type(model).__name__ == "StrangeModel"
+    sound, windows = np.random.default_rng(0).standard_normal(8000), np.array([[0, 8000]])
+    np.testing.assert_array_equal(
+        layer_representations(model, feature_extractor, sound, windows),
+        layer_representations(*load_backbone(pretrained), sound, windows),
+    )
