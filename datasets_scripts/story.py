@@ -166,7 +166,7 @@ class Story(StoryResponses):
     Raises
     ------
     ValueError
-        An empty sound; as `StoryResponses`.
+        An empty sound, or one of integers; as `StoryResponses`.
     """
 
     sampling_rate: ClassVar[int] = 16000
@@ -178,5 +178,7 @@ class Story(StoryResponses):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.audio.dtype.kind != "f":
+            self._refuse("audio", "floating with full scale 1", self.audio.dtype)
         if self.audio.ndim != 1 or not len(self.audio):
             self._refuse("audio", "(n_samples,) with at least one sample", self.audio.shape)

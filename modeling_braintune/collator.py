@@ -9,6 +9,35 @@ import torch
 from transformers import FeatureExtractionMixin
 
 SAMPLING_RATE = 16000
+SHORTEST = 400  # samples behind the first frame of a feature encoder, 25 ms
+
+
+def check_floating(samples: np.ndarray, name: str) -> None:
+    """Refuse integers, of which nobody knows what full scale is.
+
+    Raises
+    ------
+    ValueError
+    """
+    if samples.dtype.kind != "f":
+        raise ValueError(
+            f"{name} must be float samples with full scale 1, got {samples.dtype}: divide integers "
+            "by their full scale, 32768 for int16"
+        )
+
+
+def check_long_enough(samples: np.ndarray, name: str) -> None:
+    """Refuse less sound than is behind a model's first frame.
+
+    Raises
+    ------
+    ValueError
+    """
+    if len(samples) < SHORTEST:
+        raise ValueError(
+            f"{name} has {len(samples)} samples at 16 kHz, fewer than the {SHORTEST} (25 ms) that "
+            "a model hears at the least"
+        )
 
 
 def model_inputs(
@@ -32,15 +61,18 @@ def model_inputs(
     Raises
     ------
     ValueError
-        If a clip is empty or not one-dimensional, if clips differ in length and the family knows
-        no padding, or if a clip is longer than the chunk.
+        If a clip is of integers, shorter than 25 ms or not one-dimensional, if clips differ in
+        length and the family knows no padding, or if a clip is longer than the chunk.
     """
-    clips = [np.asarray(clip, dtype=np.float32) for clip in clips]
+    clips = [np.asarray(clip) for clip in clips]
     for index, clip in enumerate(clips):
         if clip.ndim != 1 or clip.size == 0:
             raise ValueError(
                 f"clip {index} must be mono audio of shape (n_samples,), got {clip.shape}"
             )
+        check_floating(clip, f"clip {index}")
+        check_long_enough(clip, f"clip {index}")
+    clips = [clip.astype(np.float32, copy=False) for clip in clips]
     pads_to_chunk = hasattr(feature_extractor, "n_samples")
     lengths = [clip.size for clip in clips]
     if pads_to_chunk:

@@ -13,7 +13,7 @@ from torch.func import functional_call
 from transformers import FeatureExtractionMixin, PreTrainedModel
 from transformers.utils import logging
 
-from .collator import batches_of_equal_length, model_inputs
+from .collator import batches_of_equal_length, check_floating, model_inputs
 from .modeling_braintune import evaluation_mode, whisper_frame_mask
 
 # What SeamlessM4TFeatureExtractor does: mel frames of 25 ms every 10 ms, taken two by two.
@@ -278,7 +278,9 @@ def checked_layers(layers: Sequence[int] | None, last: int) -> list[int]:
 
 def checked_audio(audio: np.ndarray, name: str = "audio") -> np.ndarray:
     """Return finite mono samples as float32, or raise a ValueError that tells their name."""
-    audio = np.asarray(audio, dtype=np.float32)
+    audio = np.asarray(audio)
+    check_floating(audio, name)
+    audio = audio.astype(np.float32, copy=False)
     if audio.ndim != 1 or not np.isfinite(audio).all():
         raise ValueError(
             f"{name} must be finite mono samples of shape (n_samples,), got shape {audio.shape}"

@@ -40,7 +40,13 @@ from transformers import (
 from transformers.utils import ModelOutput, can_return_tuple, logging
 
 from .brain import Brain, brain_fields, read_brains, readable_weights, write_brains
-from .collator import batches_of_equal_length, cut, model_inputs
+from .collator import (
+    batches_of_equal_length,
+    check_floating,
+    check_long_enough,
+    cut,
+    model_inputs,
+)
 from .configuration_braintune import (
     check_num_voxels,
     check_same_head,
@@ -337,9 +343,11 @@ class BrainTuningMixin:
         Raises
         ------
         ValueError
-            If the audio is not finite and mono, windows are no such bounds, the participant is
-            unknown, or the windows are left out and the head's TR is not known.
+            If the audio is not finite, mono, of floats and 25 ms long, windows are no such bounds,
+            the participant is unknown, or the windows are left out and the head's TR is not known.
         """
+        audio = np.asarray(audio)
+        check_floating(audio, "audio")
         audio = torch.as_tensor(audio, dtype=torch.float32)
         if audio.ndim != 1 or not len(audio) or not audio.isfinite().all():
             wrong = "" if audio.isfinite().all() else " with NaN or infinity"
@@ -347,6 +355,7 @@ class BrainTuningMixin:
                 "audio must be finite mono samples at 16 kHz of shape (n_samples,), got shape "
                 f"{tuple(audio.shape)}{wrong}"
             )
+        check_long_enough(audio, "audio")
         columns = self.columns_of(participant)
         if windows is None:
             windows = self.brain_of(participant).windows(len(audio))

@@ -13,7 +13,7 @@ from transformers import Pipeline
 from transformers.pipelines import PIPELINE_REGISTRY
 
 from .auto import AutoModelForBrainTuning
-from .collator import SAMPLING_RATE
+from .collator import SAMPLING_RATE, check_floating, check_long_enough
 from .feature_extractor import without_code
 
 TASK = "brain-encoding"
@@ -73,8 +73,8 @@ class BrainEncodingPipeline(Pipeline):
         Raises
         ------
         FileNotFoundError, ValueError
-            There is no such file, it is no sound, is empty, or holds samples that are not finite;
-            the participant is unknown.
+            There is no such file, it is no sound, is empty or shorter than 25 ms, or holds samples
+            that are no floats or not finite; the participant is unknown.
         """
         return super().__call__(inputs, **kwargs | {"batch_size": 1})
 
@@ -91,10 +91,10 @@ class BrainEncodingPipeline(Pipeline):
 
     def preprocess(self, recording: Any) -> dict[str, np.ndarray]:
         name, samples, sampling_rate = _read(recording)
-        if samples.dtype.kind != "f" or samples.ndim != 1:
+        check_floating(samples, name)
+        if samples.ndim != 1:
             raise ValueError(
-                f"{name}: expected floats of shape (n_samples,), got {samples.dtype} of shape "
-                f"{samples.shape}"
+                f"{name}: expected mono samples of shape (n_samples,), got {samples.shape}"
             )
         if not len(samples):
             raise ValueError(f"{name}: the sound is empty (0 samples)")
@@ -105,7 +105,9 @@ class BrainEncodingPipeline(Pipeline):
             raise ValueError(
                 f"{name}: the sampling rate must be samples per second, got {sampling_rate!r}"
             )
-        return {"audio": _at_16_khz(samples.astype(np.float32), int(sampling_rate))}
+        audio = _at_16_khz(samples.astype(np.float32), int(sampling_rate))
+        check_long_enough(audio, name)
+        return {"audio": audio}
 
     def _forward(self, model_inputs, participant=None, windows_per_batch=8):
         responses = self.model.predict_responses(

@@ -76,6 +76,7 @@ def test_responses_stand_without_a_sound():
     [
         ({"audio": np.zeros((2, 100))}, r"audio must be \(n_samples,\).* got \(2, 100\)"),
         ({"audio": np.zeros(0)}, "audio must be .* at least one sample"),
+        ({"audio": np.zeros(9, np.int16)}, "audio must be floating .* 1, got int16"),
         ({"tr": 0}, "tr must be positive seconds, got 0"),
         ({"responses": np.zeros(4)}, r"responses must be \(n_trs, n_voxels\).* got \(4,\)"),
         ({"responses": np.zeros((0, 3))}, r"responses must be .* got \(0, 3\)"),

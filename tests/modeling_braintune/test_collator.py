@@ -57,7 +57,20 @@ def test_whispers_mask_tells_clip_from_padding(n_samples, n_mel_frames, make_ext
 
 def test_whisper_cuts_no_clip_off(make_extractor):
     with pytest.raises(ValueError, match=r"clip 1 has 32001 samples.*at most 32000 \(2 s\)"):
-        model_inputs(make_extractor("whisper"), [np.ones(10), np.ones(32001)])
+        model_inputs(make_extractor("whisper"), [np.ones(400), np.ones(32001)])
+
+
+def test_integers_are_no_sound(make_extractor):
+    clip = np.ones(800, np.int16)
+    with pytest.raises(ValueError, match="clip 1 must be float .* got int16: divide .* 32768 for"):
+        model_inputs(make_extractor("wav2vec2"), [np.ones(800), clip])
+
+
+@pytest.mark.parametrize("family", ["wav2vec2", "whisper"])
+def test_ten_samples_are_too_little_to_hear(family, make_extractor):
+    collate = BrainTuningCollator(make_extractor(family))
+    with pytest.raises(ValueError, match=r"clip 0 has 10 samples at 16 kHz, fewer than the 400 "):
+        collate([{"audio": np.ones(10), "labels": np.ones(3)}])
 
 
 @pytest.mark.parametrize("clip", [np.ones((2, 800)), np.ones(0), np.float32(1)])

@@ -239,3 +239,9 @@ def test_whisper_windows_hold_a_sample(make_model, make_extractor, audio):
 def test_another_familys_feature_extractor_is_an_error(make_model, make_extractor, audio):
     with pytest.raises(ValueError, match="takes input_values, but .* gives input_features"):
         layer_representations(make_model("wav2vec2"), make_extractor("whisper"), audio, WINDOWS)
+
+
+def test_integers_are_no_audio(make_model, make_extractor):
+    audio = np.ones(1600, np.int16)
+    with pytest.raises(ValueError, match="audio must be float samples .* got int16: divide"):
+        layer_representations(make_model("wav2vec2"), make_extractor("wav2vec2"), audio, [[0, 800]])
