@@ -21,6 +21,10 @@ from .kept_arrays import written_whole
 
 BRAIN_FILE = "brain.safetensors"
 N_FSAVERAGE5 = 20484  # vertices of both hemispheres
+# What a file may claim: beyond these, predicting would fill the memory or never end.
+TRS = (0.01, 100.0)  # seconds per TR, at least and at most
+LONGEST_WINDOW = 3600.0  # seconds
+MOST_VOXELS = 10**8  # of a recording, or of its whole space
 
 
 @dataclass(kw_only=True)
@@ -94,12 +98,23 @@ class Brain:
                     f"{self.fsaverage5.shape}"
                 )
         n_voxels = len(self.voxels)
-        if not (math.isfinite(self.tr) and self.tr > 0):
-            raise ValueError(f"tr of {self.participant} must be seconds above 0, got {self.tr}")
-        if not (isinstance(self.n_trs_per_window, Integral) and self.n_trs_per_window > 0):
+        if not TRS[0] <= self.tr <= TRS[1]:
             raise ValueError(
-                f"n_trs_per_window of {self.participant} must be a number of TRs above 0, got "
-                f"{self.n_trs_per_window!r}"
+                f"tr of {self.participant} must be from {TRS[0]:g} to {TRS[1]:g} seconds, got "
+                f"{self.tr}"
+            )
+        if (
+            not isinstance(self.n_trs_per_window, Integral)
+            or not 0 < self.n_trs_per_window * self.tr <= LONGEST_WINDOW
+        ):
+            raise ValueError(
+                f"n_trs_per_window of {self.participant} must be a number of TRs above 0, of up to "
+                f"{LONGEST_WINDOW:g} seconds in all, got {self.n_trs_per_window!r}"
+            )
+        if not 0 < self.n_recorded_voxels <= MOST_VOXELS:
+            raise ValueError(
+                f"n_recorded_voxels of {self.participant} must be from 1 to {MOST_VOXELS}, got "
+                f"{self.n_recorded_voxels}"
             )
         n_unknown = 0
         if self.noise_ceiling is not None:
@@ -123,6 +138,19 @@ class Brain:
                 )
         if (self.places is None) != (self.space is None):
             raise ValueError(f"places and space of {self.participant} are known together or not")
+        if self.space is not None:
+            shape, affine = self.space["shape"], np.array(self.space["affine"], np.float64)
+            if (
+                (len(shape), min(shape) > 0) != (3, True)
+                or math.prod(shape) > MOST_VOXELS
+                or affine.shape != (4, 4)
+                or not np.isfinite(affine).all()
+            ):
+                raise ValueError(
+                    f"space of {self.participant} must have a shape of 3 numbers above 0, of up to "
+                    f"{MOST_VOXELS} voxels, and a finite affine (4, 4), got {shape} and "
+                    f"{affine.tolist()}"
+                )
         bounds = [("voxels", self.voxels, self.n_recorded_voxels)]
         bounds += [(f"columns of region {r!r}", v, n_voxels) for r, v in self.regions.items()]
         if self.places is not None:

@@ -7,14 +7,13 @@ from collections.abc import Collection, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 
-import nibabel
 import numpy as np
 from nibabel.affines import apply_affine
 from nibabel.freesurfer import read_annot
 
 from ..names import check_name
 from ..whole_files import written_whole
-from .surfaces import MESHES
+from .surfaces import MESHES, read_gifti
 from .volumes import Volume, load_volume, read_mask
 
 LATE_LANGUAGE = {
@@ -348,7 +347,7 @@ def _read_surface_labels(path):
         raise FileNotFoundError(f"{path}: there is no such label file")
     try:
         if path.suffix == ".gii":
-            image = nibabel.load(path)
+            image = read_gifti(path)
             [array] = image.get_arrays_from_intent("NIFTI_INTENT_LABEL")
             return array.data, image.labeltable.get_labels_as_dict(), path
         # The codes as stored: nibabel would give those that the table lacks some other label.

@@ -5,9 +5,9 @@ from os import PathLike
 from pathlib import Path
 from typing import NamedTuple
 
-import nibabel
 import numpy as np
 from nibabel.freesurfer import read_geometry
+from nibabel.gifti import GiftiImage
 from scipy.spatial import cKDTree
 
 HEMISPHERES = ("lh", "rh")
@@ -56,7 +56,7 @@ def read_mesh(path: str | PathLike[str]) -> Mesh:
         raise FileNotFoundError(f"{path}: there is no such surface")
     try:
         if path.suffix == ".gii":
-            coordinates, faces = nibabel.load(path).agg_data(("pointset", "triangle"))
+            coordinates, faces = read_gifti(path).agg_data(("pointset", "triangle"))
         elif path.suffix == ".npz":
             with open(path, "rb") as file, np.load(file) as arrays:
                 coordinates, faces = arrays["pts"], arrays["polys"]
@@ -78,6 +78,33 @@ def read_mesh(path: str | PathLike[str]) -> Mesh:
             f"{n_vertices}"
         )
     return mesh
+
+
+def read_gifti(path: str | PathLike[str]) -> GiftiImage:
+    """Read a GIFTI file whose values stand in it.
+
+    GIFTI lets a file name any other file of its reader's as the place of its values. Whoever
+    publishes what was read would publish that one.
+
+    Parameters
+    ----------
+    path : path-like
+
+    Returns
+    -------
+    GiftiImage
+
+    Raises
+    ------
+    ValueError
+        Values stand in another file.
+    Exception
+        Whatever nibabel raises for a damaged file.
+    """
+    content = Path(path).read_bytes()
+    if b"ExternalFileBinary" in content:
+        raise ValueError("its values stand in another file, which is not read in their place")
+    return GiftiImage.from_bytes(content)  # which knows of no other file
 
 
 def read_sphere(path: str | PathLike[str], n_vertices: int | None = None) -> np.ndarray:

@@ -32,6 +32,7 @@ from .tr_times import read_tr_times
 
 RAW_TRS = "derivative/respdict.json"
 BEYOND_SCAN = 10.0  # seconds that a sound may go on after the scanner stopped
+MOST_COMPRESSED = 200  # times; measured responses hardly compress at all
 
 
 class TrAxis(NamedTuple):
@@ -605,6 +606,12 @@ def _check_responses(path, file, axis):
         _check_own(path, file, name)
         if not isinstance(file[name], h5py.Dataset) or file[name].dtype.kind not in "fiu":
             raise ValueError(f"{path}: {name} must be an array of numbers, got {file[name]}")
+        n_stored = file[name].id.get_storage_size()
+        if file[name].nbytes > MOST_COMPRESSED * n_stored:
+            raise ValueError(
+                f"{path}: {name} claims {file[name].nbytes} bytes of values, of which {n_stored} "
+                "are stored: they were never written, or are all alike"
+            )
     shape = file["data"].shape
     if len(shape) != 2:
         raise ValueError(f"{path}: data must be (n_trs, n_voxels), got {shape}")

@@ -19,6 +19,7 @@ from transformers import (
 from datasets_scripts import made_whole
 from datasets_scripts.phantom import PHONES, SAMPLING_RATE, tell
 from modeling_braintune import model_inputs
+from modeling_braintune.kept_arrays import follow_umask
 from recipes.command.cache import cache_folder, made_by_one
 
 VERSION = 2  # of the models: a change of them takes new folders
@@ -117,6 +118,7 @@ def phantom_model(name: str, steps: int = 500, progress: bool = True) -> tuple[P
         with made_whole(folder) as partial:
             model.save_pretrained(partial)
             feature_extractor.save_pretrained(partial)
+            follow_umask(partial)
     return folder, True
 
 

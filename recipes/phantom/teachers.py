@@ -30,6 +30,7 @@ from transformers import (
 
 from datasets_scripts import made_whole
 from datasets_scripts.phantom import CONTENT_WORDS, FUNCTION_WORDS, tell
+from modeling_braintune.kept_arrays import follow_umask
 from recipes.command.cache import cache_folder, made_by_one
 
 VERSION = 3  # of the teachers: a change of them, or of the language, takes new folders
@@ -152,6 +153,7 @@ def phantom_teacher(
         with made_whole(folder) as partial:
             model.save_pretrained(partial)
             processor.save_pretrained(partial)
+            follow_umask(partial)
         return folder, True
 
 

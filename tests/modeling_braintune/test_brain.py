@@ -67,9 +67,22 @@ def test_voxels_without_noise_ceilings_come_back_without(tmp_path):
         ({"places": [1, 2, 24], "space": SPACE}, "places must be from 0 to 23, got 1 to 24"),
         ({"places": [1, 2, 3]}, "places and space of P01 are known together or not"),
         ({"space": SPACE}, "places and space of P01 are known together or not"),
-        ({"tr": 0.0}, "tr of P01 must be seconds above 0, got 0.0"),
-        ({"tr": np.nan}, "tr of P01 must be seconds above 0, got nan"),
-        ({"n_trs_per_window": 0}, "n_trs_per_window of P01 must be .* above 0, got 0"),
+        ({"tr": 0.0}, "tr of P01 must be from 0.01 to 100 seconds, got 0.0"),
+        ({"tr": np.nan}, "tr of P01 must be from 0.01 to 100 seconds, got nan"),
+        ({"tr": 1e-9}, "tr of P01 must be from 0.01 to 100 seconds, got 1e-09"),
+        ({"n_trs_per_window": 0}, "n_trs_per_window of P01 must be .* above 0, .* got 0"),
+        ({"n_trs_per_window": 10**9}, "n_trs_per_window of P01 .* 3600 seconds in all, got 10000"),
+        ({"n_recorded_voxels": 10**12}, "n_recorded_voxels of P01 must be from 1 to 100000000, "),
+        *(
+            ({"places": [1, 2, 3], "space": SPACE | odd}, "space of P01 must have .* got")
+            for odd in (
+                {"shape": [10**6] * 3},
+                {"shape": [-2, -3, 4]},
+                {"shape": [24]},
+                {"affine": [[1.0]]},
+                {"affine": np.full((4, 4), np.nan)},
+            )
+        ),
         ({"noise_ceiling": [0.5, np.nan, np.inf]}, "noise_ceiling of P01 .* got 2 that are not"),
         ({"voxels": [6, 1, 6]}, "voxels of P01 must differ .* got 1 that"),
         ({"voxels": [6, 1, 8]}, "voxels must be from 0 to 7, got 1 to 8"),

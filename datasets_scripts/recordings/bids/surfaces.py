@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import ClassVar
 from xml.etree.ElementTree import iterparse
 
-import nibabel
 import numpy as np
 
 from ...cortex import regions_from_annot
-from ...cortex.surfaces import FSAVERAGE5, MESHES
+from ...cortex.surfaces import FSAVERAGE5, MESHES, read_gifti
 from .damage import readable
 
 STRUCTURES = ("CortexLeft", "CortexRight")
@@ -118,7 +117,7 @@ class SurfaceScan:
         sides = []
         for path, side, n in zip(self.files, STRUCTURES, places.n_vertices, strict=True):
             with readable(path, "GIFTI file"):
-                image = nibabel.load(path)
+                image = read_gifti(path)
                 structure = image.meta.get("AnatomicalStructurePrimary", side)
                 values = [array.data for array in image.darrays]
             if structure != side:

@@ -1,3 +1,5 @@
+import re
+
 import nibabel
 import numpy as np
 import pytest
@@ -40,6 +42,17 @@ def test_a_damaged_surface_is_named(tmp_path, name, damage):
     path = write(tmp_path / name)
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(ValueError, match=f"{name}: not a readable surface"):
+        read_mesh(path)
+
+
+def test_values_in_another_file_are_not_read(tmp_path):
+    path, secret = write(tmp_path / "wm_lh.gii"), tmp_path / "secret"
+    POINTS.astype(np.float32).tofile(secret)
+    elsewhere = 'Encoding="ExternalFileBinary" ExternalFileName="secret" ExternalFileOffset="0"'
+    text = re.sub('Encoding="[^"]*"', elsewhere, path.read_text(), count=1)
+    path.write_text(re.sub('ExternalFileName="" *ExternalFileOffset="[^"]*"', "", text))
+    assert np.array_equal(nibabel.load(path).agg_data("pointset"), POINTS)  # as nibabel does it
+    with pytest.raises(ValueError, match=r"wm_lh\.gii: .*values stand in another file"):
         read_mesh(path)
 
 

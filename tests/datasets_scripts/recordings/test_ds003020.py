@@ -360,6 +360,16 @@ def test_responses_that_lie_in_another_file_are_refused(root, tmp_path, name, ki
         count_voxels(root, "UTS01", ["souls"])
 
 
+@pytest.mark.parametrize("options", [{}, {"chunks": True}, {"compression": "gzip"}])
+def test_responses_that_were_never_written_are_refused_before_they_fill_the_memory(root, options):
+    path = responses(root, "UTS01", "souls")
+    path.unlink()
+    with h5py.File(path, "w") as file:
+        file.create_dataset("data", (4, 10**12), "f8", **options)
+    with pytest.raises(ValueError, match=r"souls\.hf5: data claims 32000000000000 bytes .* 0 are"):
+        next(read_ds003020(root, "UTS01", ["souls"]))
+
+
 @pytest.mark.parametrize("kept", [0, 100, 1500])
 def test_a_truncated_response_file_is_named(root, kept):
     path = responses(root, "UTS01", "souls")

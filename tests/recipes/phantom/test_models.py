@@ -17,6 +17,7 @@ def test_a_model_is_made_once_and_is_an_ordinary_checkpoint(name, tmp_path, monk
     assert phantom_model(name, steps=2, progress=False) == (folder, False)
     beside = {path for path in (tmp_path / "braintune").iterdir() if path.suffix != ".lock"}
     assert beside == {folder}  # nothing half-made
+    assert len({path.stat().st_mode for path in folder.iterdir()}) == 1  # weights are as others
     _, info = AutoModel.from_pretrained(folder, output_loading_info=True)
     assert not info["missing_keys"] and not info["unexpected_keys"]
     model = AutoModelForBrainTuning.from_pretrained(folder, num_voxels=3)

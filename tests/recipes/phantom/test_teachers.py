@@ -43,6 +43,7 @@ def test_a_teacher_is_made_once_and_is_an_ordinary_checkpoint(name, told, tmp_pa
     assert phantom_teacher(name, **options) == (folder, False)
     # Nothing half-made stays beside it.
     assert [path for path in (tmp_path / "braintune").iterdir() if path.is_dir()] == [folder]
+    assert len({path.stat().st_mode for path in folder.iterdir()}) == 1  # weights are as others
     if "whisper" in name:
         model, processor = AutoModel.from_pretrained(folder), AutoProcessor.from_pretrained(folder)
         found = speech_representations(model, processor, told.audio, told.words[-20:], [2])
