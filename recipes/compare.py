@@ -16,6 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from recipes.command.process import one_line_errors, prepare_process
+
 from datasets_scripts import check_phones
 from evaluate_metrics.reports import (
     BASELINE,
@@ -37,7 +39,6 @@ from recipes.command.output_folder import (
     remove,
     run_settings,
 )
-from recipes.command.process import one_line_errors, prepare_process
 from recipes.command.sole_run import sole_run
 from recipes.stages.cards import describe
 from recipes.stages.comparison import CompareOptions, compared, stimulus_options

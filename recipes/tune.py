@@ -15,6 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from recipes.command.process import one_line_errors, prepare_process
+
 from evaluate_metrics import tuning_figure
 from evaluate_metrics.reports import BASELINE, file_name, still_falling, table, title_of
 from modeling_braintune import check_access, publish_checkpoint
@@ -30,7 +32,6 @@ from recipes.command.output_folder import (
     run_settings,
     write_json,
 )
-from recipes.command.process import one_line_errors, prepare_process
 from recipes.command.sole_run import sole_run
 from recipes.stages.cards import describe
 from recipes.stages.controls import TARGETS

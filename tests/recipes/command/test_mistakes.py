@@ -2,6 +2,8 @@
 
 import re
 
+from recipes.command.process import one_line_errors
+
 import pytest
 
 from recipes.align import DEFAULT_CONFIG as ALIGN
@@ -9,7 +11,6 @@ from recipes.align import AlignOptions
 from recipes.asr import DEFAULT_CONFIG as ASR
 from recipes.asr import AsrOptions
 from recipes.command.arguments import keys_of, parse_arguments
-from recipes.command.process import one_line_errors
 from recipes.stages.recognition import RecognitionOptions
 from recipes.stages.tuning_options import TrainerOptions, TuningOptions
 from recipes.tune import DEFAULT_CONFIG as TUNE
