@@ -45,6 +45,7 @@ from recipes.stages.recordings import (
     open_recordings,
     tuning_listener,
 )
+from recipes.stages.starting_model import check_starting_model
 from recipes.stages.targets import teachers, windows
 from recipes.stages.training import (
     FEATURES,
@@ -102,6 +103,7 @@ def tune(arguments: TuningOptions, training: TrainerOptions) -> dict[str, Any] |
                 remove([output / FEATURES])
             check_output(output, settings, made, overwrite=training.overwrite_output_dir)
         pretrained = checkpoint(arguments.pretrained, say)
+        check_starting_model(arguments, pretrained)
         for teacher in teachers(arguments):
             checkpoint(teacher)
         data = recordings_folder(arguments.data, say)
