@@ -14,6 +14,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from recipes.command.process import one_line_errors, prepare_process
+
 import numpy as np
 from accelerate import PartialState
 
@@ -30,7 +32,6 @@ from modeling_braintune import (
 from recipes.command.arguments import CONFIGS, keys_of, parse_arguments
 from recipes.command.cache import representations_folder
 from recipes.command.checkpoints import checkpoint, labelled, recordings_folder
-from recipes.command.process import one_line_errors, prepare_process
 from recipes.command.vocabulary import (
     Alignment,
     Baseline,

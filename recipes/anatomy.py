@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from recipes.command.process import one_line_errors
+
 import numpy as np
 
 from datasets_scripts import Anatomy, check_name, check_voxel_order, noise_ceiling
@@ -26,7 +28,6 @@ from datasets_scripts.recordings import (
 from evaluate_metrics import anatomy_figure
 from recipes.command.arguments import keys_of, parse_arguments
 from recipes.command.checkpoints import recordings_folder
-from recipes.command.process import one_line_errors
 from recipes.command.vocabulary import Output, Recordings
 from recipes.stages.maps import own_cortex
 from recipes.stages.recordings import layout_options

@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from recipes.command.process import one_line_errors, prepare_process
+
 from transformers import AutoConfig
 
 from datasets_scripts import check_name
@@ -29,7 +31,6 @@ from modeling_braintune import check_family
 from recipes.command.arguments import CONFIGS, parse_arguments
 from recipes.command.checkpoints import BASELINE, checkpoint, clips_folder, labelled
 from recipes.command.output_folder import RESULTS, write_json
-from recipes.command.process import one_line_errors, prepare_process
 from recipes.command.sole_run import sole_run
 from recipes.command.vocabulary import Baseline, Checkpoints, Collections, MaxUnusable
 from recipes.stages.controls import tuned_participant

@@ -16,6 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from recipes.command.process import one_line_errors, prepare_process
+
 from datasets_scripts import check_phones
 from evaluate_metrics.reports import (
     BASELINE,
@@ -37,7 +39,6 @@ from recipes.command.output_folder import (
     remove,
     run_settings,
 )
-from recipes.command.process import one_line_errors, prepare_process
 from recipes.command.sole_run import sole_run
 from recipes.stages.cards import describe
 from recipes.stages.comparison import CompareOptions, compared, stimulus_options
@@ -51,6 +52,7 @@ from recipes.stages.recordings import (
     open_recordings,
     tuning_listener,
 )
+from recipes.stages.starting_model import check_starting_model
 from recipes.stages.stimulus import StimulusOptions, stimulus_tune
 from recipes.stages.targets import teachers, windows
 from recipes.stages.training import CURVE, FEATURES, made_by_tuning, tune_models
@@ -93,6 +95,7 @@ def compare(arguments: CompareOptions, training: TrainerOptions) -> dict[str, An
     # The output folder, the models and the recordings
     with training.main_process_first(local=False):
         pretrained = checkpoint(arguments.pretrained, say)
+        check_starting_model(arguments, pretrained)
         for teacher in [*teachers(arguments), *arguments.more_text_teachers]:
             checkpoint(teacher)
         data = recordings_folder(arguments.data, say)

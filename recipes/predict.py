@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from recipes.command.process import one_line_errors, prepare_process
+
 import nibabel
 import numpy as np
 import torch
@@ -35,7 +37,6 @@ from modeling_braintune import (
 from modeling_braintune.brain import N_FSAVERAGE5
 from recipes.command.arguments import parse_arguments
 from recipes.command.checkpoints import one_checkpoint, one_participant
-from recipes.command.process import one_line_errors, prepare_process
 from recipes.command.vocabulary import Checkpoints, Participants, Surface
 
 # By the output's suffix: which arguments, together, can say where the voxels are.

@@ -17,6 +17,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
+from recipes.command.process import one_line_errors, prepare_process
+
 import numpy as np
 from accelerate import PartialState
 from tqdm import tqdm
@@ -50,7 +52,6 @@ from recipes.command.checkpoints import (
     recordings_folder,
 )
 from recipes.command.output_folder import write_json
-from recipes.command.process import one_line_errors, prepare_process
 from recipes.command.vocabulary import (
     Baseline,
     BatchSize,

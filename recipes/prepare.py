@@ -18,6 +18,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from recipes.command.process import one_line_errors
+
 import datasets
 from huggingface_hub import HfApi
 
@@ -39,7 +41,6 @@ from recipes.command.arguments import (
     read_config,
 )
 from recipes.command.checkpoints import PHANTOM, recordings_folder
-from recipes.command.process import one_line_errors
 from recipes.command.vocabulary import Hub, Recordings, Stories
 from recipes.stages.checkup import checkup, least_to_fetch, next_commands
 from recipes.stages.recordings import layout_options, named_stories, open_recordings

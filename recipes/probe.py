@@ -17,6 +17,8 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
+from recipes.command.process import one_line_errors, prepare_process
+
 from accelerate import PartialState
 from datasets import DatasetDict
 from tqdm import tqdm
@@ -35,7 +37,6 @@ from evaluate_metrics.reports.probes import (
 from recipes.command.arguments import parse_arguments
 from recipes.command.checkpoints import BASELINE, PHANTOM, checkpoint, clips_folder, labelled
 from recipes.command.output_folder import write_json
-from recipes.command.process import one_line_errors, prepare_process
 from recipes.command.vocabulary import (
     Baseline,
     BatchSize,

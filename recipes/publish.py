@@ -9,11 +9,12 @@ command again completes it.
 
 from dataclasses import dataclass, field
 
+from recipes.command.process import one_line_errors
+
 from evaluate_metrics import space_files
 from modeling_braintune import check_access, commit_files, publish_checkpoint
 from recipes.command.arguments import parse_arguments
 from recipes.command.checkpoints import one_checkpoint
-from recipes.command.process import one_line_errors
 from recipes.command.vocabulary import Checkpoints, Hub
 
 

@@ -10,9 +10,10 @@ ordinary checkpoint, which `recipes/align.py` measures. A configuration of `reci
 do: what says how to tune on a brain is passed over.
 """
 
+from recipes.command.process import one_line_errors, prepare_process
+
 from recipes.command.arguments import CONFIGS, keys_of, parse_arguments
 from recipes.command.checkpoints import checkpoint, one_participant, recordings_folder
-from recipes.command.process import one_line_errors, prepare_process
 from recipes.command.sole_run import sole_run
 from recipes.stages.recordings import open_recordings
 from recipes.stages.stimulus import StimulusOptions, stimulus_tune

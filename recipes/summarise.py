@@ -11,11 +11,12 @@ of the brain or in a task. Models are tested over participants (Moussa et al. 20
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
+from recipes.command.process import one_line_errors
+
 from evaluate_metrics.reports import BASELINE
 from evaluate_metrics.reports.merging import FILES, merged, result_files
 from evaluate_metrics.reports.summary import markdown, summary_of, summary_report
 from recipes.command.arguments import parse_arguments
-from recipes.command.process import one_line_errors
 from recipes.command.vocabulary import Baseline, Output
 
 

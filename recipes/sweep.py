@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from recipes.command.process import one_line_errors, prepare_process
+
 import numpy as np
 import torch
 from transformers import AutoConfig, AutoModel
@@ -24,7 +26,6 @@ from evaluate_metrics.reports import rows
 from recipes.command.arguments import keys_of, parse_arguments
 from recipes.command.checkpoints import checkpoint, recordings_folder
 from recipes.command.output_folder import finished_results, run_settings, write_json
-from recipes.command.process import one_line_errors, prepare_process
 from recipes.command.sole_run import sole_run
 from recipes.stages.recordings import open_recordings, tuned_on
 from recipes.stages.tuning_options import TrainerOptions, TuningOptions

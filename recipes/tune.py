@@ -15,6 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from recipes.command.process import one_line_errors, prepare_process
+
 from evaluate_metrics import tuning_figure
 from evaluate_metrics.reports import BASELINE, file_name, still_falling, table, title_of
 from modeling_braintune import check_access, publish_checkpoint
@@ -30,7 +32,6 @@ from recipes.command.output_folder import (
     run_settings,
     write_json,
 )
-from recipes.command.process import one_line_errors, prepare_process
 from recipes.command.sole_run import sole_run
 from recipes.stages.cards import describe
 from recipes.stages.controls import TARGETS
@@ -44,6 +45,7 @@ from recipes.stages.recordings import (
     open_recordings,
     tuning_listener,
 )
+from recipes.stages.starting_model import check_starting_model
 from recipes.stages.targets import teachers, windows
 from recipes.stages.training import (
     FEATURES,
@@ -101,6 +103,7 @@ def tune(arguments: TuningOptions, training: TrainerOptions) -> dict[str, Any] |
                 remove([output / FEATURES])
             check_output(output, settings, made, overwrite=training.overwrite_output_dir)
         pretrained = checkpoint(arguments.pretrained, say)
+        check_starting_model(arguments, pretrained)
         for teacher in teachers(arguments):
             checkpoint(teacher)
         data = recordings_folder(arguments.data, say)

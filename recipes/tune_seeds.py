@@ -10,10 +10,11 @@ import copy
 from pathlib import Path
 from typing import Any
 
+from recipes.command.process import one_line_errors, prepare_process
+
 from evaluate_metrics.reports import scores_by_seed
 from recipes.command.arguments import parse_arguments
 from recipes.command.output_folder import finished_results, run_settings
-from recipes.command.process import one_line_errors, prepare_process
 from recipes.command.sole_run import sole_run
 from recipes.command.vocabulary import Seeds
 from recipes.stages.tuning_options import TrainerOptions, TuningOptions

@@ -1,6 +1,7 @@
 """The house: who may import whom, how deep, how long a command is, and what modules are called."""
 
 import ast
+import sys
 from pathlib import Path
 
 import grimp
@@ -67,6 +68,14 @@ def test_metrics_can_be_spaces_of_their_own(graph):
 def test_a_command_is_short(path):
     lines = len(path.read_text(encoding="utf-8").splitlines())
     assert lines < LINES, f"{path.name} has {lines} lines; move what is no step of it to stages"
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=lambda path: path.stem)
+def test_a_command_says_how_threads_wait_before_torch_is_imported(path):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    imported = [node.module for node in tree.body if isinstance(node, ast.ImportFrom)]
+    others = [name for name in imported if name.split(".")[0] not in sys.stdlib_module_names]
+    assert others[0].startswith("recipes")
 
 
 def test_modules_are_named_after_what_they_are_about():

@@ -10,13 +10,14 @@ device with bfloat16 the share of its measured peak is printed too.
 import time
 from dataclasses import dataclass, field
 
+from recipes.command.process import prepare_process
+
 import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import HfArgumentParser, Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2Model
 
 from modeling_braintune import layer_representations
-from recipes.command.process import prepare_process
 
 
 @dataclass

@@ -18,6 +18,8 @@ import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from recipes.command.process import prepare_process
+
 import joblib
 import numpy as np
 import torch
@@ -28,7 +30,6 @@ from modeling_braintune import AutoModelForBrainTuning, BrainTuningCollator
 from modeling_braintune.feature_cache import FeatureWindows, cached_features
 from recipes.benchmarks.representations import peak, timed
 from recipes.benchmarks.windows import AnonymousMemory
-from recipes.command.process import prepare_process
 
 SIZES = {
     "base": {},

@@ -132,7 +132,8 @@ def read_config(path: Path) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: save it as UTF-8 text, which it is not ({error})") from error
     except yaml.YAMLError as error:
-        raise ValueError(f"{path}: not a YAML file ({error})") from error
+        said = " ".join(str(error).split())
+        raise ValueError(f"{path}: not a YAML file ({said})") from error
     if not isinstance(content, dict):
         raise ValueError(f"{path}: expected lines of 'key: value', got {type(content).__name__}")
     return content

@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from recipes.command.process import progress_bars
+
 import numpy as np
 from accelerate import PartialState
 from transformers import FeatureExtractionMixin, PreTrainedModel
 
 from modeling_braintune import clip_representations, model_facts
 from recipes.command.cache import representations_folder
-from recipes.command.process import progress_bars
 from recipes.stages.backbones import load_backbone
 
 

@@ -9,6 +9,27 @@ from transformers import PreTrainedModel
 from modeling_braintune import AutoModelForBrainTuning, replace_head
 
 
+def check_starting_model(arguments: Any, pretrained: str) -> None:
+    """Refuse a checkpoint that cannot be tuned, or not as it is asked for.
+
+    Parameters
+    ----------
+    arguments : TuningOptions
+    pretrained : folder or name on the Hub
+
+    Raises
+    ------
+    ValueError
+        Its family is unknown, or adapters would be wider than it is.
+    """
+    width = AutoModelForBrainTuning.config_of(pretrained).hidden_size
+    if arguments.lora_rank > width:
+        raise ValueError(
+            f"lora_rank must be at most {width}, the width of {pretrained}, got "
+            f"{arguments.lora_rank}"
+        )
+
+
 def starting_model(
     arguments: Any, pretrained: str, voxels: np.ndarray | dict[str, np.ndarray]
 ) -> PreTrainedModel:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import Any
 
+from recipes.command.process import progress_bars
+
 import torch
 from transformers import set_seed
 from transformers.trainer import TRAINING_ARGS_NAME
@@ -28,7 +30,6 @@ from modeling_braintune import (
     train_resumably,
 )
 from recipes.command.output_folder import LOGS, LOSSES, end_training, write_json
-from recipes.command.process import progress_bars
 from recipes.stages.controls import TARGETS
 from recipes.stages.recordings import TuningListener
 from recipes.stages.starting_model import is_cached, starting_model

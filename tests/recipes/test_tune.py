@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from huggingface_hub import ModelCard, constants
+from huggingface_hub import ModelCard
 from safetensors.numpy import load_file
 from transformers import AutoModel
 
@@ -142,15 +142,6 @@ def test_a_mistake_costs_no_finished_run(finished, mistake):
     with pytest.raises(ValueError):
         tune(*arguments(config, output, "--overwrite_output_dir", "true", *mistake))
     assert {path: path.stat().st_mtime_ns for path in output.rglob("*")} == before
-
-
-@pytest.mark.parametrize("option", ["pretrained", "text_teacher"])
-def test_models_are_looked_up_before_the_recordings(option, configuration, tmp_path, monkeypatch):
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    config = configuration(data=str(tmp_path / "nowhere"), **{option: "ada/none"})
-    with pytest.raises(ConnectionError, match="no model 'ada/none'"):
-        tune(*arguments(config, tmp_path / "output", "--targets", "responses", "text_model"))
-    assert not (tmp_path / "output").exists()
 
 
 def test_the_settings_list_what_the_run_made(finished):

@@ -2,17 +2,20 @@
 
 import re
 
+from recipes.command.process import one_line_errors
+
 import pytest
+from huggingface_hub import constants
 
 from recipes.align import DEFAULT_CONFIG as ALIGN
 from recipes.align import AlignOptions
 from recipes.asr import DEFAULT_CONFIG as ASR
 from recipes.asr import AsrOptions
 from recipes.command.arguments import keys_of, parse_arguments
-from recipes.command.process import one_line_errors
 from recipes.stages.recognition import RecognitionOptions
 from recipes.stages.tuning_options import TrainerOptions, TuningOptions
 from recipes.tune import DEFAULT_CONFIG as TUNE
+from recipes.tune import tune
 
 TUNING = [
     # How long, how much at once
@@ -113,15 +116,74 @@ COMMANDS = {
 )
 def test_a_mistake_ends_in_one_line(command, words, message, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    classes, default, more = COMMANDS[command]
+    line = said(COMMANDS[command], words.split(), capsys)
+    assert re.search(message, line), line
+    assert not list(tmp_path.iterdir())
+
+
+def said(command, words, capsys):
+    """The one line that a command ends in."""
+    classes, default, more = command
     with pytest.raises(SystemExit) as stopped, one_line_errors():
-        parse_arguments(classes, default, words.split(), **more)
+        parse_arguments(classes, default, words, **more)
     # What sys.exit is given is printed as it is
     code = stopped.value.code
-    said = f"{code}\n" if isinstance(code, str) else capsys.readouterr().err
-    assert said.count("\n") == 1
-    assert re.search(message, said), said
-    assert not list(tmp_path.iterdir())
+    line = f"{code}\n" if isinstance(code, str) else capsys.readouterr().err
+    assert line.count("\n") == 1, line
+    return line
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("seed: 1".encode("utf-16"), "mine.yaml: save it as UTF-8 text"),
+        (b"seed: 1\nseed: 2", "mine.yaml: not a YAML file .*'seed' is given twice"),
+        (b"seed: [1", "mine.yaml: not a YAML file"),
+        (b"- seed", "mine.yaml: expected lines of 'key: value', got list"),
+        (b"", "mine.yaml: expected lines of 'key: value'"),
+        (b"sead: 1", "mine.yaml: unknown key 'sead'. Did you mean 'seed'"),
+        (b"layers: [1, null]", "layers must be a value or a list of values"),
+        (b"seed: 1", "the following arguments are required: --test_story"),
+    ],
+)
+def test_a_mistake_in_a_configuration_ends_in_one_line(content, message, capsys, tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_bytes(content)
+    assert re.search(message, said(COMMANDS["tune"], ["--config", str(path)], capsys))
+
+
+def test_a_tracker_that_is_not_installed_is_named_with_those_that_are(capsys, monkeypatch):
+    found = "recipes.command.trainer_options.get_available_reporting_integrations"
+    monkeypatch.setattr(found, lambda: ["tensorboard"])
+    message = said(COMMANDS["tune"], ["--report_to", "wandb"], capsys)
+    assert "report_to: wandb is not installed, or no tracker; installed are tensorboard" in message
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"lora_rank": 17}, "lora_rank must be at most 16, the width of .*, got 17"),
+        ({"pretrained": "./nowhere"}, "no checkpoint at './nowhere': the path does not exist"),
+        ({"pretrained": "ada/none"}, "no model 'ada/none': there is no such folder"),
+        (
+            {"targets": ["text_model"], "text_teacher": "./nowhere"},
+            "no checkpoint at './nowhere': the path does not exist",
+        ),
+        ({"speech_teacher": "ada/none"}, "no model 'ada/none': there is no such folder"),
+    ],
+)
+def test_a_mistaken_model_ends_in_one_line_before_recordings_are_opened(
+    changes, message, configuration, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    given = {"data": str(tmp_path / "none"), "targets": ["speech_model"]} | changes
+    config = configuration(**given)
+    words = ["--config", str(config), "--output_dir", str(tmp_path / "output")]
+    arguments, training = parse_arguments((TuningOptions, TrainerOptions), TUNE, words)
+    with pytest.raises(SystemExit) as stopped, one_line_errors():
+        tune(arguments, training)
+    assert re.search(message, stopped.value.code) and "\n" not in stopped.value.code
+    assert not (tmp_path / "output").exists()
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -1,18 +1,21 @@
 """Threads and quiet of a recipe's process, seen from outside it."""
 
+import importlib
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import recipes.command.process as process_module
+from recipes.command.process import one_line_errors, prepare_process
+
 import pytest
 import torch
 from huggingface_hub.errors import HTTPError
 from safetensors import SafetensorError
 
-import recipes.command.process as process_module
-from recipes.command.process import one_line_errors, prepare_process
+import recipes
 
 CORES = len(os.sched_getaffinity(0))
 UNTOLD = CORES + 1  # threads that torch is left with, and that no process should compute with
@@ -126,6 +129,15 @@ def test_threads_are_those_that_a_user_has_set(own, launcher, threads, monkeypat
     monkeypatch.setattr(torch, "set_num_threads", chosen.append)
     prepare_process(torch.device("cpu"), 1)
     assert chosen == [threads]
+
+
+@pytest.mark.parametrize(("own", "waiting"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
+def test_threads_sleep_while_they_wait_unless_a_user_has_said_how(own, waiting, monkeypatch):
+    monkeypatch.setenv("OMP_WAIT_POLICY", own or "")
+    if own is None:
+        monkeypatch.delenv("OMP_WAIT_POLICY")
+    importlib.reload(recipes)
+    assert os.environ["OMP_WAIT_POLICY"] == waiting
 
 
 def test_the_environment_of_a_process_is_what_it_was_started_with():
