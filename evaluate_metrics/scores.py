@@ -1,6 +1,6 @@
 """Models compared: every number that a report holds, from predictions of one participant."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -18,6 +18,7 @@ from .statistics import (
     holm,
     impact_resamples,
     percentile_interval,
+    student_interval,
     true_discoveries,
 )
 
@@ -42,6 +43,7 @@ class ScoredLayers:
 
     predictions: dict[Any, np.ndarray]
     scores: dict[Any, dict[str, Any]]
+    drawn: dict[str, np.ndarray] = field(default_factory=dict)  # resamples of regions, drawn once
 
     @cached_property
     def per_voxel(self) -> np.ndarray:
@@ -133,10 +135,15 @@ class Scores:
             for region, members in self.regions.items()
         }
 
-    def _alignment_interval(self, layers, members, baseline=None):
-        """Of alignment averaged over layers and members, or of its difference from another's."""
+    @property
+    def n_blocks(self) -> float:
+        """Blocks that a story has."""
+        return len(self.references) / self.block
+
+    def _alignment_interval(self, layer, members):
+        """Of a layer's alignment averaged over members."""
         return alignment_interval(
-            layers, self.references[:, members], self.ceiling[members], baseline, block=self.block
+            [layer], self.references[:, members], self.ceiling[members], block=self.block
         )
 
     def alignment(self, model: ScoredLayers) -> ByRegion:
@@ -150,10 +157,10 @@ class Scores:
             predicted = model.within(members)
             return {
                 "mean": float(np.mean(list(layers.values()))),
-                "interval": self._alignment_interval(predicted, members),
+                "interval": student_interval(self.resamples(model)[region], self.n_blocks),
                 "layers": layers,
                 "layer_intervals": {
-                    layer: self._alignment_interval([p], members)
+                    layer: self._alignment_interval(p, members)
                     for layer, p in zip(layers, predicted, strict=True)
                 },
             }
@@ -164,32 +171,30 @@ class Scores:
         """What a model has over another: "mean" over layers and its "interval"."""
         change = self.change(model, baseline)
 
-        def score(region, members):
-            layers, others = model.within(members), baseline.within(members)
+        def score(region, _):
+            drawn = self.resamples(model)[region] - self.resamples(baseline)[region]
             return {
                 "mean": float(change[region].mean()),
-                "interval": self._alignment_interval(layers, members, others),
+                "interval": student_interval(drawn, self.n_blocks),
             }
 
         return self._by_region(score)
 
-    def resamples(self, model: ScoredLayers) -> dict[str, np.ndarray | None]:
+    def resamples(self, model: ScoredLayers) -> dict[str, np.ndarray]:
         """Alignment averaged over layers, {region: array of shape (1 + n_resamples,)}.
 
-        The first is as observed; the others are in resamples, the same ones for all models. None of
-        a region without voxels.
+        The first is as observed; the others are in resamples, the same ones for all models. Regions
+        without voxels are left out.
         """
-        return {
-            region: alignment_resamples(
-                model.within(members),
-                self.references[:, members],
-                self.ceiling[members],
-                block=self.block,
-            )
-            if members.any()
-            else None
-            for region, members in self.regions.items()
-        }
+        for region, members in self.regions.items():
+            if members.any() and region not in model.drawn:
+                model.drawn[region] = alignment_resamples(
+                    model.within(members),
+                    self.references[:, members],
+                    self.ceiling[members],
+                    block=self.block,
+                )
+        return model.drawn
 
     def tests(self, model: ScoredLayers, baseline: ScoredLayers) -> ByRegion:
         """Block-exchange test of two models, with "p_holm" over the regions that are not empty."""

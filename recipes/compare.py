@@ -10,7 +10,6 @@ section 3.3.1), all else being equal, and measures each as `recipes/align.py` do
 output folder already, of an interrupted run or of `recipes/tune.py`, is not done again.
 """
 
-import copy
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -22,7 +21,6 @@ from datasets_scripts import check_phones
 from evaluate_metrics.reports import (
     BASELINE,
     comparison_report,
-    gains_by_seed,
     still_falling,
     table,
 )
@@ -52,7 +50,11 @@ from recipes.stages.recordings import (
     open_recordings,
     tuning_listener,
 )
+<<<<<<< HEAD
 from recipes.stages.starting_model import check_starting_model
+=======
+from recipes.stages.seeds import with_seeds
+>>>>>>> control
 from recipes.stages.stimulus import StimulusOptions, stimulus_tune
 from recipes.stages.targets import teachers, windows
 from recipes.stages.training import CURVE, FEATURES, made_by_tuning, tune_models
@@ -265,18 +267,11 @@ def main() -> None:
         prepare_process(training.device, training.world_size)
         training.log_level_replica = "error"
         with sole_run(training.output_dir, training.process_index == 0):
-            if arguments.seeds is None:
+            if not arguments.seeds:
                 compare(arguments, training)
                 return
-            results = {}
-            for seed in arguments.seeds:
-                this = copy.copy(training)
-                this.seed, this.output_dir = seed, str(Path(training.output_dir) / f"seed-{seed}")
-                results[seed] = compare(arguments, this)
-    if training.process_index == 0:
-        path = Path(training.output_dir) / f"{REPORT}.md"
-        path.write_text(gains_by_seed(results) + "\n", encoding="utf-8")
-        print(path.read_text(encoding="utf-8"))
+            (name,) = arguments.participants
+            with_seeds(arguments.seeds, training, lambda this: {name: compare(arguments, this)})
 
 
 if __name__ == "__main__":

@@ -5,7 +5,8 @@
         --participants UTS03
 
 The model that was tuned, one tuned on permuted responses, and the pretrained one are then compared
-by how well they predict a story that none of them heard. With several participants one backbone is
+by how well they predict a story that none of them heard. `--seeds 0 1 2` repeats all that and says
+what holds over seeds. With several participants one backbone is
 tuned for all, with a head for each. `--targets` adds models that are tuned on what a speech or text
 model makes of the same stories, all else being equal.
 """
@@ -33,8 +34,9 @@ from recipes.command.output_folder import (
     write_json,
 )
 from recipes.command.sole_run import sole_run
+from recipes.command.vocabulary import Seeds
 from recipes.stages.cards import describe
-from recipes.stages.controls import TARGETS
+from recipes.stages.controls import BRAIN_TUNED, TARGETS
 from recipes.stages.encoding import Extraction, share_in_representations
 from recipes.stages.estimates import estimate
 from recipes.stages.measuring import head_alignment, measure
@@ -45,7 +47,11 @@ from recipes.stages.recordings import (
     open_recordings,
     tuning_listener,
 )
+<<<<<<< HEAD
 from recipes.stages.starting_model import check_starting_model
+=======
+from recipes.stages.seeds import with_seeds
+>>>>>>> control
 from recipes.stages.targets import teachers, windows
 from recipes.stages.training import (
     FEATURES,
@@ -57,6 +63,7 @@ from recipes.stages.training import (
 from recipes.stages.tuning_options import TrainerOptions, TuningOptions
 
 DEFAULT_CONFIG = CONFIGS / "phantom.yaml"
+PERMUTED = TARGETS["permuted"].model
 FIGURE = "alignment-{}.png"
 BACKBONE = "backbone"  # of heads that were tuned on a frozen one
 
@@ -154,7 +161,12 @@ def tune(arguments: TuningOptions, training: TrainerOptions) -> dict[str, Any] |
     for one in listeners:
         say(f"Measuring on {one.test.name!r}, as heard by {one.name} ...")
         scores = measure(
-            one, checkpoints, arguments, extraction, progress=not training.disable_tqdm
+            one,
+            checkpoints,
+            arguments,
+            extraction,
+            pairs=[(BRAIN_TUNED, PERMUTED)] if PERMUTED in curves else [],
+            progress=not training.disable_tqdm,
         )
         for large in ("change", "per_voxel"):
             del scores[large]
@@ -238,13 +250,25 @@ def publish(arguments: TuningOptions, training: TrainerOptions, say: Callable) -
     return finished_results(output, run_settings(arguments, training))
 
 
+def tuned_with_seed(arguments: TuningOptions, training: TrainerOptions) -> dict[str, Any] | None:
+    """Tune unless that is done with the same settings; return each participant's results."""
+    settings = run_settings(arguments, training)
+    results = finished_results(training.output_dir, settings) or tune(arguments, training)
+    return results and results["participants"]
+
+
 def main() -> None:
     with one_line_errors():
-        arguments, training = parse_arguments((TuningOptions, TrainerOptions), DEFAULT_CONFIG)
+        repeated, arguments, training = parse_arguments(
+            (Seeds, TuningOptions, TrainerOptions), DEFAULT_CONFIG
+        )
         prepare_process(training.device, training.world_size)
         training.log_level_replica = "error"
         with sole_run(training.output_dir, training.process_index == 0):
-            tune(arguments, training)
+            if repeated.seeds:
+                with_seeds(repeated.seeds, training, lambda this: tuned_with_seed(arguments, this))
+            else:
+                tune(arguments, training)
 
 
 if __name__ == "__main__":

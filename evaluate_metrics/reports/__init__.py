@@ -7,7 +7,7 @@ from .losses import still_falling
 from .maps import average_maps
 from .merging import merged, result_files
 from .over_participants import layer_means, over_participants
-from .seeds import gains_by_seed, scores_by_seed
+from .seeds import over_seeds
 from .summary import markdown, summary_of, summary_report
 from .tables import BASELINE, cell, markdown_table, star, text_table
 
@@ -20,7 +20,6 @@ __all__ = [
     "cell",
     "comparison_report",
     "file_name",
-    "gains_by_seed",
     "layer_means",
     "markdown",
     "markdown_table",
@@ -30,7 +29,7 @@ __all__ = [
     "report",
     "result_files",
     "rows",
-    "scores_by_seed",
+    "over_seeds",
     "star",
     "still_falling",
     "summary_of",

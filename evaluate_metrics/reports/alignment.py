@@ -17,6 +17,10 @@ from .tables import BASELINE, cell, star, text_table
 if TYPE_CHECKING:
     from nibabel.spatialimages import SpatialImage
 
+COVERED = (
+    "Intervals and p are over blocks of the story's TRs, of models as they are: they do not cover "
+    "other seeds of tuning, participants or stories."
+)
 COLUMNS = (
     *("model", "participant", "region", "layer", "feature", "measure", "value"),
     *("n", "unit", "interval_low", "interval_high", "p", "p_holm", "stride", "normalisation"),
@@ -103,7 +107,7 @@ def table(results: dict) -> str:
     parts = [
         f"{alignment_name(results['normalisation']).capitalize()} on {results['test_story']!r}, "
         f"which no model heard: {results['n_trs']} TRs, {every(results['evaluation_stride'])}, "
-        "mean over layers [95 % interval]\n" + _means(results, regions)
+        f"mean over layers [95 % interval]\n{_means(results, regions)}\n{COVERED}"
     ]
     layers = list(next((s["layers"] for s in regions.values() if "layers" in s), {}))
     for region, scores in regions.items():
@@ -242,7 +246,8 @@ def report(
     names = ("alignment.json", "alignment.csv", "alignment.png", "layers.png")
     paths = [folder / name for name in names]
     title, voxels = title_of(results), results["per_voxel"]
-    write_json(paths[0], {key: value for key, value in results.items() if key != "per_voxel"})
+    large = ("per_voxel", "resamples")
+    write_json(paths[0], {key: value for key, value in results.items() if key not in large})
     write_csv(paths[1], COLUMNS, rows(results))
     report_figure(results, paths[2], title=title)
     layer_figure(results, paths[3], title=title)

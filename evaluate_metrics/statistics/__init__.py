@@ -4,6 +4,7 @@ from .block_exchange import block_exchange_test
 from .block_permutation import block_permutation_p
 from .bootstrap import bootstrap_interval, bootstrap_p, percentile_interval, student_interval
 from .multiple_comparisons import fdr, holm, true_discoveries
+from .over_runs import difference_over_runs
 from .paired import paired_test
 from .resampled_alignment import alignment_interval, alignment_resamples, impact_resamples
 
@@ -14,6 +15,7 @@ __all__ = [
     "block_permutation_p",
     "bootstrap_interval",
     "bootstrap_p",
+    "difference_over_runs",
     "fdr",
     "holm",
     "impact_resamples",

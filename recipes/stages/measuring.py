@@ -133,6 +133,9 @@ def align(
           "alignment", "residual_alignment" without the last low-level feature, both averaged over
           layers, and whether they are "above_chance", that is, among the predicted voxels;
         - "pairs": list of {"model", "other", "gain", "tests"} for `pairs`;
+        - "resamples" {model: {region: list of float}}: alignment averaged over layers, as observed
+          and in resamples of blocks of TRs, the same ones for all models, of which a story has
+          "n_blocks";
         - "evaluation_stride": of the extraction, in seconds, which alignment depends on;
         - "n_trs", and "n_excluded": voxels left out for all models, since their scored responses
           are constant or some of their responses are not finite.
@@ -206,6 +209,13 @@ def align(
                 model: one.left_over for model, one in encoded.items() if low_level
             },
         },
+        "resamples": {
+            model: {
+                region: drawn.round(5).tolist() for region, drawn in scored.resamples(of).items()
+            }
+            for model, of in layers.items()
+        },
+        "n_blocks": scored.n_blocks,
         "evaluation_stride": extraction.stride,
         "n_trs": len(references),
         "n_excluded": n_excluded,

@@ -1,6 +1,14 @@
 """Several seeds in one table."""
 
-from evaluate_metrics.reports.seeds import gains_by_seed, scores_by_seed
+import re
+
+import numpy as np
+import pytest
+
+from evaluate_metrics.reports.seeds import over_seeds
+from evaluate_metrics.statistics import difference_over_runs
+
+N_BLOCKS = 12.0
 
 
 def cells(table):
@@ -8,91 +16,104 @@ def cells(table):
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
 
 
-def tuned(pretrained, tuned):
-    scores = {
-        "evaluation_stride": 0.1,
-        "normalisation": "normalised",
-        "alignment": {
-            "pretrained": {"language": {"mean": pretrained}},
-            "brain-tuned": {"language": {"mean": tuned}},
-        },
-        "gain": {
-            "brain-tuned": {"language": {"mean": None if tuned is None else tuned - pretrained}}
-        },
-    }
-    return {"participants": {"P01": scores, "P02": {}}}
+def run(brain_tuned, permuted=0.2, pretrained=0.2, seed=0):
+    """Results of three models in two regions and in one without voxels."""
+    rng = np.random.default_rng(seed)
+    shared = 0.03 * rng.standard_normal(200)
+    scores = {"pretrained": pretrained, "permuted": permuted, "brain-tuned": brain_tuned}
 
+    def drawn(score):
+        own = 0.01 * rng.standard_normal(200)
+        return [score, *(score + shared + own)]
 
-def compared(gain):
-    def of(gain):
-        interval = (gain - 0.05, gain + 0.05)
-        empty = {"mean": None, "interval": None, "n_voxels": 0}
-        return {"language": {"mean": gain, "interval": interval, "n_voxels": 9}, "silent": empty}
-
-    def tests(p):
-        return {"language": {"p": p / 2, "p_holm": p}}
-
+    regions = ("language", "auditory")
     return {
         "evaluation_stride": 0.1,
         "normalisation": "normalised",
-        "alignment": {"pretrained": dict.fromkeys(("language", "silent"))},
-        "gain": {"brain-tuned": of(gain), "permuted": of(-0.01)},
-        "tests": {"brain-tuned": tests(0.012), "permuted": tests(1.0)},
-        "pairs": [
-            {
-                "model": "brain-tuned",
-                "other": "permuted",
-                "gain": of(gain + 0.01),
-                "tests": tests(0.002),
-            }
-        ],
+        "n_blocks": N_BLOCKS,
+        "alignment": {
+            model: {region: {"mean": score} for region in regions} | {"silent": {"mean": None}}
+            for model, score in scores.items()
+        },
+        "resamples": {
+            model: {region: drawn(score) for region in regions} for model, score in scores.items()
+        },
+        "gain": {"permuted": {}, "brain-tuned": {}},
+        "pairs": [{"model": "brain-tuned", "other": "permuted"}],
     }
 
 
-def test_the_table_of_tuning_shows_every_seed_its_mean_and_the_gain():
-    header, _, baseline, brain_tuned = cells(
-        scores_by_seed({0: tuned(0.2, 0.3), 7: tuned(0.2, 0.5)})
+@pytest.fixture
+def results():
+    return {0: {"P01": run(0.3, 0.21)}, 7: {"P01": run(0.5, 0.19)}}
+
+
+def test_the_table_shows_every_seed_with_mean_and_spread(results):
+    header, _, *lines = cells(over_seeds(results))
+    assert header == ["region", "what", "seed 0", "seed 7", "mean", "spread"]
+    assert [line[1] for line in lines[::3]] == [
+        *("pretrained", "permuted", "brain-tuned"),
+        *("permuted - pretrained", "brain-tuned - pretrained", "brain-tuned - permuted"),
+    ]
+    assert lines[0] == ["language", "pretrained", "0.200", "0.200", "0.200", "0.000"]
+    assert lines[6] == ["language", "brain-tuned", "0.300", "0.500", "0.400", "0.141"]
+    assert lines[15][:4] == ["language", "brain-tuned - permuted", "+0.090", "+0.310"]
+    assert lines[15][4].startswith("+0.200 [") and lines[15][5] == "0.156"
+
+
+def test_a_gain_is_tested_over_seeds_and_participants(results):
+    for seed, by_participant in results.items():
+        by_participant["P02"] = run(0.35 + 0.01 * seed, seed=1)
+    drawn = [
+        [_difference(by_participant[name]) for by_participant in results.values()]
+        for name in ("P01", "P02")
+    ]
+    expected = difference_over_runs(np.array(drawn), N_BLOCKS)
+    (line,) = (line for line in cells(over_seeds(results)) if line[:2] == ["auditory", LAST])
+    mean, low, high, p = map(float, re.findall(r"[+-]?\d+\.\d+", line[4]))
+    assert (mean, low, high) == pytest.approx((expected["mean"], *expected["interval"]), abs=1e-3)
+    assert p >= round(expected["p"], 3)  # corrected for the regions
+
+
+def _difference(scores):
+    tuned, control = (scores["resamples"][m]["auditory"] for m in ("brain-tuned", "permuted"))
+    return np.subtract(tuned, control)
+
+
+LAST = "brain-tuned - permuted"
+
+
+def test_a_gain_by_chance_in_one_seed_is_none_over_three():
+    """The control without a signal, with one seed of three that seemed to gain for sure."""
+    gains = (0.046, -0.012, 0.004)
+    alone = over_seeds({0: {"P01": run(0.3, 0.2 + gains[0])}})
+    three = over_seeds({seed: {"P01": run(0.3, 0.2 + gain)} for seed, gain in enumerate(gains)})
+    p = []
+    for text in (alone, three):
+        (line,) = (c for c in cells(text) if c[:2] == ["language", "permuted - pretrained"])
+        p.append(float(line[-2].split("p=")[1]))
+    assert p[0] < 0.05 and p[1] > 0.3
+
+
+def test_the_caption_says_what_intervals_cover(results):
+    alone = over_seeds({0: results[0]})
+    assert alone.endswith(
+        "Normalised brain alignment, representations every 0.1 s. Spread: standard deviation over "
+        "seeds. Intervals (95 %) and p (Holm over regions) are over blocks of TRs; they do not "
+        "cover other seeds or participants or stories."
     )
-    assert header == ["region", "model", "seed 0", "seed 7", "mean", "gain"]
-    assert baseline == ["language", "pretrained", "0.200", "0.200", "0.200", ""]
-    assert brain_tuned == [
-        *("language", "brain-tuned", "0.300", "0.500", "0.400"),
-        "+0.200 (+0.100 to +0.300)",
-    ]
+    assert "over 2 seeds, blocks of TRs; they do not cover other participants or stories." in (
+        over_seeds(results)
+    )
 
 
-def test_tables_say_how_alignment_was_measured():
-    for text in (scores_by_seed({0: tuned(0.2, 0.3)}), gains_by_seed({0: compared(0.1)})):
-        assert text.endswith("|\n\nNormalised brain alignment, representations every 0.1 s.")
+def test_names_of_regions_open_no_cell(results):
+    for by_participant in results.values():
+        for by_region in by_participant["P01"]["alignment"].values():
+            by_region["a|b"] = by_region.pop("silent")
+    assert "| a\\|b " in over_seeds(results)
 
 
-def test_names_of_regions_open_no_cell():
-    run = tuned(0.2, 0.3)
-    scores = run["participants"]["P01"]
-    for by_region in (*scores["alignment"].values(), *scores["gain"].values()):
-        by_region["a|b"] = by_region.pop("language")
-    assert "| a\\|b " in scores_by_seed({0: run})
-
-
-def test_an_empty_region_is_empty_with_every_seed():
-    lines = cells(scores_by_seed({0: tuned(None, None), 7: tuned(None, None)}))
-    assert lines[2:] == [
-        ["language", "pretrained", "empty", "empty", "empty", ""],
-        ["language", "brain-tuned", "empty", "empty", "empty", "empty"],
-    ]
-
-
-def test_the_table_of_comparisons_has_a_line_for_every_region_and_pair():
-    header, _, *lines = cells(gains_by_seed({0: compared(0.1), 4: compared(0.2)}))
-    assert header == ["region", "what", "seed 0", "seed 4"]
-    assert lines[0] == [
-        *("language", "brain-tuned - pretrained"),
-        *("+0.100 [+0.050, +0.150] p=0.012", "+0.200 [+0.150, +0.250] p=0.012"),
-    ]
-    assert lines[1][:3] == ["language", "permuted - pretrained", "-0.010 [-0.060, +0.040] p=1.000"]
-    assert lines[2][:3] == [
-        *("language", "brain-tuned - permuted"),
-        "+0.110 [+0.060, +0.160] p=0.002",
-    ]
-    assert [line[2:] for line in lines[3:]] == [["empty", "empty"]] * 3
-    assert {line[0] for line in lines[3:]} == {"silent"}
+def test_an_empty_region_is_empty_with_every_seed(results):
+    silent = [line for line in cells(over_seeds(results)) if line[0] == "silent"]
+    assert [line[2:] for line in silent] == [["empty", "empty", "empty", ""]] * 6

@@ -28,12 +28,11 @@ from recipes.summarise import SummaryOptions
 from recipes.sweep import SweepOptions
 
 COMMANDS = {
-    "tune": (TuningOptions, TrainerOptions),
+    "tune": (Seeds, TuningOptions, TrainerOptions),
     "align": (AlignOptions,),
     "compare": (CompareOptions, TrainerOptions),
     "stimulus_tune": (StimulusOptions, TrainerOptions),
     "sweep": (SweepOptions, TrainerOptions),
-    "tune_seeds": (Seeds, TuningOptions, TrainerOptions),
     "probe": (ProbeOptions,),
     "preference": (PreferenceOptions,),
     "asr": (AsrOptions, RecognitionOptions),
