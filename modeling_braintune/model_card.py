@@ -580,9 +580,10 @@ def _p(test):
 
 def _cell(scores, sign="", digits=2):
     """Two decimals with the interval, as in the printed report."""
-    if scores["mean"] is None:
-        return "none" if scores["n_voxels"] else "empty"
-    value = f"{scores['mean']:{sign}.{digits}f}"
+    if scores["mean"] is not None:
+        value = f"{scores['mean']:{sign}.{digits}f}"
+    else:
+        value = "not determined" if scores["n_voxels"] else "empty"
     if scores["interval"] is None:
         return value
     low, high = scores["interval"]

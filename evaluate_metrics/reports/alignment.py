@@ -12,7 +12,7 @@ from ..scores import BLOCK
 from .files import file_name, write_csv, write_json
 from .maps import brain_maps
 from .stride import every, stride_note
-from .tables import BASELINE, cell, star, text_table
+from .tables import BASELINE, EMPTY, NOT_DETERMINED, cell, star, text_table
 
 if TYPE_CHECKING:
     from nibabel.spatialimages import SpatialImage
@@ -157,8 +157,8 @@ def _impact(results, region):
                     scores["mean"],
                     scores["interval"],
                     digits=0,
-                    star=star(test["p_holm"]) if test and scores["interval"] else "",
-                    missing="none" if scores["n_voxels"] else "empty",
+                    star=star(test["p_holm"]) if test else "",
+                    missing=NOT_DETERMINED if scores["n_voxels"] else EMPTY,
                 )
             )
         lines.append([model, *cells])
