@@ -29,6 +29,7 @@ from .statistics import (
     impact_resamples,
     paired_test,
     percentile_interval,
+    repeat_permutation_p,
     true_discoveries,
 )
 
@@ -59,6 +60,7 @@ __all__ = [
     "layer_figure",
     "paired_test",
     "percentile_interval",
+    "repeat_permutation_p",
     "report_figure",
     "space_files",
     "surface_figure",

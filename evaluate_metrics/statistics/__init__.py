@@ -5,6 +5,7 @@ from .block_permutation import block_permutation_p
 from .bootstrap import bootstrap_interval, bootstrap_p, percentile_interval, student_interval
 from .multiple_comparisons import fdr, holm, true_discoveries
 from .paired import paired_test
+from .repeat_permutation import repeat_permutation_p
 from .resampled_alignment import alignment_interval, alignment_resamples, impact_resamples
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "impact_resamples",
     "paired_test",
     "percentile_interval",
+    "repeat_permutation_p",
     "student_interval",
     "true_discoveries",
 ]

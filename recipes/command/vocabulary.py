@@ -12,6 +12,7 @@ import torch
 
 PRECISIONS = ("float32", "bfloat16")
 CEILING_WORDS = ("none", "listeners")  # in place of files of noise ceilings
+SELECTIONS = ("threshold", "fdr")
 
 
 def check_positive(unit: str, words: Any, *names: str) -> None:
@@ -228,6 +229,14 @@ class Alignment(Participants):
             "by default."
         },
     )
+    voxel_selection: str = field(
+        default="threshold",
+        metadata={
+            "help": "Which voxels are tuned on and measured: threshold (the default), those above "
+            "ceiling_threshold; or fdr, those whose repeats are more alike than with blocks of TRs "
+            "shuffled, at a false discovery rate of 5 %%."
+        },
+    )
     ceiling: list[str] = field(
         default_factory=list,
         metadata={
@@ -281,6 +290,13 @@ class Alignment(Participants):
             raise ValueError(
                 f"ceiling_threshold must be from 0 to 1, got {self.ceiling_threshold:g}"
             )
+        if self.voxel_selection not in SELECTIONS:
+            raise ValueError(
+                f"voxel_selection must be one of {', '.join(SELECTIONS)}, got "
+                f"{self.voxel_selection!r}"
+            )
+        if self.voxel_selection == "fdr" and self.ceiling:
+            raise ValueError("voxel_selection fdr compares repeats, which ceiling does without")
         check_positive("seconds", self, "evaluation_length", "evaluation_stride")
         if self.test_skip_trs < 0:
             raise ValueError(f"test_skip_trs must not be negative, got {self.test_skip_trs}")
@@ -295,6 +311,11 @@ class Alignment(Participants):
         """The word that stands in place of files, none or listeners."""
         word = self.ceiling[0] if self.ceiling else None
         return word if word in CEILING_WORDS else None
+
+    @property
+    def lowest_ceiling(self) -> float:
+        """What the noise ceiling of a voxel that counts exceeds; others have 0 with fdr."""
+        return 0.0 if self.voxel_selection == "fdr" else self.ceiling_threshold
 
     @property
     def ceiling_files(self) -> dict[str, str]:

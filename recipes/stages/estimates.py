@@ -225,7 +225,7 @@ def _representation(model, feature_extractor, stories, extraction):
 
 def _n_voxels(one, arguments, everywhere=False):
     """How many are measured."""
-    above = one.voxels_above(arguments.ceiling_threshold)
+    above = one.voxels_above(arguments.lowest_ceiling)
     if everywhere:
         return len(above)
     measured = np.unique(np.concatenate(list(one.measured_regions.values())))

@@ -13,6 +13,8 @@ from modeling_braintune import AutoModelForBrainTuning, load_feature_extractor
 from recipes.stages.encoding import Extraction, encode
 from recipes.stages.recordings import Listener, TuningListener, check_test_story
 
+LOW = 0.2  # noise ceiling, by which a division means little
+
 
 def measure(
     one: Listener,
@@ -54,7 +56,7 @@ def measure(
         one.ceiling,
         one.measured_regions,
         extraction,
-        threshold=arguments.ceiling_threshold,
+        threshold=arguments.lowest_ceiling,
         test_skip_trs=arguments.test_skip_trs,
         low_level=low_level_features(one.train, one.test) if low_level else None,
         pairs=pairs,
@@ -66,7 +68,18 @@ def measure(
         "test_story": one.test.name,
         "normalisation": one.normalisation,
     }
-    return results | {"notes": [one.ceiling_note, *notes(results, one.participant.regions)]}
+    said = [one.ceiling_note, *_low_ceilings(one, results["per_voxel"]["voxels"])]
+    return results | {"notes": [*said, *notes(results, one.participant.regions)]}
+
+
+def _low_ceilings(one, voxels):
+    """A warning of voxels whose correlation is divided by next to nothing."""
+    n_low = 0 if one.ceiling is None else int(np.count_nonzero(one.ceiling[voxels] < LOW))
+    if n_low:
+        yield (
+            f"Warning: {n_low} voxels have a noise ceiling below {LOW:g}, by which their "
+            "correlation is divided: their alignment is anything but sure."
+        )
 
 
 def align(

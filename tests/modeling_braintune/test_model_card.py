@@ -60,6 +60,7 @@ SETTINGS = {
     "validation_stories": ["souls"],
     "test_story": "repeated",
     "ceiling_threshold": 0.4,
+    "voxel_selection": "threshold",
     "tuning_regions": ["language", "auditory"],
     "permutation_block": 15,
     "permute_within": False,

@@ -74,6 +74,8 @@ TUNING = [
     ("--ceiling_threshold 40", "ceiling_threshold must be from 0 to 1, got 40"),
     ("--ceiling_threshold nan", "ceiling_threshold must be from 0 to 1, got nan"),
     ("--ceiling a.npy --ceiling_repeats 4", "exclude each other"),
+    ("--ceiling a.npy --voxel_selection fdr", "voxel_selection fdr compares repeats"),
+    ("--voxel_selection best", "voxel_selection must be one of threshold, fdr, got 'best'"),
     ("--evaluation_length 0", "evaluation_length must be above 0 seconds"),
     ("--evaluation_stride -1", "evaluation_stride must be above 0 seconds, got -1"),
     ("--test_skip_trs -5", "test_skip_trs must not be negative"),
