@@ -59,7 +59,10 @@ from recipes.stages.tuning_options import TrainerOptions, TuningOptions
 DEFAULT_CONFIG = CONFIGS / "phantom.yaml"
 REPORT, REPORT_ENDINGS = "compare", (".json", ".csv", ".png", "-layers.png")
 # Settings that say which models there are and how they are measured, not how one is tuned
-NOT_OF_A_MODEL = {"targets", "layers", "evaluation_length", "evaluation_stride", "precision"}
+NOT_OF_A_MODEL = {
+    *("targets", "layers", "evaluation_length", "evaluation_stride", "precision"),
+    *("delays", "penalty_stories"),
+}
 
 
 def compare(arguments: CompareOptions, training: TrainerOptions) -> dict[str, Any] | None:
@@ -103,7 +106,7 @@ def compare(arguments: CompareOptions, training: TrainerOptions) -> dict[str, An
         (participant,) = open_recordings(data, arguments)
         one = tuning_listener(participant, arguments)
         if arguments.low_level:
-            check_phones([*one.train, one.test])
+            check_phones(one.represented)
     say(described(one, arguments))
 
     # A model for each target, for each further teacher, and on the sound alone
@@ -120,7 +123,7 @@ def compare(arguments: CompareOptions, training: TrainerOptions) -> dict[str, An
         cache_dir=representations_folder(arguments.cache_dir),
     )
     if not is_main:
-        share_in_representations(checkpoints.values(), [*one.train, one.test], extraction)
+        share_in_representations(checkpoints.values(), one.represented, extraction)
         return None
     remove([output / FEATURES])
     say(f"Measuring {len(checkpoints)} models on {one.test.name!r}, as heard by {one.name} ...")

@@ -145,7 +145,7 @@ def tune(arguments: TuningOptions, training: TrainerOptions) -> dict[str, Any] |
     )
     if not is_main:
         for one in listeners:
-            share_in_representations(checkpoints.values(), [*one.train, one.test], extraction)
+            share_in_representations(checkpoints.values(), one.represented, extraction)
         return None
     results: dict[str, Any] = {"participants": {}, "curves": curves}
     for one in listeners:

@@ -17,6 +17,7 @@ from .tables import BASELINE, EMPTY, NOT_DETERMINED, cell, star, text_table
 if TYPE_CHECKING:
     from nibabel.spatialimages import SpatialImage
 
+MANY = 5  # per cent of voxels at an end of the grid of penalties
 COLUMNS = (
     *("model", "participant", "region", "layer", "feature", "measure", "value"),
     *("n", "unit", "interval_low", "interval_high", "p", "p_holm", "stride", "normalisation"),
@@ -171,7 +172,8 @@ def notes(results: dict, regions: dict) -> list[str]:
     Parameters
     ----------
     results : dict
-        Of a measurement, with "n_trs", "n_excluded", "evaluation_stride" and "normalisation".
+        Of a measurement, with "n_trs", "n_excluded", "penalty_edges", "evaluation_stride" and
+        "normalisation".
     regions : dict
         Of the participant; empty if there are none.
 
@@ -179,7 +181,7 @@ def notes(results: dict, regions: dict) -> list[str]:
     -------
     list of str
     """
-    said = stride_note(results["evaluation_stride"])
+    said = [*stride_note(results["evaluation_stride"]), penalty_note(results["penalty_edges"])]
     if not regions:
         limits = {NORMALISED: " above the noise ceiling", ACROSS_LISTENERS: " above the threshold"}
         which = limits.get(results["normalisation"], "")
@@ -198,6 +200,28 @@ def notes(results: dict, regions: dict) -> list[str]:
             "so few TRs p comes out too small."
         )
     return said
+
+
+def penalty_note(edges: dict[str, dict[str, float]]) -> str:
+    """How many voxels chose an end of the grid of penalties; a warning where they are many.
+
+    Parameters
+    ----------
+    edges : dict of {model: {"smallest", "largest"}}
+        In per cent, as of a measurement.
+
+    Examples
+    --------
+    >>> penalty_note({"pretrained": {"smallest": 0.0, "largest": 1.25}})
+    'Voxels that chose the smallest and the largest penalty: pretrained 0.0 % and 1.2 %.'
+    """
+    shares = (
+        f"{model} {of['smallest']:.1f} % and {of['largest']:.1f} %" for model, of in edges.items()
+    )
+    note = f"Voxels that chose the smallest and the largest penalty: {', '.join(shares)}."
+    if all(share < MANY for of in edges.values() for share in of.values()):
+        return note
+    return f"Warning: {note} From {MANY} % on, the grid of penalties is too narrow for them."
 
 
 def title_of(results: dict) -> str:

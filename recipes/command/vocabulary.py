@@ -266,6 +266,21 @@ class Alignment(Participants):
         default=0,
         metadata={"help": "Number of TRs left out at the start of the test story; 0 by default."},
     )
+    delays: list[int] = field(
+        default_factory=lambda: [1, 2, 3, 4],
+        metadata={
+            "help": "Delays of encoding models in TRs, which learn the haemodynamic response; "
+            "1 2 3 4 by default, 0 1 2 3 4 also the sound of the TR itself."
+        },
+    )
+    penalty_stories: list[str] | None = field(
+        default=None,
+        metadata={
+            "help": "Stories by name that the penalties of encoding models are chosen on, such as "
+            "the validation stories; by default parts of the training stories are left out in "
+            "turn, of which a tuned model picks penalties that are too small."
+        },
+    )
     evaluation_length: float = field(
         default=16.0,
         metadata={"help": "Seconds of sound behind each representation; 16 by default."},
@@ -290,6 +305,15 @@ class Alignment(Participants):
             raise ValueError(
                 f"ceiling_threshold must be from 0 to 1, got {self.ceiling_threshold:g}"
             )
+        check_once("delays", self.delays)
+        if not self.delays or min(self.delays) < 0:
+            raise ValueError(f"delays must be TRs from 0 on, got {self.delays}")
+        check_once("penalty_stories", self.penalty_stories)
+        for name in ("train_stories", "test_story"):
+            named = getattr(self, name, [])
+            both = {*(self.penalty_stories or [])} & {*([named] if name == "test_story" else named)}
+            if both:
+                raise ValueError(f"story {min(both)!r} is in penalty_stories and in {name}")
         if self.voxel_selection not in SELECTIONS:
             raise ValueError(
                 f"voxel_selection must be one of {', '.join(SELECTIONS)}, got "

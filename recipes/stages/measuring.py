@@ -13,6 +13,7 @@ from modeling_braintune import AutoModelForBrainTuning, load_feature_extractor
 from recipes.stages.encoding import Extraction, encode
 from recipes.stages.recordings import Listener, TuningListener, check_test_story
 
+USUAL_DELAYS = [1, 2, 3, 4]
 LOW = 0.2  # noise ceiling, by which a division means little
 
 
@@ -58,7 +59,9 @@ def measure(
         extraction,
         threshold=arguments.lowest_ceiling,
         test_skip_trs=arguments.test_skip_trs,
-        low_level=low_level_features(one.train, one.test) if low_level else None,
+        low_level=low_level_features(one.train, *one.penalties, one.test) if low_level else None,
+        delays=arguments.delays,
+        penalty_stories=one.penalties,
         pairs=pairs,
         everywhere=everywhere,
         progress=progress,
@@ -68,8 +71,13 @@ def measure(
         "test_story": one.test.name,
         "normalisation": one.normalisation,
     }
-    said = [one.ceiling_note, *_low_ceilings(one, results["per_voxel"]["voxels"])]
-    return results | {"notes": [*said, *notes(results, one.participant.regions)]}
+    said = [
+        one.ceiling_note,
+        *_low_ceilings(one, results["per_voxel"]["voxels"]),
+        *_settings(one, arguments.delays),
+        *notes(results, one.participant.regions),
+    ]
+    return results | {"notes": said}
 
 
 def _low_ceilings(one, voxels):
@@ -80,6 +88,15 @@ def _low_ceilings(one, voxels):
             f"Warning: {n_low} voxels have a noise ceiling below {LOW:g}, by which their "
             "correlation is divided: their alignment is anything but sure."
         )
+
+
+def _settings(one, delays):
+    """What of the encoding models is not as usual."""
+    if list(delays) != USUAL_DELAYS:
+        yield f"Encoding models have delays of {', '.join(map(str, delays))} TRs."
+    if one.penalties:
+        names = ", ".join(story.name for story in one.penalties)
+        yield f"Penalties of encoding models were chosen on {names}."
 
 
 def align(
@@ -93,6 +110,8 @@ def align(
     threshold: float = 0.4,
     test_skip_trs: int = 0,
     low_level: dict[str, list[np.ndarray]] | None = None,
+    delays: Sequence[int] = (1, 2, 3, 4),
+    penalty_stories: Sequence[Story] = (),
     pairs: Sequence[tuple[str, str]] = (),
     everywhere: bool = False,
     progress: bool = False,
@@ -119,7 +138,12 @@ def align(
     test_skip_trs : int
         TRs left out at the test story's start, on top of the trims (Antonello et al. 2023).
     low_level : dict of {feature: list of arrays of shape (n_trs, n_features)}, optional
-        From `low_level_features`: also measure what is left without each of them.
+        From `low_level_features`: also measure what is left without each of them. An array for
+        each training story, each of `penalty_stories`, and the test story.
+    delays : list of int
+        Of the encoding models, in TRs.
+    penalty_stories : list of Story
+        That penalties are chosen on; by default cross-validation over the training stories does.
     pairs : list of (model, other)
         Also to be compared, beside each with the baseline.
     everywhere : bool
@@ -146,6 +170,8 @@ def align(
           "alignment", "residual_alignment" without the last low-level feature, both averaged over
           layers, and whether they are "above_chance", that is, among the predicted voxels;
         - "pairs": list of {"model", "other", "gain", "tests"} for `pairs`;
+        - "penalty_edges" {model: {"smallest", "largest"}}: per cent of voxels, averaged over
+          layers, that chose an end of the grid of penalties;
         - "evaluation_stride": of the extraction, in seconds, which alignment depends on;
         - "n_trs", and "n_excluded": voxels left out for all models, since their scored responses
           are constant or some of their responses are not finite.
@@ -167,11 +193,14 @@ def align(
     # A ceiling from other repeats says nothing of the responses that are scored.
     references = test_story.responses[test_skip_trs:, voxels].astype(np.float32)
     varies = np.isfinite(references).all(axis=0) & (references.max(0) > references.min(0))
-    for story in train_stories:
+    for story in (*train_stories, *penalty_stories):
         varies &= np.isfinite(story.responses[:, voxels]).all(axis=0)
     n_excluded = int(np.count_nonzero(~varies))
     voxels, references = voxels[varies], references[:, varies]
-    responses = [story.responses[:, voxels].astype(np.float32) for story in train_stories]
+    responses, chosen_on = (
+        [story.responses[:, voxels].astype(np.float32) for story in stories]
+        for stories in (train_stories, penalty_stories)
+    )
     scored = Scores(
         references=references,
         ceiling=None if ceiling is None else ceiling[voxels],
@@ -188,6 +217,8 @@ def align(
             extraction,
             test_skip_trs=test_skip_trs,
             low_level=low_level,
+            delays=delays,
+            penalties_on=list(zip(penalty_stories, chosen_on, strict=True)),
             progress=model if progress else None,
         )
         for model, checkpoint in checkpoints.items()
@@ -219,6 +250,10 @@ def align(
                 model: one.left_over for model, one in encoded.items() if low_level
             },
         },
+        "penalty_edges": {
+            model: dict(zip(("smallest", "largest"), _shares(one, len(voxels)), strict=True))
+            for model, one in encoded.items()
+        },
         "evaluation_stride": extraction.stride,
         "n_trs": len(references),
         "n_excluded": n_excluded,
@@ -232,6 +267,11 @@ def align(
             for model, other in pairs
         ],
     }
+
+
+def _shares(encoded, n_voxels):
+    """Per cent of voxels at the smallest and at the largest penalty, averaged over layers."""
+    return (100 * np.mean(list(encoded.at_edges.values()), axis=0) / n_voxels).tolist()
 
 
 def head_alignment(

@@ -32,6 +32,7 @@ STORY_OPTIONS = (
     "validation_stories",
     "test_story",
     "ceiling_story",
+    "penalty_stories",
     "tuning_stories",
     "stories",
 )
@@ -147,6 +148,8 @@ class Listener:
     participant : Participant
     train : list of Story
         That encoding models are fitted on.
+    penalties : list of Story
+        That their penalties are chosen on; none if it is on the training stories.
     test : Story
     ceiling : array of shape (n_voxels,), or None
         Noise ceilings of the test story's responses; 0 where the repeats' likeness, if that
@@ -159,6 +162,7 @@ class Listener:
 
     participant: Participant
     train: list[Story]
+    penalties: list[Story]
     test: Story
     ceiling: np.ndarray | None
     ceiling_note: str
@@ -167,6 +171,11 @@ class Listener:
     @property
     def name(self) -> str:
         return self.participant.name
+
+    @property
+    def represented(self) -> list[Story]:
+        """All stories whose representations a measurement needs."""
+        return [*self.train, *self.penalties, self.test]
 
     @property
     def measured_regions(self) -> dict[str, np.ndarray]:
@@ -218,10 +227,10 @@ def listener(participant: Participant, arguments: Any) -> Listener:
         As `scored_story` and `Participant.stories`.
     """
     test, ceiling, note = scored_story(participant, arguments)
-    train = list(participant.stories(arguments.train_stories))
     return Listener(
         participant=participant,
-        train=train,
+        train=list(participant.stories(arguments.train_stories)),
+        penalties=list(participant.stories(arguments.penalty_stories or [])),
         test=test,
         ceiling=ceiling,
         ceiling_note=note,

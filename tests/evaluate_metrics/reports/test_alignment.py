@@ -18,6 +18,7 @@ from evaluate_metrics.reports.alignment import (
     comparison_report,
     notes,
     over_layers,
+    penalty_note,
     report,
     rows,
     table,
@@ -85,6 +86,7 @@ def compare(low_level):
         "n_trs": N_TRS,
         "evaluation_stride": 0.1,
         "normalisation": "normalised",
+        "penalty_edges": {model: {"smallest": 0.0, "largest": 1.0} for model in MODELS},
         "n_excluded": 0,
         "participant": "UTS03",
         "test_story": "wheretheressmoke",
@@ -399,7 +401,10 @@ def test_report_without_impact_leaves_it_out(tmp_path):
 def test_notes_say_that_regions_are_missing_voxels_dead_or_trs_few():
     def said(n_trs=100, n_excluded=0, regions=MEMBERS, stride=0.1, normalisation=NORMALISED):
         found = {"n_trs": n_trs, "n_excluded": n_excluded, "evaluation_stride": stride}
-        return notes(found | {"normalisation": normalisation}, regions)
+        found |= {"normalisation": normalisation}
+        found |= {"penalty_edges": {"tuned": {"smallest": 0.0, "largest": 1.0}}}
+        penalties = "Voxels that chose the smallest and the largest penalty: tuned 0.0 % and 1.0 %."
+        return [note for note in notes(found, regions) if note != penalties]
 
     assert said() == []
     (regions,) = said(regions={})
@@ -414,6 +419,15 @@ def test_notes_say_that_regions_are_missing_voxels_dead_or_trs_few():
     assert said(99, 3, {}) == [regions, dead, few]
     (sparse,) = said(stride=0.2)
     assert sparse.startswith("Warning: representations every 0.2 s, not 0.1 s")
+
+
+@pytest.mark.parametrize(("share", "warned"), [(4.9, False), (5.0, True)])
+@pytest.mark.parametrize("edge", ["smallest", "largest"])
+def test_voxels_at_an_end_of_the_penalties_are_warned_of_from_5_per_cent_on(edge, share, warned):
+    ends = {"smallest": 0.0, "largest": 0.0}
+    note = penalty_note({"pretrained": ends, "tuned": ends | {edge: share}})
+    assert note.startswith("Warning: ") == note.endswith("too narrow for them.") == warned
+    assert "pretrained 0.0 % and 0.0 %, tuned " in note and f"{share} %" in note
 
 
 def test_error_bars_are_a_standard_error_over_layers():

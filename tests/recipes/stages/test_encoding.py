@@ -114,6 +114,7 @@ def test_what_was_measured_is_kept_until_something_changes_that_it_follows_from(
     assert first.impact["spectrum"]["language"]["interval"] is not None
     (path,) = kept()
     assert again.impact == first.impact
+    assert again.at_edges == first.at_edges and set(first.at_edges) == {1, 2}
     np.testing.assert_array_equal(again.left_over, first.left_over)
     for layer, predicted in first.layers.predictions.items():
         np.testing.assert_array_equal(again.layers.predictions[layer], predicted)
@@ -126,6 +127,7 @@ def test_what_was_measured_is_kept_until_something_changes_that_it_follows_from(
         {"windows": {"layers": [1]}},
         {"windows": {"stride": 2.0}},
         {"test_skip_trs": 1, "scored": skipped},
+        {"delays": [1, 2]},
         {"responses": [2 * r for r in responses]},
         {"scored": dataclasses.replace(scored, ceiling=np.full(10, 0.7))},
     ]

@@ -29,6 +29,7 @@ def options(**changes):
     given |= dict(ceiling=[], ceiling_word=None, ceiling_files={})
     given |= dict(ceiling_story=None, ceiling_repeats=None)
     given |= dict(voxel_selection="threshold", ceiling_threshold=0.4, lowest_ceiling=0.4)
+    given |= dict(penalty_stories=None)
     return SimpleNamespace(**given | changes)
 
 
