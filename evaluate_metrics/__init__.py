@@ -16,7 +16,7 @@ from .figures import (
 )
 from .probes import ClassProbe, LabelProbe, RidgeProbe
 from .residualizer import Residualizer
-from .scores import MEAN_IMPACT, ScoredLayers, Scores
+from .scores import LAGS, MEAN_IMPACT, ScoredLayers, Scores
 from .spaces import space_files
 from .statistics import (
     alignment_interval,
@@ -34,6 +34,7 @@ from .statistics import (
 )
 
 __all__ = [
+    "LAGS",
     "MEAN_IMPACT",
     "ClassProbe",
     "Cortex",

@@ -22,6 +22,7 @@ from .statistics import (
 )
 
 MEAN_IMPACT = "mean of the four"
+LAGS = ", lags "  # in the name of what is removed at several lags, behind the feature's own
 RATE = 0.05  # of false discoveries
 BLOCK = 10  # TRs that are resampled or exchanged together, over which responses depend on others
 N_BLOCKS = 10  # of a long story: autocorrelation asks for long blocks, and tests for several

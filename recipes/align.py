@@ -167,6 +167,7 @@ def align(arguments: AlignOptions) -> dict[str, dict[str, Any]]:
             arguments,
             extraction,
             low_level=arguments.low_level,
+            low_level_lags=arguments.low_level_lags,
             everywhere=everywhere,
             progress=True,
         )

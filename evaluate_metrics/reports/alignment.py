@@ -8,7 +8,7 @@ import numpy as np
 
 from ..figures import Cortex, change_figure, layer_figure, report_figure
 from ..normalisation import ACROSS_LISTENERS, NORMALISED, alignment_name
-from ..scores import BLOCK
+from ..scores import BLOCK, LAGS
 from .files import file_name, write_csv, write_json
 from .maps import brain_maps
 from .stride import every, stride_note
@@ -113,7 +113,8 @@ def table(results: dict) -> str:
             values = {model: alignment[model][region]["layers"].values() for model in alignment}
             parts.append(text_table(header, [[m, *map(cell, v)] for m, v in values.items()]))
     if results["impact"]:
-        parts += [_impact(results, region) for region in regions]
+        kinds = dict.fromkeys(map(_lags_of, next(iter(results["impact"].values()))))
+        parts += [_impact(results, region, lags) for region in regions for lags in kinds]
         parts.append(f"*: differs from {BASELINE}, p < .05 (bootstrap over blocks of TRs, Holm)")
     return "\n" + "\n\n".join([*parts, "\n".join([*results["notes"], ""])])
 
@@ -144,9 +145,15 @@ def _means(results, regions):
     return text_table(["", *header], lines)
 
 
-def _impact(results, region):
-    """Low-level impact in a region, by model and feature."""
-    features = list(next(iter(results["impact"].values())))
+def _lags_of(feature):
+    """ ", lags -3 to 3" of a feature that is removed at these, nothing of one at the same TR."""
+    _, behind, lags = feature.partition(LAGS)
+    return behind + lags
+
+
+def _impact(results, region, lags):
+    """Low-level impact in a region, by model and feature, of features that have these lags."""
+    features = [f for f in next(iter(results["impact"].values())) if _lags_of(f) == lags]
     lines = []
     for model, by_feature in results["impact"].items():
         tests = results["impact_tests"].get(model, {})
@@ -163,7 +170,20 @@ def _impact(results, region):
                 )
             )
         lines.append([model, *cells])
-    return text_table([f"impact, {region}, %", *features], lines)
+    names = [feature.removesuffix(lags) for feature in features]
+    return text_table([f"impact, {region}, %{lags}", *names], lines)
+
+
+def _at_the_same_tr(results):
+    """Results without the impact of features at other lags, as figures have it."""
+    kinds = ("impact", "impact_tests")
+    return results | {
+        kind: {
+            model: {f: by_region for f, by_region in by_feature.items() if not _lags_of(f)}
+            for model, by_feature in results[kind].items()
+        }
+        for kind in kinds
+    }
 
 
 def notes(results: dict, regions: dict) -> list[str]:
@@ -268,7 +288,7 @@ def report(
     title, voxels = title_of(results), results["per_voxel"]
     write_json(paths[0], {key: value for key, value in results.items() if key != "per_voxel"})
     write_csv(paths[1], COLUMNS, rows(results))
-    report_figure(results, paths[2], title=title)
+    report_figure(_at_the_same_tr(results), paths[2], title=title)
     layer_figure(results, paths[3], title=title)
     for model, change in results["change"].items():
         paths.append(folder / f"change-{file_name(model)}.png")
@@ -314,7 +334,7 @@ def comparison_report(results: dict, folder: str | Path, name: str = "compare") 
     write_json(paths[0], results)
     write_csv(paths[1], COLUMNS, rows(results))
     report_figure(
-        over_layers(results),
+        over_layers(_at_the_same_tr(results)),
         paths[2],
         title,
         "Bars: mean over layers; error bars: its standard error over layers.\n"

@@ -379,6 +379,23 @@ class LowLevel(Words):
         default=True,
         metadata={"help": "Whether the impact of low-level features is measured; true by default."},
     )
+    low_level_lags: list[int] | None = field(
+        default=None,
+        metadata={
+            "help": "First and last of the lags in TRs at which low-level features are removed "
+            "too, such as -3 3; impact is then given twice. By default they are removed at the "
+            "same TR alone, as it is defined."
+        },
+    )
+
+    def __post_init__(self) -> None:
+        lags = self.low_level_lags
+        if lags is not None and not (len(lags) == 2 and lags[0] <= lags[1]):
+            said = " ".join(map(str, lags))
+            raise ValueError(f"low_level_lags must be the first and the last lag, got {said}")
+        if lags is not None and not self.low_level:
+            raise ValueError("low_level_lags say how low_level removes features: it is false")
+        super().__post_init__()
 
 
 @dataclass(kw_only=True)

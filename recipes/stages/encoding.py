@@ -13,7 +13,7 @@ from tqdm import tqdm
 from transformers import PreTrainedModel
 
 from datasets_scripts import Story, evaluation_windows, lanczos
-from evaluate_metrics import MEAN_IMPACT, EncodingModel, Residualizer, ScoredLayers, Scores
+from evaluate_metrics import LAGS, MEAN_IMPACT, EncodingModel, Residualizer, ScoredLayers, Scores
 from modeling_braintune import (
     cached_representations,
     entry_of,
@@ -106,6 +106,7 @@ def encode(
     *,
     test_skip_trs: int = 0,
     low_level: dict[str, list[np.ndarray]] | None = None,
+    low_level_lags: Sequence[int] | None = None,
     delays: Sequence[int] = (1, 2, 3, 4),
     penalties_on: Sequence[tuple[Story, np.ndarray]] = (),
     progress: str | None = None,
@@ -121,7 +122,7 @@ def encode(
         To the training stories, in the voxels that are scored.
     scored : evaluate_metrics.Scores
     extraction : Extraction
-    test_skip_trs, low_level, delays
+    test_skip_trs, low_level, low_level_lags, delays
         As `recipes.stages.measuring.align`.
     penalties_on : list of (Story, responses)
         That penalties are chosen on, with responses as of the training stories.
@@ -142,7 +143,7 @@ def encode(
         measured = [responses, scored, list((low_level or {}).items()), test_skip_trs]
         measured += [responses_to for _, responses_to in penalties_on]
         parameters = (s.get_params() for s in (EncodingModel(delays=delays), Residualizer()))
-        solvers = [repr(p) for p in parameters]
+        solvers = [*map(repr, parameters), repr(low_level_lags)]
         measurement = facts | {
             "encoding": [FORMAT, *solvers, extraction.length, extraction.stride],
             "recordings": joblib.hash([sound, measured], "sha1", coerce_mmap=True),
@@ -168,12 +169,16 @@ def encode(
 
     predictions, at_edges = predicted(features)
     layers, impact, left_over = scored.score(predictions), {}, None
-    for name, feature in (low_level or {}).items():
-        left = scored.score(predicted(_residuals(feature, features, len(train_stories)))[0])
-        impact[name] = scored.impact(layers, left)
-    if low_level:
-        left_over = left.per_voxel  # of the last feature, all of them
-        impact[MEAN_IMPACT] = scored.mean_impact(impact)
+    for lags, named in _removals(low_level_lags) if low_level else ():
+        of_lags = {}
+        for name, feature in low_level.items():
+            residuals = _residuals(feature, features, len(train_stories), lags)
+            left = scored.score(predicted(residuals)[0])
+            of_lags[name] = scored.impact(layers, left)
+        if left_over is None:
+            left_over = left.per_voxel  # of the last feature, all of them, at the same TR
+        of_lags[MEAN_IMPACT] = scored.mean_impact(of_lags)
+        impact |= {f"{name}{named}": by_region for name, by_region in of_lags.items()}
     # As it is when it was kept.
     impact = _with_layers(json.loads(json.dumps(impact, default=np.ndarray.tolist)))
     encoded = Encoded(layers=layers, impact=impact, left_over=left_over, at_edges=at_edges)
@@ -279,10 +284,18 @@ def share_in_representations(
         layer_features(*extraction.load(checkpoint), stories, extraction)
 
 
-def _residuals(feature, features, n_train):
+def _removals(lags):
+    """Lags at which features are removed, and what says so behind their names."""
+    yield (0,), ""
+    if lags is not None:
+        first, last = lags
+        yield range(first, last + 1), f"{LAGS}{first} to {last}"
+
+
+def _residuals(feature, features, n_train, lags):
     """What is left of every layer without a low-level feature; layers are fitted side by side."""
     widths = np.cumsum([arrays[0].shape[1] for arrays in features.values()])[:-1]
     together = [np.hstack(layers) for layers in zip(*features.values(), strict=True)]
-    residualizer = Residualizer().fit(feature[:n_train], together[:n_train])
+    residualizer = Residualizer(lags=lags).fit(feature[:n_train], together[:n_train])
     left = [np.split(r, widths, axis=1) for r in residualizer.transform(feature, together)]
     return {layer: [story[i] for story in left] for i, layer in enumerate(features)}

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from datasets_scripts import Story, low_level_features, training_windows
-from evaluate_metrics import Scores
+from evaluate_metrics import LAGS, Scores
 from evaluate_metrics.reports import notes
 from modeling_braintune import AutoModelForBrainTuning, load_feature_extractor
 from recipes.stages.encoding import Extraction, encode
@@ -24,6 +24,7 @@ def measure(
     extraction: Extraction,
     *,
     low_level: bool = False,
+    low_level_lags: Sequence[int] | None = None,
     pairs: Sequence[tuple[str, str]] = (),
     everywhere: bool = False,
     progress: bool = False,
@@ -33,7 +34,7 @@ def measure(
     Parameters
     ----------
     one : Listener
-    checkpoints, extraction, pairs, everywhere, progress
+    checkpoints, extraction, low_level_lags, pairs, everywhere, progress
         As `align`.
     arguments : recipes.command.vocabulary.Alignment
     low_level : bool
@@ -60,6 +61,7 @@ def measure(
         threshold=arguments.lowest_ceiling,
         test_skip_trs=arguments.test_skip_trs,
         low_level=low_level_features(one.train, *one.penalties, one.test) if low_level else None,
+        low_level_lags=low_level_lags,
         delays=arguments.delays,
         penalty_stories=one.penalties,
         pairs=pairs,
@@ -110,6 +112,7 @@ def align(
     threshold: float = 0.4,
     test_skip_trs: int = 0,
     low_level: dict[str, list[np.ndarray]] | None = None,
+    low_level_lags: Sequence[int] | None = None,
     delays: Sequence[int] = (1, 2, 3, 4),
     penalty_stories: Sequence[Story] = (),
     pairs: Sequence[tuple[str, str]] = (),
@@ -140,6 +143,8 @@ def align(
     low_level : dict of {feature: list of arrays of shape (n_trs, n_features)}, optional
         From `low_level_features`: also measure what is left without each of them. An array for
         each training story, each of `penalty_stories`, and the test story.
+    low_level_lags : (first, last), optional
+        TRs, such as -3 and 3: also measure what is left without the features at all of them.
     delays : list of int
         Of the encoding models, in TRs.
     penalty_stories : list of Story
@@ -217,6 +222,7 @@ def align(
             extraction,
             test_skip_trs=test_skip_trs,
             low_level=low_level,
+            low_level_lags=low_level_lags,
             delays=delays,
             penalties_on=list(zip(penalty_stories, chosen_on, strict=True)),
             progress=model if progress else None,
@@ -227,7 +233,9 @@ def align(
     baseline, *others = layers
     impact = {model: one.impact for model, one in encoded.items() if low_level}
     impact_tests = {
-        model: scored.impact_tests(impact[model], impact[baseline]) for model in others if low_level
+        model: _impact_tests(scored, impact[model], impact[baseline])
+        for model in others
+        if low_level
     }
     for by_region in (r for by_feature in impact.values() for r in by_feature.values()):
         for scores in by_region.values():
@@ -267,6 +275,15 @@ def align(
             for model, other in pairs
         ],
     }
+
+
+def _impact_tests(scored, impact, baseline):
+    """Tests of features at the same TR, and of those at several lags: a family each."""
+    tests = {}
+    for lagged in (False, True):
+        of_kind = {feature: by for feature, by in impact.items() if (LAGS in feature) is lagged}
+        tests |= scored.impact_tests(of_kind, baseline)
+    return tests
 
 
 def _shares(encoded, n_voxels):

@@ -12,7 +12,7 @@ from matplotlib.image import imread
 from matplotlib.text import Text
 
 from evaluate_metrics import MEAN_IMPACT, Scores, tuning_figure
-from evaluate_metrics.reports import NORMALISED, NOT_NORMALISED
+from evaluate_metrics.reports import NORMALISED, NOT_NORMALISED, alignment
 from evaluate_metrics.reports.alignment import (
     COLUMNS,
     comparison_report,
@@ -363,6 +363,25 @@ def test_impact_that_is_not_determined_is_said_and_a_row_without_value(results, 
     ]
     ends = interval or (None, None)
     assert row[6:] == (None, 5, "voxels", *ends, None, None, 0.1, "normalised")
+
+
+def test_impact_at_several_lags_has_a_table_of_its_own_and_no_bars(results, tmp_path, monkeypatch):
+    lagged = copy.deepcopy(results)
+    for model in MODELS:
+        for feature, by_region in list(lagged["impact"][model].items()):
+            lagged["impact"][model][f"{feature}, lags -3 to 3"] = by_region
+    plain, text = table(results), table(lagged)
+    assert part_of(text, "impact, auditory, %  ") == part_of(plain, "impact, auditory, %  ")
+    heading, lines = part_of(text, "impact, auditory, %, lags -3 to 3")
+    assert heading.split() == " ".join(FEATURES).split()
+    scores = results["impact"]["permuted"]["all"]["auditory"]
+    assert f"{scores['mean']:.0f} [" in line_of(lines, "permuted")
+    drawn = []
+    monkeypatch.setattr(alignment, "report_figure", lambda found, *_, **__: drawn.append(found))
+    monkeypatch.setattr(alignment, "layer_figure", lambda *_, **__: None)
+    compared = {key: lagged[key] for key in lagged if key not in ("per_voxel", "change")}
+    comparison_report(compared, tmp_path)
+    assert list(drawn[0]["impact"]["permuted"]) == list(FEATURES)
 
 
 def test_models_lead_to_no_other_folder(results, tmp_path):

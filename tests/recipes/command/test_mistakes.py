@@ -90,6 +90,9 @@ TUNING = [
 ]
 OTHERS = [
     ("align", "--precision half", "precision must be one of"),
+    ("align", "--low_level_lags 3", "low_level_lags must be the first and the last lag, got 3"),
+    ("align", "--low_level_lags 3 -3", "the first and the last lag, got 3 -3"),
+    ("align", "--low_level_lags -3 3 --low_level false", "low_level_lags say how low_level"),
     ("align", "--layers 1 1", "layers: name each once"),
     ("align", "--ceiling_threshold -1", "ceiling_threshold must be from 0 to 1"),
     ("asr", "--max_unusable 2", "max_unusable must be from 0 to 1"),
