@@ -35,6 +35,7 @@ from .names import check_name, nearest
 from .noise_ceiling import (
     ceiling_across_listeners,
     noise_ceiling,
+    passing_noise,
     read_noise_ceiling,
     select_voxels,
 )
@@ -122,6 +123,7 @@ __all__ = [
     "open_participant",
     "other_listeners",
     "participant_stories",
+    "passing_noise",
     "permute_blocks",
     "permute_stories",
     "phone_inventory",

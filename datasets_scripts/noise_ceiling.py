@@ -5,6 +5,7 @@ from os import PathLike
 from pathlib import Path
 
 import numpy as np
+from scipy.signal import lfilter
 
 from .names import check_name
 from .zscore import zscore_responses
@@ -106,6 +107,48 @@ def ceiling_across_listeners(responses: np.ndarray, others: Iterable[np.ndarray]
     own = zscore_responses(responses.astype(np.float32))
     correlation = np.einsum("tv,tv->v", own, zscore_responses(mean)) / len(own)
     return correlation.clip(0, 1)  # NaN stays
+
+
+def passing_noise(
+    n_repeats: int,
+    n_trs: int,
+    threshold: float = 0.4,
+    n_scored: int | None = None,
+    autocorrelation: float = 0.0,
+    seed: int = 0,
+    n_voxels: int = 4000,
+) -> float:
+    """Share of voxels without any signal whose noise ceiling passes the threshold all the same.
+
+    Simulated, since it depends on all of these: with few repeats the share is large.
+
+    Parameters
+    ----------
+    n_repeats, n_trs : int
+        That noise ceilings are computed from.
+    threshold : float
+    n_scored : int, optional
+        As `noise_ceiling`.
+    autocorrelation : float
+        From one TR to the next, of a first-order autoregressive process; 0 is white noise.
+    seed, n_voxels : int
+        Of the simulation.
+
+    Returns
+    -------
+    float
+        From 0 to 1.
+
+    Raises
+    ------
+    ValueError
+        As `noise_ceiling`.
+    """
+    rng = np.random.default_rng(seed)
+    noise = rng.standard_normal((n_repeats, n_trs, n_voxels), dtype=np.float32)
+    noise[:, 0] /= (1 - autocorrelation**2) ** 0.5  # as if it had begun long before
+    noise = lfilter([1], [1, -autocorrelation], noise, axis=1)
+    return float((noise_ceiling(noise, n_scored) > threshold).mean())
 
 
 def read_noise_ceiling(path: str | PathLike[str], n_voxels: int) -> np.ndarray:

@@ -16,7 +16,7 @@ from .figures import (
 )
 from .probes import ClassProbe, LabelProbe, RidgeProbe
 from .residualizer import Residualizer
-from .scores import MEAN_IMPACT, ScoredLayers, Scores
+from .scores import LAGS, MEAN_IMPACT, ScoredLayers, Scores
 from .spaces import space_files
 from .statistics import (
     alignment_interval,
@@ -29,10 +29,12 @@ from .statistics import (
     impact_resamples,
     paired_test,
     percentile_interval,
+    repeat_permutation_p,
     true_discoveries,
 )
 
 __all__ = [
+    "LAGS",
     "MEAN_IMPACT",
     "ClassProbe",
     "Cortex",
@@ -59,6 +61,7 @@ __all__ = [
     "layer_figure",
     "paired_test",
     "percentile_interval",
+    "repeat_permutation_p",
     "report_figure",
     "space_files",
     "surface_figure",

@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .brain_alignment.arrays import numeric
 from .columns import check_columns, column_names, set_column_names
-from .ridge import ridge_cv
+from .ridge import ridge_cv, ridge_validated
 from .zscore import zscore
 
 PENALTIES = tuple(np.logspace(2, 8, 15).tolist())  # an array has no plain comparison to print by
@@ -50,8 +50,12 @@ class EncodingModel(BaseEstimator):
     coef_ : array of shape (n_features * n_delays, n_voxels)
         Rows ordered as the columns of `delay`. float32 if features and responses are.
     penalty_ : array of shape (n_voxels,)
+    at_edges_ : (int, int)
+        Voxels that chose the smallest and the largest of several penalties: many of them say that
+        the grid is too narrow.
     cv_score_ : array of shape (n_voxels,)
-        Held-out R^2 of the chosen penalty, averaged over folds.
+        Held-out R^2 of the chosen penalty, averaged over folds, or over the stories that it was
+        chosen on.
     n_features_in_ : int
         Features before delaying.
     feature_names_in_ : array of shape (n_features,)
@@ -84,7 +88,12 @@ class EncodingModel(BaseEstimator):
         self.device = device
         self.voxel_batch = voxel_batch
 
-    def fit(self, features: list[np.ndarray], responses: list[np.ndarray]) -> Self:
+    def fit(
+        self,
+        features: list[np.ndarray],
+        responses: list[np.ndarray],
+        validation: tuple[list[np.ndarray], list[np.ndarray]] | None = None,
+    ) -> Self:
         """Choose the penalties and fit the coefficients.
 
         Parameters
@@ -93,6 +102,9 @@ class EncodingModel(BaseEstimator):
             One array per story.
         responses : list of arrays of shape (n_trs, n_voxels)
             The same stories in the same order, z-scored per story.
+        validation : (features, responses), optional
+            Of other stories, which penalties are chosen on, in place of folds: those that a
+            backbone was tuned on pick penalties that are too small.
 
         Returns
         -------
@@ -115,19 +127,32 @@ class EncodingModel(BaseEstimator):
         given, features = features, checked_stories(features, "features", at_least=1)
         responses = checked_stories(responses, "responses")
         _check_pairs(features, responses)
-        folds = story_folds([len(story) for story in features], self.folds)
+        if validation is None:
+            folds = story_folds([len(story) for story in features], self.folds)
+        else:
+            held = [checked_stories(stories, "validation", at_least=1) for stories in validation]
+            _check_pairs(*held)
 
         # result_type promotes float16 and integers, which the solver does not take
         dtype = np.result_type(features[0], responses[0], np.float32)
         Y = np.concatenate(responses).astype(dtype, copy=False)
-        _check_variation(Y, folds)
-        self.coef_, self.penalty_, self.cv_score_ = ridge_cv(
-            np.concatenate([delay(zscore(story), self.delays) for story in features]),
-            Y,
-            penalties,
-            folds,
-            device=self.device or ("cuda" if torch.cuda.is_available() else "cpu"),
-            voxel_batch=self.voxel_batch,
+        X = np.concatenate([delay(zscore(story), self.delays) for story in features])
+        device = self.device or ("cuda" if torch.cuda.is_available() else "cpu")
+        if validation is None:
+            _check_variation([Y[fold] for fold in folds], "fold")
+            fitted = ridge_cv(X, Y, penalties, folds, device, self.voxel_batch)
+        else:
+            _check_variation(held[1], "validation story")
+            pairs = [
+                (delay(zscore(story), self.delays), response)
+                for story, response in zip(*held, strict=True)
+            ]
+            fitted = ridge_validated(X, Y, penalties, pairs, device, self.voxel_batch)
+        self.coef_, self.penalty_, self.cv_score_ = fitted
+        several = penalties.max() > penalties.min()
+        self.at_edges_ = tuple(
+            int(several and np.count_nonzero(self.penalty_ == edge))
+            for edge in (penalties.min(), penalties.max())
         )
         self.n_features_in_ = features[0].shape[1]
         set_column_names(self, given[0])
@@ -313,10 +338,10 @@ def _check_pairs(features, responses):
             )
 
 
-def _check_variation(responses, folds):
-    varies = np.any([np.ptp(responses[fold], axis=0) > 0 for fold in folds], axis=0)
+def _check_variation(parts, name):
+    varies = np.any([np.ptp(part, axis=0) > 0 for part in parts], axis=0)
     if not varies.all():
         raise ValueError(
-            f"{(~varies).sum()} of {len(varies)} voxels are constant within every fold, the first "
-            f"is voxel {np.flatnonzero(~varies)[0]}: leave them out, no penalty can be chosen"
+            f"{(~varies).sum()} of {len(varies)} voxels are constant within every {name}, the "
+            f"first is voxel {np.flatnonzero(~varies)[0]}: leave them out, no penalty can be chosen"
         )

@@ -1,6 +1,7 @@
 """What is left of a representation once low-level features are taken out of it."""
 
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Self
 
 import numpy as np
@@ -20,10 +21,10 @@ ROUNDING = 1e-6  # some ten roundings of float32, relative to the largest value
 class Residualizer(BaseEstimator):
     """Remove from a representation what low-level features of the sound predict linearly.
 
-    A ridge from the features to each dimension of the representation at the same TR, without
-    delays, is fitted on the training stories; its prediction is subtracted from any story (Oota
-    et al. 2024; Moussa et al. 2025, figure 3). Encoding models of the representation with and
-    without it then tell the low-level impact.
+    A ridge from the features to each dimension of the representation at the same TR, unless other
+    lags are given, is fitted on the training stories; its prediction is subtracted from any story
+    (Oota et al. 2024; Moussa et al. 2025, figure 3). Encoding models of the representation with
+    and without it then tell the low-level impact.
 
     Parameters
     ----------
@@ -32,11 +33,16 @@ class Residualizer(BaseEstimator):
         That of a dimension has the highest mean over folds of held-out R^2.
     folds : int
         Cross-validation folds: contiguous chunks of equal length of all stories laid end to end.
+    lags : sequence of int
+        Lags of the features in TRs, -1 being the TR before, never across a story's ends; 0 alone,
+        the TR itself, is the published definition. A representation that looks back over many
+        seconds, in an encoding model with delays, keeps what the features were at other TRs.
 
     Attributes
     ----------
-    coef_ : array of shape (n_low_level, n_dimensions), float64
-        A dimension that is constant within each story has coefficients of 0.
+    coef_ : array of shape (n_low_level * n_lags, n_dimensions), float64
+        Rows in one block per lag. A dimension that is constant within each story has coefficients
+        of 0.
     penalty_ : array of shape (n_dimensions,)
         NaN for such a dimension.
     cv_score_ : array of shape (n_dimensions,)
@@ -71,9 +77,15 @@ class Residualizer(BaseEstimator):
     True
     """
 
-    def __init__(self, penalties: Sequence[float] | np.ndarray = PENALTIES, folds: int = 10):
+    def __init__(
+        self,
+        penalties: Sequence[float] | np.ndarray = PENALTIES,
+        folds: int = 10,
+        lags: Sequence[int] = (0,),
+    ):
         self.penalties = penalties
         self.folds = folds
+        self.lags = lags
 
     def fit(
         self,
@@ -104,12 +116,14 @@ class Residualizer(BaseEstimator):
             fold, or if a parameter is out of its range.
         """
         penalties = checked_penalties(self.penalties)
+        if not len(self.lags) or not all(isinstance(lag, Integral) for lag in self.lags):
+            raise ValueError(f"lags must be integers, at least one, got {self.lags!r}")
         given = [_first(low_level), _first(representation)]
         low_level, representation = _checked_pairs(low_level, representation)
         # as if one story, since folds are chunks whatever the number of stories
         folds = story_folds([sum(map(len, low_level))], self.folds)
 
-        Z = np.concatenate([zscore(story) for story in low_level])
+        Z = np.concatenate([_lagged(zscore(story), self.lags) for story in low_level])
         X = np.concatenate([_centred(story) for story in representation])
         varies = X.any(axis=0)
         self.coef_ = np.zeros((Z.shape[1], X.shape[1]))
@@ -121,7 +135,7 @@ class Residualizer(BaseEstimator):
             folds,
             device="cuda" if torch.cuda.is_available() else "cpu",
         )
-        self.n_features_in_ = Z.shape[1]
+        self.n_features_in_ = low_level[0].shape[1]
         set_column_names(self, given[0])
         self._dimensions = column_names(given[1])
         return self
@@ -155,12 +169,12 @@ class Residualizer(BaseEstimator):
         one_story = not isinstance(representation, (list, tuple))
         given = [_first(low_level), _first(representation)]
         low_level, representation = _checked_pairs(low_level, representation)
-        _check_width(low_level, "low_level", self.coef_.shape[0])
+        _check_width(low_level, "low_level", self.n_features_in_)
         _check_width(representation, "representation", self.coef_.shape[1])
         check_columns(given[0], "low_level", getattr(self, "feature_names_in_", None))
         check_columns(given[1], "representation", self._dimensions)
         residuals = [
-            _residual(story, zscore(features) @ self.coef_)
+            _residual(story, _lagged(zscore(features), self.lags) @ self.coef_)
             for features, story in zip(low_level, representation, strict=True)
         ]
         return residuals[0] if one_story else residuals
@@ -170,6 +184,16 @@ def _centred(story):
     """Subtract the mean over TRs, in float64; a constant dimension gives exactly 0."""
     story = story.astype(np.float64)
     return np.where(np.ptp(story, axis=0) == 0, 0, story - story.mean(axis=0))
+
+
+def _lagged(columns, lags):
+    """One block of columns per lag: row t of that of lag k is row t + k, or 0 outside the story."""
+    n_trs, n_columns = columns.shape
+    lagged = np.zeros((n_trs, len(lags), n_columns))
+    for block, lag in enumerate(lags):
+        rows = np.arange(max(0, -lag), min(n_trs, n_trs - lag))
+        lagged[rows, block] = columns[rows + lag]
+    return lagged.reshape(n_trs, -1)
 
 
 def _residual(representation, prediction):

@@ -89,6 +89,70 @@ def ridge_cv(
     return coef.T, np.asarray(penalties, dtype=float)[best], score
 
 
+def ridge_validated(
+    features: np.ndarray,
+    responses: np.ndarray,
+    penalties: np.ndarray,
+    validation: list[tuple[np.ndarray, np.ndarray]],
+    device: str | torch.device = "cpu",
+    voxel_batch: int | None = None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Fit ridge regressions without intercept, choosing each voxel's penalty on other stories.
+
+    Parameters
+    ----------
+    features : array of shape (n_rows, n_features)
+    responses : array of shape (n_rows, n_voxels), float32 or float64
+    penalties : array of shape (n_penalties,)
+        As in `ridge_cv`.
+    validation : list of (features, responses)
+        Of stories that nothing is fitted to, with the columns of those that are.
+    device : str or torch.device
+    voxel_batch : int or None
+        As in `ridge_cv`.
+
+    Returns
+    -------
+    coef, penalty, score
+        As of `ridge_cv`, the stories being the folds.
+    """
+    X = torch.as_tensor(features, dtype=torch.float64, device=device)
+    Y = torch.as_tensor(responses)
+    lambdas = torch.as_tensor(penalties, dtype=torch.float64, device=device)
+    spectrum, patterns, loadings = _decompose(X, Y.dtype)
+    patterns = patterns.to(Y.dtype)
+    shrinkage = (1 / (spectrum + lambdas[:, None])).to(Y.dtype)
+    # (n_patterns, n_rows) of each story
+    heard = [loadings @ torch.as_tensor(x, dtype=Y.dtype, device=device).T for x, _ in validation]
+
+    n_rows, n_voxels = Y.shape
+    coef = np.empty((n_voxels, X.shape[1]), dtype=responses.dtype)
+    best, score = np.empty(n_voxels, dtype=int), np.empty(n_voxels)
+    longest = max(len(y) for _, y in validation)
+    needed = Y.itemsize * (n_rows + 2 * patterns.shape[1] + 4 * longest)
+    voxel_batch = voxel_batch or max(1, WORKING_MEMORY // needed)
+    for start in range(0, n_voxels, voxel_batch):
+        voxels = slice(start, start + voxel_batch)
+        weights = Y[:, voxels].T.to(device) @ patterns
+        scores = []
+        for story, (_, y) in zip(heard, validation, strict=True):
+            measured = torch.as_tensor(y[:, voxels], dtype=Y.dtype, device=device).T
+            residual = [(measured - (weights * s) @ story).square().sum(dim=1) for s in shrinkage]
+            scores.append(1 - torch.stack(residual).double() / _variation(measured))
+        mean = torch.stack(scores).nanmean(dim=0)
+        chosen = mean.argmax(dim=0)
+        coef[voxels] = ((weights * shrinkage[chosen]) @ loadings).cpu().numpy()
+        best[voxels] = chosen.cpu().numpy()
+        score[voxels] = mean.amax(dim=0).cpu().numpy()
+    return coef.T, np.asarray(penalties, dtype=float)[best], score
+
+
+def _variation(y):
+    """Sum of squares of each row of y about its mean; NaN where it is constant."""
+    total = (y - y.mean(dim=1, keepdim=True)).double().square().sum(dim=1)
+    return total.masked_fill(y.amax(dim=1) == y.amin(dim=1), torch.nan)
+
+
 def _decompose(X, dtype):
     """X as patterns @ diag(singular) @ directions.T, with orthonormal patterns and directions.
 
@@ -204,9 +268,7 @@ class _HeldOut:
         products = (vectors @ vectors.mT).double()
         coefficients = torch.cat([torch.ones_like(self.combinations[:1]), -self.combinations])
         residual = torch.einsum("kp,vkl,lp->pv", coefficients, products, coefficients)
-        total = (y - y.mean(dim=1, keepdim=True)).double().square().sum(dim=1)
-        constant = y.amax(dim=1) == y.amin(dim=1)
-        return 1 - residual / total.masked_fill(constant, torch.nan)
+        return 1 - residual / _variation(y)
 
 
 def _curves(spectrum, lambdas):

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .brain_alignment.alignment import alignment_scores
-from .low_level_impact.impact import impact_scores
+from .low_level_impact.impact import impact, impact_scores
 from .statistics import (
     alignment_interval,
     alignment_resamples,
@@ -23,9 +23,11 @@ from .statistics import (
 )
 
 MEAN_IMPACT = "mean of the four"
+LAGS = ", lags "  # in the name of what is removed at several lags, behind the feature's own
 RATE = 0.05  # of false discoveries
 BLOCK = 10  # TRs that are resampled or exchanged together, over which responses depend on others
 N_BLOCKS = 10  # of a long story: autocorrelation asks for long blocks, and tests for several
+WIDEST = 100  # points between the ends of the interval of a share in per cent that says anything
 
 ByRegion = dict[str, dict[str, Any]]  # {region: scores}
 
@@ -246,10 +248,12 @@ class Scores:
     def impact(self, model: ScoredLayers, left: ScoredLayers) -> ByRegion:
         """Low-level impact in per cent, from predictions of what is `left` without a feature.
 
-        "mean" is R of the alignments averaged over layers, None unless that is positive, with its
-        95 % "interval"; "residual_alignment" is what is left of them; "layers" are the layers' own
-        R, with "layer_intervals"; "resamples" is R in each resample, the same resamples for all
-        predictions, or None as "interval" is.
+        "mean" is R of the alignments averaged over layers, with its 95 % "interval";
+        "residual_alignment" is what is left of them; "layers" are the layers' own R, with
+        "layer_intervals"; "resamples" is R in each resample, the same resamples for all
+        predictions, or None as "interval" is. R of an alignment near zero can be anything: it is
+        None, not determined, where the interval is wider than from nothing to all, 100 points, or
+        where there is none since the alignment is not positive in some resample.
         """
         by_layer = {
             layer: impact_scores(scores, left.scores[layer])["regions"]
@@ -278,11 +282,18 @@ class Scores:
                 layer: resamples(members, [p], [r])
                 for layer, p, r in zip(by_layer, predicted, residual, strict=True)
             }
+            interval = _interval_of(drawn)
+            intervals = {layer: _interval_of(r) for layer, r in alone.items()}
             return {
-                "mean": 100 * (whole - rest) / whole if whole > 0 else None,
-                "interval": _interval_of(drawn),
-                "layers": {k: by_layer[k][region]["low_level_impact"] for k in by_layer},
-                "layer_intervals": {layer: _interval_of(r) for layer, r in alone.items()},
+                "mean": _determined(impact(whole, rest), interval),
+                "interval": interval,
+                "layers": {
+                    layer: _determined(
+                        by_layer[layer][region]["low_level_impact"], intervals[layer]
+                    )
+                    for layer in by_layer
+                },
+                "layer_intervals": intervals,
                 "residual_alignment": rest,
                 "resamples": drawn,
             }
@@ -347,6 +358,11 @@ class Scores:
 def _interval_of(drawn):
     """The interval of a resampled score; None where it means nothing in some resample."""
     return None if drawn is None else percentile_interval(drawn)
+
+
+def _determined(share, interval):
+    """A share in per cent; None where its interval says nothing."""
+    return share if interval is not None and interval[1] - interval[0] <= WIDEST else None
 
 
 def _mean_of(resampled):

@@ -451,6 +451,8 @@ def _training(results, settings, config, model, teacher, permuted_from):
     n_voxels = config.num_voxels
     (normalisation,) = {scores["normalisation"] for scores in results["participants"].values()}
     chosen_by = SELECTION[normalisation].format(settings["ceiling_threshold"])
+    if settings["voxel_selection"] == "fdr":
+        chosen_by = "repeats alike, by permutation at a false discovery rate of 5 %,"
     for participant, brain in config.brain.items():
         whose = f", {_text(participant)}" if len(config.brain) > 1 else ""
         n = n_voxels[participant] if isinstance(n_voxels, dict) else n_voxels
@@ -467,10 +469,7 @@ def _training(results, settings, config, model, teacher, permuted_from):
         named = settings["tuning_regions"] or brain["regions"] or ["all"]
         where = "the whole brain" if [*named] == ["all"] else " and ".join(map(_text, named))
         if not teacher:
-            yield (
-                f"voxels{whose}",
-                f"{n} of {brain['n_recorded_voxels']}: {chosen_by} in {where}",
-            )
+            yield f"voxels{whose}", f"{n} of {brain['n_recorded_voxels']}: {chosen_by} in {where}"
         if atlas := brain.get("atlas"):
             yield f"atlas{whose}", f"{_text(atlas['name'])} (SHA-256 `{atlas['sha256']}`)"
         seconds = brain["n_trs_per_window"] * brain["tr"]
@@ -580,9 +579,10 @@ def _p(test):
 
 def _cell(scores, sign="", digits=2):
     """Two decimals with the interval, as in the printed report."""
-    if scores["mean"] is None:
-        return "none" if scores["n_voxels"] else "empty"
-    value = f"{scores['mean']:{sign}.{digits}f}"
+    if scores["mean"] is not None:
+        value = f"{scores['mean']:{sign}.{digits}f}"
+    else:
+        value = "not determined" if scores["n_voxels"] else "empty"
     if scores["interval"] is None:
         return value
     low, high = scores["interval"]

@@ -147,7 +147,7 @@ def align(arguments: AlignOptions) -> dict[str, dict[str, Any]]:
     for participant, cortex in zip(participants, cortices, strict=True):
         one = listener(participant, arguments)
         if not state.is_main_process:
-            share_in_representations(checkpoints.values(), [*one.train, one.test], extraction)
+            share_in_representations(checkpoints.values(), one.represented, extraction)
             continue
         everywhere = cortex is not None or participant.mask is not None  # for maps
         if not results:
@@ -168,6 +168,7 @@ def align(arguments: AlignOptions) -> dict[str, dict[str, Any]]:
             arguments,
             extraction,
             low_level=arguments.low_level,
+            low_level_lags=arguments.low_level_lags,
             everywhere=everywhere,
             progress=True,
         )

@@ -50,11 +50,8 @@ from recipes.stages.recordings import (
     open_recordings,
     tuning_listener,
 )
-<<<<<<< HEAD
-from recipes.stages.starting_model import check_starting_model
-=======
 from recipes.stages.seeds import with_seeds
->>>>>>> control
+from recipes.stages.starting_model import check_starting_model
 from recipes.stages.stimulus import StimulusOptions, stimulus_tune
 from recipes.stages.targets import teachers, windows
 from recipes.stages.training import CURVE, FEATURES, made_by_tuning, tune_models
@@ -63,7 +60,10 @@ from recipes.stages.tuning_options import TrainerOptions, TuningOptions
 DEFAULT_CONFIG = CONFIGS / "phantom.yaml"
 REPORT, REPORT_ENDINGS = "compare", (".json", ".csv", ".png", "-layers.png")
 # Settings that say which models there are and how they are measured, not how one is tuned
-NOT_OF_A_MODEL = {"targets", "layers", "evaluation_length", "evaluation_stride", "precision"}
+NOT_OF_A_MODEL = {
+    *("targets", "layers", "evaluation_length", "evaluation_stride", "precision"),
+    *("delays", "penalty_stories"),
+}
 
 
 def compare(arguments: CompareOptions, training: TrainerOptions) -> dict[str, Any] | None:
@@ -108,7 +108,7 @@ def compare(arguments: CompareOptions, training: TrainerOptions) -> dict[str, An
         (participant,) = open_recordings(data, arguments)
         one = tuning_listener(participant, arguments)
         if arguments.low_level:
-            check_phones([*one.train, one.test])
+            check_phones(one.represented)
     say(described(one, arguments))
 
     # A model for each target, for each further teacher, and on the sound alone
@@ -125,7 +125,7 @@ def compare(arguments: CompareOptions, training: TrainerOptions) -> dict[str, An
         cache_dir=representations_folder(arguments.cache_dir),
     )
     if not is_main:
-        share_in_representations(checkpoints.values(), [*one.train, one.test], extraction)
+        share_in_representations(checkpoints.values(), one.represented, extraction)
         return None
     remove([output / FEATURES])
     say(f"Measuring {len(checkpoints)} models on {one.test.name!r}, as heard by {one.name} ...")
@@ -135,6 +135,7 @@ def compare(arguments: CompareOptions, training: TrainerOptions) -> dict[str, An
         arguments,
         extraction,
         low_level=arguments.low_level,
+        low_level_lags=arguments.low_level_lags,
         pairs=compared(arguments.models, list(arguments.further)),
         progress=not training.disable_tqdm,
     )
@@ -208,7 +209,8 @@ def tune_all(
         ahead = estimate(arguments, training, pretrained, first, [one])
         again, output = training.overwrite_output_dir, Path(training.output_dir)
         done = [] if again else [m for m in arguments.models if is_tuned(output, m)]
-        say(plan(output, arguments.models, done, ahead, arguments.low_level))
+        n_removals = arguments.low_level * (5 if arguments.low_level_lags is None else 10)
+        say(plan(output, arguments.models, done, ahead, n_removals))
     # Made before the work begins, so that whatever is wrong with them is said before it.
     runs = [(arguments, {}), *((own, {"text_model": m}) for m, own in arguments.further.items())]
     pairs = [
@@ -232,7 +234,7 @@ def is_tuned(output: Path, model: str) -> bool:
     return (output / model / (RESULTS if model == STIMULUS_TUNED else CURVE)).exists()
 
 
-def plan(output: Path, models: list[str], done: list[str], ahead: Estimate, low_level: bool) -> str:
+def plan(output: Path, models: list[str], done: list[str], ahead: Estimate, n_removals: int) -> str:
     """What will be done, and how long it will take, as text.
 
     Parameters
@@ -242,20 +244,21 @@ def plan(output: Path, models: list[str], done: list[str], ahead: Estimate, low_
     done : list of str
         Those that are tuned already.
     ahead : Estimate
-    low_level : bool
+    n_removals : int
+        Of low-level features, after each of which a model is measured once more.
 
     Returns
     -------
     str
     """
     width = max(map(len, models))
-    minutes = ahead.minutes(len(models) - len(done), 1 + len(models), 5 if low_level else 0)
+    minutes = ahead.minutes(len(models) - len(done), 1 + len(models), n_removals)
     return "\n".join(
         [
             f"Models in {output}/:",
             *(f"  {m:<{width}}  {'is tuned' if m in done else 'to be tuned'}" for m in models),
             f"Estimated time: {minutes:.0f} min and statistics ({ahead}"
-            + ", once more without each of five low-level features" * low_level
+            + f", and for {n_removals} removals of low-level features" * (n_removals > 0)
             + ")",
         ]
     )

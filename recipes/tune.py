@@ -47,11 +47,8 @@ from recipes.stages.recordings import (
     open_recordings,
     tuning_listener,
 )
-<<<<<<< HEAD
-from recipes.stages.starting_model import check_starting_model
-=======
 from recipes.stages.seeds import with_seeds
->>>>>>> control
+from recipes.stages.starting_model import check_starting_model
 from recipes.stages.targets import teachers, windows
 from recipes.stages.training import (
     FEATURES,
@@ -155,7 +152,7 @@ def tune(arguments: TuningOptions, training: TrainerOptions) -> dict[str, Any] |
     )
     if not is_main:
         for one in listeners:
-            share_in_representations(checkpoints.values(), [*one.train, one.test], extraction)
+            share_in_representations(checkpoints.values(), one.represented, extraction)
         return None
     results: dict[str, Any] = {"participants": {}, "curves": curves}
     for one in listeners:

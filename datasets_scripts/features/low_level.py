@@ -21,19 +21,20 @@ FEATURES = ("power_spectrum", "diphones", "triphones", "articulation")
 ALL = "all"
 
 
-def low_level_features(train: Sequence[Story], test: Story) -> dict[str, list[np.ndarray]]:
+def low_level_features(train: Sequence[Story], *others: Story) -> dict[str, list[np.ndarray]]:
     """Low-level features on the TR axis (Moussa et al. 2025, section 3.4; Oota et al. 2024).
 
     Parameters
     ----------
     train : list of Story
         The inventories of diphones and triphones are theirs alone.
-    test : Story
+    others : Story
+        Such as the test story.
 
     Returns
     -------
     dict of {feature: list of float32 arrays of shape (n_trs, n_features)}
-        An array per training story and, last, that of the test story; "power_spectrum" from the
+        An array per training story, then one for each other story; "power_spectrum" from the
         original recordings, in the bands that all of them hold; "diphones", "triphones",
         "articulation"; "all" of them side by side.
 
@@ -48,8 +49,9 @@ def low_level_features(train: Sequence[Story], test: Story) -> dict[str, list[np
     ValueError
         As `check_phones` and the features; the training stories have no three phones in a row.
     """
-    check_phones([*train, test])
-    *train, test = stories = without_unknown_labels([*train, test])
+    check_phones([*train, *others])
+    stories = without_unknown_labels([*train, *others])
+    train = stories[: len(train)]
     features = {"power_spectrum": _spectra(stories)}
     for name, n, function in (("diphones", 2, diphones), ("triphones", 3, triphones)):
         inventory = phone_inventory(train, n)

@@ -76,7 +76,9 @@ def draw_bars(
 def _draw_bar(axes, x, width, scores, colour, font_size, number, star):
     text = {"textcoords": "offset points", "ha": "center", "fontsize": font_size}
     if scores["mean"] is None:
-        axes.annotate("empty", (x, 0), (0, 6), rotation=90, style="italic", **text)
+        there = scores.get("n_voxels") or not scores.get("determined", True)
+        said = "not determined" if there else "empty"
+        axes.annotate(said, (x, 0), (0, 6), rotation=90, style="italic", **text)
         return
     axes.bar(x, scores["mean"], width * 0.92, color=colour)
     top = max(scores["mean"], 0)

@@ -23,8 +23,8 @@ def bar_figure(
     panels : list of dict
         - "title", and "label" of the y axis, which panels with the same one share;
         - "scores" {model: {group: scores}}: scores hold "mean", "interval" (low, high) or None,
-          and optionally "stars", text that stands on the bar; a mean of None is marked empty, and
-          a model may lack groups;
+          and optionally "stars", text that stands on the bar; a mean of None is marked empty, or
+          not determined where "determined" is False, and a model may lack groups;
         - "number": format of the numbers on the bars, such as "{:.2f}";
         - "reference", optional: {group: value} to mark by a dashed line.
 

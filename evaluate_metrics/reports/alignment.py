@@ -8,11 +8,11 @@ import numpy as np
 
 from ..figures import Cortex, change_figure, layer_figure, report_figure
 from ..normalisation import ACROSS_LISTENERS, NORMALISED, alignment_name
-from ..scores import BLOCK
+from ..scores import BLOCK, LAGS
 from .files import file_name, write_csv, write_json
 from .maps import brain_maps
 from .stride import every, stride_note
-from .tables import BASELINE, cell, star, text_table
+from .tables import BASELINE, EMPTY, NOT_DETERMINED, cell, star, text_table
 
 if TYPE_CHECKING:
     from nibabel.spatialimages import SpatialImage
@@ -21,6 +21,7 @@ COVERED = (
     "Intervals and p are over blocks of the story's TRs, of models as they are: they do not cover "
     "other seeds of tuning, participants or stories."
 )
+MANY = 5  # per cent of voxels at an end of the grid of penalties
 COLUMNS = (
     *("model", "participant", "region", "layer", "feature", "measure", "value"),
     *("n", "unit", "interval_low", "interval_high", "p", "p_holm", "stride", "normalisation"),
@@ -116,7 +117,8 @@ def table(results: dict) -> str:
             values = {model: alignment[model][region]["layers"].values() for model in alignment}
             parts.append(text_table(header, [[m, *map(cell, v)] for m, v in values.items()]))
     if results["impact"]:
-        parts += [_impact(results, region) for region in regions]
+        kinds = dict.fromkeys(map(_lags_of, next(iter(results["impact"].values()))))
+        parts += [_impact(results, region, lags) for region in regions for lags in kinds]
         parts.append(f"*: differs from {BASELINE}, p < .05 (bootstrap over blocks of TRs, Holm)")
     return "\n" + "\n\n".join([*parts, "\n".join([*results["notes"], ""])])
 
@@ -147,9 +149,15 @@ def _means(results, regions):
     return text_table(["", *header], lines)
 
 
-def _impact(results, region):
-    """Low-level impact in a region, by model and feature."""
-    features = list(next(iter(results["impact"].values())))
+def _lags_of(feature):
+    """ ", lags -3 to 3" of a feature that is removed at these, nothing of one at the same TR."""
+    _, behind, lags = feature.partition(LAGS)
+    return behind + lags
+
+
+def _impact(results, region, lags):
+    """Low-level impact in a region, by model and feature, of features that have these lags."""
+    features = [f for f in next(iter(results["impact"].values())) if _lags_of(f) == lags]
     lines = []
     for model, by_feature in results["impact"].items():
         tests = results["impact_tests"].get(model, {})
@@ -161,12 +169,25 @@ def _impact(results, region):
                     scores["mean"],
                     scores["interval"],
                     digits=0,
-                    star=star(test["p_holm"]) if test and scores["interval"] else "",
-                    missing="none" if scores["n_voxels"] else "empty",
+                    star=star(test["p_holm"]) if test else "",
+                    missing=NOT_DETERMINED if scores["n_voxels"] else EMPTY,
                 )
             )
         lines.append([model, *cells])
-    return text_table([f"impact, {region}, %", *features], lines)
+    names = [feature.removesuffix(lags) for feature in features]
+    return text_table([f"impact, {region}, %{lags}", *names], lines)
+
+
+def _at_the_same_tr(results):
+    """Results without the impact of features at other lags, as figures have it."""
+    kinds = ("impact", "impact_tests")
+    return results | {
+        kind: {
+            model: {f: by_region for f, by_region in by_feature.items() if not _lags_of(f)}
+            for model, by_feature in results[kind].items()
+        }
+        for kind in kinds
+    }
 
 
 def notes(results: dict, regions: dict) -> list[str]:
@@ -175,7 +196,8 @@ def notes(results: dict, regions: dict) -> list[str]:
     Parameters
     ----------
     results : dict
-        Of a measurement, with "n_trs", "n_excluded", "evaluation_stride" and "normalisation".
+        Of a measurement, with "n_trs", "n_excluded", "penalty_edges", "evaluation_stride" and
+        "normalisation".
     regions : dict
         Of the participant; empty if there are none.
 
@@ -183,7 +205,7 @@ def notes(results: dict, regions: dict) -> list[str]:
     -------
     list of str
     """
-    said = stride_note(results["evaluation_stride"])
+    said = [*stride_note(results["evaluation_stride"]), penalty_note(results["penalty_edges"])]
     if not regions:
         limits = {NORMALISED: " above the noise ceiling", ACROSS_LISTENERS: " above the threshold"}
         which = limits.get(results["normalisation"], "")
@@ -202,6 +224,28 @@ def notes(results: dict, regions: dict) -> list[str]:
             "so few TRs p comes out too small."
         )
     return said
+
+
+def penalty_note(edges: dict[str, dict[str, float]]) -> str:
+    """How many voxels chose an end of the grid of penalties; a warning where they are many.
+
+    Parameters
+    ----------
+    edges : dict of {model: {"smallest", "largest"}}
+        In per cent, as of a measurement.
+
+    Examples
+    --------
+    >>> penalty_note({"pretrained": {"smallest": 0.0, "largest": 1.25}})
+    'Voxels that chose the smallest and the largest penalty: pretrained 0.0 % and 1.2 %.'
+    """
+    shares = (
+        f"{model} {of['smallest']:.1f} % and {of['largest']:.1f} %" for model, of in edges.items()
+    )
+    note = f"Voxels that chose the smallest and the largest penalty: {', '.join(shares)}."
+    if all(share < MANY for of in edges.values() for share in of.values()):
+        return note
+    return f"Warning: {note} From {MANY} % on, the grid of penalties is too narrow for them."
 
 
 def title_of(results: dict) -> str:
@@ -249,7 +293,7 @@ def report(
     large = ("per_voxel", "resamples")
     write_json(paths[0], {key: value for key, value in results.items() if key not in large})
     write_csv(paths[1], COLUMNS, rows(results))
-    report_figure(results, paths[2], title=title)
+    report_figure(_at_the_same_tr(results), paths[2], title=title)
     layer_figure(results, paths[3], title=title)
     for model, change in results["change"].items():
         paths.append(folder / f"change-{file_name(model)}.png")
@@ -295,7 +339,7 @@ def comparison_report(results: dict, folder: str | Path, name: str = "compare") 
     write_json(paths[0], results)
     write_csv(paths[1], COLUMNS, rows(results))
     report_figure(
-        over_layers(results),
+        over_layers(_at_the_same_tr(results)),
         paths[2],
         title,
         "Bars: mean over layers; error bars: its standard error over layers.\n"

@@ -28,6 +28,7 @@ class Quantity(NamedTuple):
     reach: tuple[float, float] = (0, np.inf)  # how far the colours reach, at least and at most
 
 
+SMALLEST = 0.1  # alignment of a voxel, of which a share can be told
 SLICES = "Axial slices; the left is on the left. Grey: no value."
 CHANGE = f"Each model minus {BASELINE}."
 QUANTITIES = {
@@ -48,7 +49,7 @@ QUANTITIES = {
         "change of low-level impact (percentage points)",
         f"{CHANGE} Impact of all low-level features, 100 (B - residual B) / B of a voxel, where "
         "both models predict it above chance (block permutation, last layer, false discovery rate "
-        "of 5 %).",
+        f"of 5 %) and have B above {SMALLEST:g}.",
         change=True,
         reach=(0, 100),
     ),
@@ -67,8 +68,9 @@ def voxel_maps(voxels: dict) -> dict[str, dict[str, np.ndarray]]:
     -------
     dict of {quantity: {model: array of shape (n_voxels,)}}
         NaN where a voxel is not measured or, of "impact-change", where it is not above chance for
-        both models. Noise ceilings are of no model, and absent where there are none; without
-        low-level features there is no "impact-change".
+        both models, or the alignment of one is too near zero for a share of it. Noise ceilings
+        are of no model, and absent where there are none; without low-level features there is no
+        "impact-change".
     """
     alignment, residual = voxels["alignment"], voxels["residual_alignment"]
     others = [model for model in alignment if model != BASELINE]
@@ -98,8 +100,8 @@ def voxel_maps(voxels: dict) -> dict[str, dict[str, np.ndarray]]:
 
 
 def _impact(alignment, residual):
-    """R of each voxel, in per cent; NaN where its alignment is not positive."""
-    positive = np.where(alignment > 0, alignment, np.nan)
+    """R of each voxel, in per cent; NaN where its alignment is near zero or below."""
+    positive = np.where(alignment > SMALLEST, alignment, np.nan)
     return 100 * (positive - residual) / positive
 
 

@@ -14,7 +14,7 @@ from .tables import BASELINE
 SUMMARY = (
     *(*WHAT, "value", "n", "unit", "standard_error", "interval_low", "interval_high"),
     *("gain", "n_tested", "p", "p_holm", "majority", "n_trs", "n_parameters", "stride"),
-    "normalisation",
+    *("normalisation", "n_undetermined"),
 )
 
 
@@ -56,7 +56,7 @@ def over_participants(table: list[dict], baseline: str = BASELINE) -> list[dict]
     """Average over participants, and test against the baseline.
 
     A model's value that is not of one participant stands for all in comparisons. Empty values are
-    left out.
+    left out, and so are ratios that are not determined.
 
     Parameters
     ----------
@@ -70,23 +70,30 @@ def over_participants(table: list[dict], baseline: str = BASELINE) -> list[dict]
         With the columns of `SUMMARY`: "value" is the mean over "n" participants, with its standard
         error if they are several and the measurement's own interval if it is one; "gain" the mean
         difference to the baseline; "p" of a two-sided Wilcoxon test over "n_tested" participants,
-        "p_holm" adjusted over regions or tasks.
+        "p_holm" adjusted over regions or tasks. "n_undetermined" counts the ratios that are left
+        out; the only one's interval is there.
 
     Raises
     ------
     ValueError
         No row is of the baseline.
     """
-    groups = {}
+    groups, undetermined = {}, {}
     for row in table:
-        by_participant = groups.setdefault(tuple(row[name] for name in WHAT), {})
+        key = tuple(row[name] for name in WHAT)
+        by_participant = groups.setdefault(key, {})
         if row["value"] is not None:
             by_participant[row["participant"]] = row
+        elif row["n"]:  # voxels: there is something, but no stable number for it
+            undetermined.setdefault(key, []).append(row)
     check_name("baseline", baseline, {model for model, *_ in groups})
     summary, families = [], {}
     for (model, *what), found in groups.items():
         line = dict.fromkeys(SUMMARY) | dict(zip(WHAT, (model, *what), strict=True))
-        line |= _average(list(found.values()))
+        left_out = undetermined.get((model, *what), [])
+        line |= _average(list(found.values())) | {"n_undetermined": len(left_out)}
+        if not found and len(left_out) == 1:
+            line |= {name: left_out[0][name] for name in ("interval_low", "interval_high")}
         if model != baseline:
             line |= _comparison(found, groups.get((baseline, *what), {}))
         if line["p"] is not None:

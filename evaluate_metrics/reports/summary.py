@@ -15,7 +15,7 @@ from .summary_lines import (
     stars,
     swept_lines,
 )
-from .tables import BASELINE, cell, escaped, markdown_table
+from .tables import BASELINE, EMPTY, NOT_DETERMINED, cell, escaped, markdown_table
 
 
 def notes_on(summary: list[dict], table: list[dict], baseline: str) -> list[str]:
@@ -119,13 +119,20 @@ def _plain(value):
 
 
 def _cell(line, digits):
-    error, low = line["standard_error"], line["interval_low"]
+    error, low, left_out = (line[k] for k in ("standard_error", "interval_low", "n_undetermined"))
     alone = error is None and low is not None
-    text = cell(line["value"], (low, line["interval_high"]) if alone else None, digits=digits)
+    text = cell(
+        line["value"],
+        (low, line["interval_high"]) if alone else None,
+        digits=digits,
+        missing=NOT_DETERMINED if left_out else EMPTY,
+    )
     if line["value"] is None:
         return text
     if error is not None:
         text += f" \N{PLUS-MINUS SIGN} {cell(error, digits=digits)}"
+    if left_out:
+        text += f" (without {left_out} of {line['n'] + left_out}, {NOT_DETERMINED})"
     if line["gain"] is not None:
         p = "" if line["p_holm"] is None else f", p={line['p']:.3f}, Holm {line['p_holm']:.3f}"
         gain = cell(line["gain"], digits=digits, sign=True)

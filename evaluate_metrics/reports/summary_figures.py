@@ -108,6 +108,7 @@ def _bars(lines, group):
     scores = {}
     for line in lines:
         of_group = {"mean": line["value"], "interval": _interval(line), "stars": stars(line)}
+        of_group["determined"] = not line["n_undetermined"]
         scores.setdefault(line["model"], {})[group(line)] = of_group
     return scores
 

@@ -7,6 +7,7 @@ from tabulate import tabulate
 
 BASELINE = "pretrained"  # what reports call the model that the others are compared with
 LEVEL = 0.05  # of a test; a star says that p is below it
+EMPTY, NOT_DETERMINED = "empty", "not determined"  # of a region without voxels, and of a ratio
 
 
 def cell(
@@ -17,7 +18,7 @@ def cell(
     sign: bool = False,
     p: float | None = None,
     star: str = "",
-    missing: str = "empty",
+    missing: str = EMPTY,
 ) -> str:
     """Write a number as tables have it: "0.25 [0.18, 0.31] p=0.012*".
 
@@ -33,7 +34,7 @@ def cell(
     star : str
         Follows the rest, as from `star`.
     missing : str
-        The cell where there is no value.
+        What stands for the value where there is none.
 
     Returns
     -------
@@ -47,14 +48,16 @@ def cell(
     '+0.10 [-0.02, +0.22] p=0.040*'
     >>> cell(None)
     'empty'
+    >>> cell(None, (-388, 570), digits=0, missing=NOT_DETERMINED)
+    'not determined [-388, 570]'
     """
-    if value is None:
-        return missing
     number = f"{{:{'+' * sign}.{digits}f}}".format
-    text = number(value)
+    text = missing if value is None else number(value)
     if interval is not None:
         low, high = interval
         text += f" [{number(low)}, {number(high)}]"
+    if value is None:
+        return text
     if p is not None:
         text += f" p={p:.3f}"
     return text + star

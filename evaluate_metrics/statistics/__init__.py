@@ -6,6 +6,7 @@ from .bootstrap import bootstrap_interval, bootstrap_p, percentile_interval, stu
 from .multiple_comparisons import fdr, holm, true_discoveries
 from .over_runs import difference_over_runs
 from .paired import paired_test
+from .repeat_permutation import repeat_permutation_p
 from .resampled_alignment import alignment_interval, alignment_resamples, impact_resamples
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "impact_resamples",
     "paired_test",
     "percentile_interval",
+    "repeat_permutation_p",
     "student_interval",
     "true_discoveries",
 ]

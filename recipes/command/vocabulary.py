@@ -12,6 +12,7 @@ import torch
 
 PRECISIONS = ("float32", "bfloat16")
 CEILING_WORDS = ("none", "listeners")  # in place of files of noise ceilings
+SELECTIONS = ("threshold", "fdr")
 
 
 def check_positive(unit: str, words: Any, *names: str) -> None:
@@ -228,6 +229,14 @@ class Alignment(Participants):
             "by default."
         },
     )
+    voxel_selection: str = field(
+        default="threshold",
+        metadata={
+            "help": "Which voxels are tuned on and measured: threshold (the default), those above "
+            "ceiling_threshold; or fdr, those whose repeats are more alike than with blocks of TRs "
+            "shuffled, at a false discovery rate of 5 %%."
+        },
+    )
     ceiling: list[str] = field(
         default_factory=list,
         metadata={
@@ -257,6 +266,21 @@ class Alignment(Participants):
         default=0,
         metadata={"help": "Number of TRs left out at the start of the test story; 0 by default."},
     )
+    delays: list[int] = field(
+        default_factory=lambda: [1, 2, 3, 4],
+        metadata={
+            "help": "Delays of encoding models in TRs, which learn the haemodynamic response; "
+            "1 2 3 4 by default, 0 1 2 3 4 also the sound of the TR itself."
+        },
+    )
+    penalty_stories: list[str] | None = field(
+        default=None,
+        metadata={
+            "help": "Stories by name that the penalties of encoding models are chosen on, such as "
+            "the validation stories; by default parts of the training stories are left out in "
+            "turn, of which a tuned model picks penalties that are too small."
+        },
+    )
     evaluation_length: float = field(
         default=16.0,
         metadata={"help": "Seconds of sound behind each representation; 16 by default."},
@@ -281,6 +305,22 @@ class Alignment(Participants):
             raise ValueError(
                 f"ceiling_threshold must be from 0 to 1, got {self.ceiling_threshold:g}"
             )
+        check_once("delays", self.delays)
+        if not self.delays or min(self.delays) < 0:
+            raise ValueError(f"delays must be TRs from 0 on, got {self.delays}")
+        check_once("penalty_stories", self.penalty_stories)
+        for name in ("train_stories", "test_story"):
+            named = getattr(self, name, [])
+            both = {*(self.penalty_stories or [])} & {*([named] if name == "test_story" else named)}
+            if both:
+                raise ValueError(f"story {min(both)!r} is in penalty_stories and in {name}")
+        if self.voxel_selection not in SELECTIONS:
+            raise ValueError(
+                f"voxel_selection must be one of {', '.join(SELECTIONS)}, got "
+                f"{self.voxel_selection!r}"
+            )
+        if self.voxel_selection == "fdr" and self.ceiling:
+            raise ValueError("voxel_selection fdr compares repeats, which ceiling does without")
         check_positive("seconds", self, "evaluation_length", "evaluation_stride")
         if self.test_skip_trs < 0:
             raise ValueError(f"test_skip_trs must not be negative, got {self.test_skip_trs}")
@@ -295,6 +335,11 @@ class Alignment(Participants):
         """The word that stands in place of files, none or listeners."""
         word = self.ceiling[0] if self.ceiling else None
         return word if word in CEILING_WORDS else None
+
+    @property
+    def lowest_ceiling(self) -> float:
+        """What the noise ceiling of a voxel that counts exceeds; others have 0 with fdr."""
+        return 0.0 if self.voxel_selection == "fdr" else self.ceiling_threshold
 
     @property
     def ceiling_files(self) -> dict[str, str]:
@@ -334,6 +379,23 @@ class LowLevel(Words):
         default=True,
         metadata={"help": "Whether the impact of low-level features is measured; true by default."},
     )
+    low_level_lags: list[int] | None = field(
+        default=None,
+        metadata={
+            "help": "First and last of the lags in TRs at which low-level features are removed "
+            "too, such as -3 3; impact is then given twice. By default they are removed at the "
+            "same TR alone, as it is defined."
+        },
+    )
+
+    def __post_init__(self) -> None:
+        lags = self.low_level_lags
+        if lags is not None and not (len(lags) == 2 and lags[0] <= lags[1]):
+            said = " ".join(map(str, lags))
+            raise ValueError(f"low_level_lags must be the first and the last lag, got {said}")
+        if lags is not None and not self.low_level:
+            raise ValueError("low_level_lags say how low_level removes features: it is false")
+        super().__post_init__()
 
 
 @dataclass(kw_only=True)

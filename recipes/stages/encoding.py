@@ -13,7 +13,7 @@ from tqdm import tqdm
 from transformers import PreTrainedModel
 
 from datasets_scripts import Story, evaluation_windows, lanczos
-from evaluate_metrics import MEAN_IMPACT, EncodingModel, Residualizer, ScoredLayers, Scores
+from evaluate_metrics import LAGS, MEAN_IMPACT, EncodingModel, Residualizer, ScoredLayers, Scores
 from modeling_braintune import (
     cached_representations,
     entry_of,
@@ -25,7 +25,7 @@ from modeling_braintune import (
 )
 from recipes.stages.backbones import load_backbone
 
-FORMAT = 3  # of what is kept: a new one has it computed again
+FORMAT = 4  # of what is kept: a new one has it computed again
 LEFT_OVER = "left_over"
 
 
@@ -93,6 +93,7 @@ class Encoded:
     layers: ScoredLayers
     impact: dict[str, dict]  # {low-level feature: {region: scores}}, in per cent
     left_over: np.ndarray | None  # voxels' alignment without the last low-level feature
+    at_edges: dict[int, tuple[int, int]]  # {layer: voxels at the smallest and largest penalty}
 
 
 def encode(
@@ -105,6 +106,9 @@ def encode(
     *,
     test_skip_trs: int = 0,
     low_level: dict[str, list[np.ndarray]] | None = None,
+    low_level_lags: Sequence[int] | None = None,
+    delays: Sequence[int] = (1, 2, 3, 4),
+    penalties_on: Sequence[tuple[Story, np.ndarray]] = (),
     progress: str | None = None,
 ) -> Encoded:
     """Fit an encoding model per layer, and predict the test story with and without acoustics.
@@ -118,8 +122,10 @@ def encode(
         To the training stories, in the voxels that are scored.
     scored : evaluate_metrics.Scores
     extraction : Extraction
-    test_skip_trs, low_level
+    test_skip_trs, low_level, low_level_lags, delays
         As `recipes.stages.measuring.align`.
+    penalties_on : list of (Story, responses)
+        That penalties are chosen on, with responses as of the training stories.
     progress : str, optional
         Name to show a progress bar under.
 
@@ -127,14 +133,17 @@ def encode(
     -------
     Encoded
     """
-    stories = [*train_stories, test_story]
+    chosen_on = [story for story, _ in penalties_on]
+    stories = [*train_stories, *chosen_on, test_story]
     model, feature_extractor = extraction.load(checkpoint)
     path = facts = None
     if extraction.cache_dir is not None:
         facts = extraction.facts_of(model, feature_extractor)
         sound = [[story.audio, story.tr_times] for story in stories]
         measured = [responses, scored, list((low_level or {}).items()), test_skip_trs]
-        solvers = [repr(solver.get_params()) for solver in (EncodingModel(), Residualizer())]
+        measured += [responses_to for _, responses_to in penalties_on]
+        parameters = (s.get_params() for s in (EncodingModel(delays=delays), Residualizer()))
+        solvers = [*map(repr, parameters), repr(low_level_lags)]
         measurement = facts | {
             "encoding": [FORMAT, *solvers, extraction.length, extraction.stride],
             "recordings": joblib.hash([sound, measured], "sha1", coerce_mmap=True),
@@ -147,23 +156,32 @@ def encode(
     )
 
     def predicted(features):
-        """Responses to the test story, by layer."""
-        fitted = {}
-        for layer, (*train, test) in features.items():
-            encoding_model = EncodingModel(device=extraction.device).fit(train, responses)
+        """Responses to the test story, and voxels at the ends of the penalties, by layer."""
+        fitted, at_edges, n_train = {}, {}, len(train_stories)
+        for layer, (*heard, test) in features.items():
+            validation = (heard[n_train:], [responses_to for _, responses_to in penalties_on])
+            encoding_model = EncodingModel(delays=delays, device=extraction.device).fit(
+                heard[:n_train], responses, validation if penalties_on else None
+            )
             (fitted[layer],) = encoding_model.predict([test[test_skip_trs:]])
-        return fitted
+            at_edges[layer] = encoding_model.at_edges_
+        return fitted, at_edges
 
-    layers, impact, left_over = scored.score(predicted(features)), {}, None
-    for name, feature in (low_level or {}).items():
-        left = scored.score(predicted(_residuals(feature, features)))
-        impact[name] = scored.impact(layers, left)
-    if low_level:
-        left_over = left.per_voxel  # of the last feature, all of them
-        impact[MEAN_IMPACT] = scored.mean_impact(impact)
+    predictions, at_edges = predicted(features)
+    layers, impact, left_over = scored.score(predictions), {}, None
+    for lags, named in _removals(low_level_lags) if low_level else ():
+        of_lags = {}
+        for name, feature in low_level.items():
+            residuals = _residuals(feature, features, len(train_stories), lags)
+            left = scored.score(predicted(residuals)[0])
+            of_lags[name] = scored.impact(layers, left)
+        if left_over is None:
+            left_over = left.per_voxel  # of the last feature, all of them, at the same TR
+        of_lags[MEAN_IMPACT] = scored.mean_impact(of_lags)
+        impact |= {f"{name}{named}": by_region for name, by_region in of_lags.items()}
     # As it is when it was kept.
     impact = _with_layers(json.loads(json.dumps(impact, default=np.ndarray.tolist)))
-    encoded = Encoded(layers=layers, impact=impact, left_over=left_over)
+    encoded = Encoded(layers=layers, impact=impact, left_over=left_over, at_edges=at_edges)
     if path is not None:
         _store(path, encoded)
     return encoded
@@ -173,7 +191,7 @@ def _store(path, encoded):
     arrays = {str(layer): p for layer, p in encoded.layers.predictions.items()}
     if encoded.left_over is not None:
         arrays[LEFT_OVER] = encoded.left_over
-    keep(path, arrays, {"impact": encoded.impact})
+    keep(path, arrays, {"impact": encoded.impact, "at_edges": encoded.at_edges})
 
 
 def _stored(path, scored):
@@ -184,8 +202,12 @@ def _stored(path, scored):
     arrays, facts = found
     left_over = arrays.pop(LEFT_OVER, None)
     predictions = {layer: arrays[str(layer)] for layer in sorted(map(int, arrays))}
-    impact = _with_layers(facts["impact"])
-    return Encoded(layers=scored.score(predictions), impact=impact, left_over=left_over)
+    return Encoded(
+        layers=scored.score(predictions),
+        impact=_with_layers(facts["impact"]),
+        left_over=left_over,
+        at_edges={int(layer): tuple(ends) for layer, ends in facts["at_edges"].items()},
+    )
 
 
 def _with_layers(content):
@@ -262,10 +284,18 @@ def share_in_representations(
         layer_features(*extraction.load(checkpoint), stories, extraction)
 
 
-def _residuals(feature, features):
+def _removals(lags):
+    """Lags at which features are removed, and what says so behind their names."""
+    yield (0,), ""
+    if lags is not None:
+        first, last = lags
+        yield range(first, last + 1), f"{LAGS}{first} to {last}"
+
+
+def _residuals(feature, features, n_train, lags):
     """What is left of every layer without a low-level feature; layers are fitted side by side."""
     widths = np.cumsum([arrays[0].shape[1] for arrays in features.values()])[:-1]
     together = [np.hstack(layers) for layers in zip(*features.values(), strict=True)]
-    residualizer = Residualizer().fit(feature[:-1], together[:-1])
+    residualizer = Residualizer(lags=lags).fit(feature[:n_train], together[:n_train])
     left = [np.split(r, widths, axis=1) for r in residualizer.transform(feature, together)]
     return {layer: [story[i] for story in left] for i, layer in enumerate(features)}

@@ -115,7 +115,7 @@ def estimate(
     if n_steps <= 0:
         n_steps = round(training.num_train_epochs * math.ceil(len(pairs) / n_at_once))
 
-    stories = {story.name: story for one in listeners for story in (*one.train, one.test)}.values()
+    stories = {story.name: story for one in listeners for story in one.represented}.values()
     extraction = Extraction.of(arguments, precision=arguments.torch_precision)
     return Estimate(
         once=once,
@@ -133,6 +133,7 @@ def estimate(
             model.config.hidden_size,
             training.device,
             _n_voxels(listeners[0], arguments),
+            arguments.delays,
         ),
     )
 
@@ -184,7 +185,7 @@ def estimate_measuring(
     -------
     MeasuringEstimate
     """
-    stories = [*one.train, one.test]
+    stories = one.represented
     n_voxels = _n_voxels(one, arguments, everywhere)
     ahead = MeasuringEstimate(seconds=0.0, n_representations=0, n_kept=0, n_encoding_models=0)
     encoding_model: dict[int, float] = {}  # by width: one is timed for all models of it
@@ -202,7 +203,9 @@ def estimate_measuring(
             ahead.seconds += (n - n_there) * each
         hidden = model.config.hidden_size
         if hidden not in encoding_model:
-            encoding_model[hidden] = _encoding_model(one, hidden, extraction.device, n_voxels)
+            encoding_model[hidden] = _encoding_model(
+                one, hidden, extraction.device, n_voxels, arguments.delays
+            )
         n_models = n_listeners * len(extraction.layers_of(model)) * (1 + n_features)
         ahead.seconds += n_models * encoding_model[hidden]
         ahead.n_representations += n
@@ -225,14 +228,14 @@ def _representation(model, feature_extractor, stories, extraction):
 
 def _n_voxels(one, arguments, everywhere=False):
     """How many are measured."""
-    above = one.voxels_above(arguments.ceiling_threshold)
+    above = one.voxels_above(arguments.lowest_ceiling)
     if everywhere:
         return len(above)
     measured = np.unique(np.concatenate(list(one.measured_regions.values())))
     return len(np.intersect1d(measured, above))
 
 
-def _encoding_model(one, hidden, device, n_voxels):
+def _encoding_model(one, hidden, device, n_voxels, delays):
     """Seconds to fit one: what it takes for some voxels, and as much more for the others."""
     rng = np.random.default_rng(0)
     lengths = [len(story.tr_times) for story in one.train]
@@ -242,7 +245,8 @@ def _encoding_model(one, hidden, device, n_voxels):
             [rng.standard_normal((length, width), dtype=np.float32) for length in lengths]
             for width in (hidden, n)
         )
-        return seconds_of(lambda: EncodingModel(device=device).fit(features, responses))
+        model = EncodingModel(delays=delays, device=device)
+        return seconds_of(lambda: model.fit(features, responses))
 
     if n_voxels <= MORE:
         return fit(n_voxels)

@@ -7,11 +7,14 @@ from typing import Any
 import numpy as np
 
 from datasets_scripts import Story, low_level_features, training_windows
-from evaluate_metrics import Scores
+from evaluate_metrics import LAGS, Scores
 from evaluate_metrics.reports import notes
 from modeling_braintune import AutoModelForBrainTuning, load_feature_extractor
 from recipes.stages.encoding import Extraction, encode
 from recipes.stages.recordings import Listener, TuningListener, check_test_story
+
+USUAL_DELAYS = [1, 2, 3, 4]
+LOW = 0.2  # noise ceiling, by which a division means little
 
 
 def measure(
@@ -21,6 +24,7 @@ def measure(
     extraction: Extraction,
     *,
     low_level: bool = False,
+    low_level_lags: Sequence[int] | None = None,
     pairs: Sequence[tuple[str, str]] = (),
     everywhere: bool = False,
     progress: bool = False,
@@ -30,7 +34,7 @@ def measure(
     Parameters
     ----------
     one : Listener
-    checkpoints, extraction, pairs, everywhere, progress
+    checkpoints, extraction, low_level_lags, pairs, everywhere, progress
         As `align`.
     arguments : recipes.command.vocabulary.Alignment
     low_level : bool
@@ -54,9 +58,12 @@ def measure(
         one.ceiling,
         one.measured_regions,
         extraction,
-        threshold=arguments.ceiling_threshold,
+        threshold=arguments.lowest_ceiling,
         test_skip_trs=arguments.test_skip_trs,
-        low_level=low_level_features(one.train, one.test) if low_level else None,
+        low_level=low_level_features(one.train, *one.penalties, one.test) if low_level else None,
+        low_level_lags=low_level_lags,
+        delays=arguments.delays,
+        penalty_stories=one.penalties,
         pairs=pairs,
         everywhere=everywhere,
         progress=progress,
@@ -66,7 +73,32 @@ def measure(
         "test_story": one.test.name,
         "normalisation": one.normalisation,
     }
-    return results | {"notes": [one.ceiling_note, *notes(results, one.participant.regions)]}
+    said = [
+        one.ceiling_note,
+        *_low_ceilings(one, results["per_voxel"]["voxels"]),
+        *_settings(one, arguments.delays),
+        *notes(results, one.participant.regions),
+    ]
+    return results | {"notes": said}
+
+
+def _low_ceilings(one, voxels):
+    """A warning of voxels whose correlation is divided by next to nothing."""
+    n_low = 0 if one.ceiling is None else int(np.count_nonzero(one.ceiling[voxels] < LOW))
+    if n_low:
+        yield (
+            f"Warning: {n_low} voxels have a noise ceiling below {LOW:g}, by which their "
+            "correlation is divided: their alignment is anything but sure."
+        )
+
+
+def _settings(one, delays):
+    """What of the encoding models is not as usual."""
+    if list(delays) != USUAL_DELAYS:
+        yield f"Encoding models have delays of {', '.join(map(str, delays))} TRs."
+    if one.penalties:
+        names = ", ".join(story.name for story in one.penalties)
+        yield f"Penalties of encoding models were chosen on {names}."
 
 
 def align(
@@ -80,6 +112,9 @@ def align(
     threshold: float = 0.4,
     test_skip_trs: int = 0,
     low_level: dict[str, list[np.ndarray]] | None = None,
+    low_level_lags: Sequence[int] | None = None,
+    delays: Sequence[int] = (1, 2, 3, 4),
+    penalty_stories: Sequence[Story] = (),
     pairs: Sequence[tuple[str, str]] = (),
     everywhere: bool = False,
     progress: bool = False,
@@ -106,7 +141,14 @@ def align(
     test_skip_trs : int
         TRs left out at the test story's start, on top of the trims (Antonello et al. 2023).
     low_level : dict of {feature: list of arrays of shape (n_trs, n_features)}, optional
-        From `low_level_features`: also measure what is left without each of them.
+        From `low_level_features`: also measure what is left without each of them. An array for
+        each training story, each of `penalty_stories`, and the test story.
+    low_level_lags : (first, last), optional
+        TRs, such as -3 and 3: also measure what is left without the features at all of them.
+    delays : list of int
+        Of the encoding models, in TRs.
+    penalty_stories : list of Story
+        That penalties are chosen on; by default cross-validation over the training stories does.
     pairs : list of (model, other)
         Also to be compared, beside each with the baseline.
     everywhere : bool
@@ -136,6 +178,8 @@ def align(
         - "resamples" {model: {region: list of float}}: alignment averaged over layers, as observed
           and in resamples of blocks of TRs, the same ones for all models, of which a story has
           "n_blocks";
+        - "penalty_edges" {model: {"smallest", "largest"}}: per cent of voxels, averaged over
+          layers, that chose an end of the grid of penalties;
         - "evaluation_stride": of the extraction, in seconds, which alignment depends on;
         - "n_trs", and "n_excluded": voxels left out for all models, since their scored responses
           are constant or some of their responses are not finite.
@@ -157,11 +201,14 @@ def align(
     # A ceiling from other repeats says nothing of the responses that are scored.
     references = test_story.responses[test_skip_trs:, voxels].astype(np.float32)
     varies = np.isfinite(references).all(axis=0) & (references.max(0) > references.min(0))
-    for story in train_stories:
+    for story in (*train_stories, *penalty_stories):
         varies &= np.isfinite(story.responses[:, voxels]).all(axis=0)
     n_excluded = int(np.count_nonzero(~varies))
     voxels, references = voxels[varies], references[:, varies]
-    responses = [story.responses[:, voxels].astype(np.float32) for story in train_stories]
+    responses, chosen_on = (
+        [story.responses[:, voxels].astype(np.float32) for story in stories]
+        for stories in (train_stories, penalty_stories)
+    )
     scored = Scores(
         references=references,
         ceiling=None if ceiling is None else ceiling[voxels],
@@ -178,6 +225,9 @@ def align(
             extraction,
             test_skip_trs=test_skip_trs,
             low_level=low_level,
+            low_level_lags=low_level_lags,
+            delays=delays,
+            penalties_on=list(zip(penalty_stories, chosen_on, strict=True)),
             progress=model if progress else None,
         )
         for model, checkpoint in checkpoints.items()
@@ -186,7 +236,9 @@ def align(
     baseline, *others = layers
     impact = {model: one.impact for model, one in encoded.items() if low_level}
     impact_tests = {
-        model: scored.impact_tests(impact[model], impact[baseline]) for model in others if low_level
+        model: _impact_tests(scored, impact[model], impact[baseline])
+        for model in others
+        if low_level
     }
     for by_region in (r for by_feature in impact.values() for r in by_feature.values()):
         for scores in by_region.values():
@@ -216,6 +268,10 @@ def align(
             for model, of in layers.items()
         },
         "n_blocks": scored.n_blocks,
+        "penalty_edges": {
+            model: dict(zip(("smallest", "largest"), _shares(one, len(voxels)), strict=True))
+            for model, one in encoded.items()
+        },
         "evaluation_stride": extraction.stride,
         "n_trs": len(references),
         "n_excluded": n_excluded,
@@ -229,6 +285,20 @@ def align(
             for model, other in pairs
         ],
     }
+
+
+def _impact_tests(scored, impact, baseline):
+    """Tests of features at the same TR, and of those at several lags: a family each."""
+    tests = {}
+    for lagged in (False, True):
+        of_kind = {feature: by for feature, by in impact.items() if (LAGS in feature) is lagged}
+        tests |= scored.impact_tests(of_kind, baseline)
+    return tests
+
+
+def _shares(encoded, n_voxels):
+    """Per cent of voxels at the smallest and at the largest penalty, averaged over layers."""
+    return (100 * np.mean(list(encoded.at_edges.values()), axis=0) / n_voxels).tolist()
 
 
 def head_alignment(

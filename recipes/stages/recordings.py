@@ -19,10 +19,12 @@ from datasets_scripts import (
     noise_ceiling,
     open_participant,
     other_listeners,
+    passing_noise,
     read_noise_ceiling,
     select_voxels,
     zscore_responses,
 )
+from evaluate_metrics import fdr, repeat_permutation_p
 from evaluate_metrics.reports import ACROSS_LISTENERS, NORMALISED, NOT_NORMALISED
 
 STORY_OPTIONS = (
@@ -30,10 +32,13 @@ STORY_OPTIONS = (
     "validation_stories",
     "test_story",
     "ceiling_story",
+    "penalty_stories",
     "tuning_stories",
     "stories",
 )
 LAYOUT_OPTIONS = ("tr", "tr_times", "space", "res", "confounds", "high_pass")
+FEW = 5  # repeats, below which noise passes the threshold often
+RATE = 0.05  # of false discoveries
 SHORTEST = 10  # TRs, of which a correlation and its resampling say anything at all
 EVERYWHERE = "all"  # in place of regions
 NO_REGIONS = (
@@ -46,6 +51,15 @@ NO_REGIONS = (
 OWN_REPEATS = (
     "Warning: noise ceilings, and with them the voxels, come from the repeats of {!r}, on which "
     "the models are scored too."
+)
+FEW_REPEATS = (
+    "Warning: {} repeats are few: of voxels of mere noise, {:.0%} have a noise ceiling above {:g} "
+    "(and {:.0%} if a TR's noise correlates by 0.6 with the next one's). Nothing predicts them: "
+    "even a perfect model scores below 1; --voxel_selection fdr leaves them out."
+)
+ALIKE = (
+    "Voxels are those whose repeats are more alike than with blocks of TRs shuffled, at a false "
+    "discovery rate of 5 %, whatever their noise ceiling."
 )
 GIVEN = (
     "Noise ceilings, and with them the voxels, are those given in {}; it is not known here from "
@@ -134,9 +148,12 @@ class Listener:
     participant : Participant
     train : list of Story
         That encoding models are fitted on.
+    penalties : list of Story
+        That their penalties are chosen on; none if it is on the training stories.
     test : Story
     ceiling : array of shape (n_voxels,), or None
-        Noise ceilings of the test story's responses; None where alignment is not normalised.
+        Noise ceilings of the test story's responses; 0 where the repeats' likeness, if that
+        selects voxels, is no more than chance. None where alignment is not normalised.
     ceiling_note : str
         Where they come from.
     normalisation : str
@@ -145,6 +162,7 @@ class Listener:
 
     participant: Participant
     train: list[Story]
+    penalties: list[Story]
     test: Story
     ceiling: np.ndarray | None
     ceiling_note: str
@@ -153,6 +171,11 @@ class Listener:
     @property
     def name(self) -> str:
         return self.participant.name
+
+    @property
+    def represented(self) -> list[Story]:
+        """All stories whose representations a measurement needs."""
+        return [*self.train, *self.penalties, self.test]
 
     @property
     def measured_regions(self) -> dict[str, np.ndarray]:
@@ -204,10 +227,10 @@ def listener(participant: Participant, arguments: Any) -> Listener:
         As `scored_story` and `Participant.stories`.
     """
     test, ceiling, note = scored_story(participant, arguments)
-    train = list(participant.stories(arguments.train_stories))
     return Listener(
         participant=participant,
-        train=train,
+        train=list(participant.stories(arguments.train_stories)),
+        penalties=list(participant.stories(arguments.penalty_stories or [])),
         test=test,
         ceiling=ceiling,
         ceiling_note=note,
@@ -236,7 +259,7 @@ def tuning_listener(participant: Participant, arguments: Any) -> TuningListener:
     names = tuned_regions(participant, arguments)  # refused before stories are read
     one = listener(participant, arguments)
     validation = list(participant.stories(arguments.validation_stories))
-    ceiling, threshold = one.ceiling, arguments.ceiling_threshold
+    ceiling, threshold = one.ceiling, arguments.lowest_ceiling
     if ceiling is None:
         ceiling, threshold = np.ones(participant.n_voxels), 0
     regions = None if names is None else participant.regions
@@ -289,6 +312,8 @@ def described(one: TuningListener, arguments: Any) -> str:
     which = "not selected by noise ceilings,"
     if one.normalisation in divisor:
         which = f"{divisor[one.normalisation]} above {arguments.ceiling_threshold}"
+    if arguments.voxel_selection == "fdr":
+        which = "repeats alike (false discovery rate of 5 %)"
     return (
         f"{one.name}: {n_train} windows of {len(one.tuning)} stories to tune on, {n_validation} of "
         f"{len(one.validation)} to validate; {len(one.voxels)} voxels of "
@@ -362,9 +387,10 @@ def scored_story(participant: Participant, arguments: Any) -> tuple[Story, np.nd
     -------
     test : Story
     ceiling : array of shape (n_voxels,), or None
-        None where alignment is not to be normalised.
+        With `voxel_selection` fdr, 0 where the repeats are not alike; None where alignment is not
+        to be normalised.
     note : str
-        Where the noise ceilings come from.
+        Where the noise ceilings come from, and what is wrong with few repeats.
 
     Raises
     ------
@@ -389,19 +415,38 @@ def scored_story(participant: Participant, arguments: Any) -> tuple[Story, np.nd
     if arguments.ceiling_story is not None:
         (other,) = participant.responses([arguments.ceiling_story])
         n_scored = 1 if test.repeats is None else len(test.repeats)
-        ceiling = noise_ceiling(other.repeats, n_scored=n_scored)
-        return test, ceiling, f"Noise ceilings, and with them the voxels, come from {other.name!r}."
+        note = f"Noise ceilings, and with them the voxels, come from {other.name!r}."
+        return test, *_ceiling(other.repeats, n_scored, arguments, note)
     repeats = test.repeats[:, skip_trs:]
     if n_repeats is None:
-        return test, noise_ceiling(repeats), OWN_REPEATS.format(test.name)
+        return test, *_ceiling(repeats, len(repeats), arguments, OWN_REPEATS.format(test.name))
     scored = test.repeats[n_repeats:]
     mean = zscore_responses(scored.mean(axis=0, dtype=np.float32))
-    ceiling = noise_ceiling(repeats[:n_repeats], n_scored=len(scored))
     note = (
         f"Noise ceilings, and with them the voxels, come from {n_repeats} repeats of "
         f"{test.name!r}; models are scored on the mean of the other {len(scored)}."
     )
-    return dataclasses.replace(test, responses=mean, repeats=scored), ceiling, note
+    test = dataclasses.replace(test, responses=mean, repeats=scored)
+    return test, *_ceiling(repeats[:n_repeats], len(scored), arguments, note)
+
+
+def _ceiling(repeats, n_scored, arguments, note):
+    """Noise ceilings, 0 where voxels are selected otherwise and not among them; and a note."""
+    ceiling, threshold = noise_ceiling(repeats, n_scored), arguments.ceiling_threshold
+    if arguments.voxel_selection == "fdr":
+        live = np.flatnonzero(np.isfinite(ceiling))
+        block = min(10, repeats.shape[1] // 10)  # of few blocks nothing stands out
+        alike = fdr(repeat_permutation_p(repeats[:, :, live], block)) <= RATE
+        ceiling[live[~alike]] = 0
+        return ceiling, f"{note} {ALIKE}"
+    if len(repeats) < FEW:
+        white, drifting = (
+            passing_noise(len(repeats), repeats.shape[1], threshold, n_scored, correlated)
+            for correlated in (0.0, 0.6)
+        )
+        said = FEW_REPEATS.format(len(repeats), white, threshold, drifting)
+        note = f"{note} {said}"
+    return ceiling, note
 
 
 def _others(participant, arguments):

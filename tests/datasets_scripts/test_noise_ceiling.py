@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from datasets_scripts import (
     ceiling_across_listeners,
     noise_ceiling,
+    passing_noise,
     read_noise_ceiling,
     select_voxels,
 )
@@ -58,6 +59,19 @@ def test_the_ceiling_of_the_mean_of_other_repeats_depends_on_their_number():
     np.testing.assert_array_equal(noise_ceiling(repeats), noise_ceiling(repeats, n_scored=10))
     with pytest.raises(ValueError, match="n_scored must be at least 1, got 0"):
         noise_ceiling(repeats, n_scored=0)
+
+
+@pytest.mark.parametrize(
+    ("n_repeats", "n_scored", "autocorrelation", "share"),
+    [(2, 8, 0.0, 0.345), (3, 7, 0.0, 0.225), (2, 2, 0.0, 0.069), (5, 5, 0.0, 0.027)]
+    + [(5, 5, 0.6, 0.09)],
+)
+def test_noise_passes_the_threshold_the_oftener_the_fewer_repeats(
+    n_repeats, n_scored, autocorrelation, share
+):
+    found = passing_noise(n_repeats, 291, 0.4, n_scored, autocorrelation)
+    assert found == pytest.approx(share, abs=0.015)
+    assert passing_noise(n_repeats, 291, 0.0, n_scored, n_voxels=500) == pytest.approx(0.5, abs=0.1)
 
 
 def test_white_noise_seldom_passes_the_threshold():

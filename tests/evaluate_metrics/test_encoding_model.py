@@ -337,3 +337,43 @@ def test_columns_of_a_data_frame_are_not_swapped_between_fit_and_prediction():
 def test_it_prints_as_scikit_learns_estimators_do():
     assert repr(EncodingModel(folds=3)) == "EncodingModel(folds=3)"
     assert "penalties=array" in repr(EncodingModel(penalties=np.ones(2)))
+
+
+# penalties of other stories, and the ends of their grid
+
+
+def test_penalties_are_chosen_on_the_stories_that_are_given_for_it():
+    """What the training stories say of it is the opposite: there, all noise is known."""
+    features, responses = simulate(WIDE, n_stories=6)
+    grid = np.logspace(-1, 5, 13)
+    heard = [features[4:], responses[4:]]
+    model = EncodingModel(penalties=grid, delays=[2]).fit(features[:4], responses[:4], heard)
+    scores = []
+    for penalty in grid:
+        ridge = Ridge(alpha=penalty, fit_intercept=False)
+        ridge.fit(design(features[:4], [2]), np.concatenate(responses[:4]))
+        of_story = [
+            r2_score(y, ridge.predict(design([x], [2])), multioutput="raw_values")
+            for x, y in zip(*heard, strict=True)
+        ]
+        scores.append(np.mean(of_story, axis=0))
+    np.testing.assert_array_equal(model.penalty_, grid[np.argmax(scores, axis=0)])
+    assert model.cv_score_ == pytest.approx(np.max(scores, axis=0))
+
+
+def test_stories_that_penalties_are_chosen_on_must_fit():
+    features, responses = simulate()
+    with pytest.raises(ValueError, match="same stories, got 2 and 1"):
+        EncodingModel().fit(features[:2], responses[:2], (features[2:], responses[3:]))
+    with pytest.raises(ValueError, match="5 of 5 voxels are constant within every validation"):
+        EncodingModel().fit(features[:3], responses[:3], (features[3:], [0 * responses[3]]))
+
+
+@pytest.mark.parametrize(
+    ("grid", "ends"),
+    [([1e-9, 1e-8], (0, 4)), ([1e9, 1e10], (4, 0)), ([1e9], (0, 0)), ([10, 1e9, 1e-9], (0, 3))],
+)
+def test_voxels_at_the_ends_of_the_penalties_are_counted(grid, ends):
+    """The first voxel wants a penalty of about 10; of the others nothing can be learned."""
+    features, responses = simulate(30, n_voxels=4, n_trs=20)
+    assert EncodingModel(penalties=grid, delays=[2]).fit(features, responses).at_edges_ == ends

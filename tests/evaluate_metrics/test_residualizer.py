@@ -12,6 +12,7 @@ from sklearn.linear_model import Ridge
 from sklearn.metrics import r2_score
 from sklearn.model_selection import KFold
 
+from evaluate_metrics.encoding_model import EncodingModel
 from evaluate_metrics.residualizer import Residualizer
 from evaluate_metrics.zscore import zscore
 
@@ -183,7 +184,7 @@ def test_float32_gives_float32_and_is_computed_in_float64():
 
 def test_clone_keeps_the_parameters_and_forgets_the_fit():
     copy = clone(Residualizer(penalties=[1.0], folds=3).fit(*simulate()))
-    assert copy.get_params() == {"penalties": [1.0], "folds": 3}
+    assert copy.get_params() == {"penalties": [1.0], "folds": 3, "lags": (0,)}
     with pytest.raises(NotFittedError):
         copy.transform(*simulate())
 
@@ -283,3 +284,60 @@ def test_columns_of_data_frames_are_not_swapped_after_the_fit(swapped):
 
 def test_it_prints_as_scikit_learns_estimators_do():
     assert repr(Residualizer(folds=3)) == "Residualizer(folds=3)"
+
+
+# lags
+
+
+def test_lags_are_other_trs_of_the_same_story():
+    rng = np.random.default_rng(0)
+    low_level = [rng.standard_normal((50, 2)) for _ in range(3)]
+    z = [np.pad(zscore(story), ((2, 2), (0, 0))) for story in low_level]  # 0 outside the story
+    shifted = [[np.hstack([story[2 + k : 52 + k] for k in (-2, 0, 1)]) for story in z]]
+    representation = [(s @ rng.standard_normal((6, 3)))[:, :3] for s in shifted[0]]
+    found = Residualizer([1e-6], lags=[-2, 0, 1]).fit(low_level, representation)
+    Z = np.concatenate(shifted[0])
+    X = np.concatenate([story - story.mean(axis=0) for story in representation])
+    ridge = Ridge(alpha=1e-6, fit_intercept=False, solver="svd").fit(Z, X)
+    assert found.coef_ == pytest.approx(ridge.coef_.T, abs=1e-6)
+    left = found.transform(low_level[0], representation[0])
+    assert left == pytest.approx(representation[0] - shifted[0][0] @ ridge.coef_.T, abs=1e-6)
+
+
+def heard(rng, n_trs=300):
+    """Loudness, what a model that looks back 16 s makes of it, and the voxels that follow it."""
+    loudness = rng.standard_normal(n_trs + 20)
+    mixtures = np.random.default_rng(99).standard_normal((8, 20)) * 0.6 ** np.arange(8)[:, None]
+    past = np.stack([loudness[20 - k : n_trs + 20 - k] for k in range(8)], axis=1)
+    hrf = np.array([0.2, 0.5, 1.0, 0.6])  # 1 to 4 TRs later
+    response = sum(h * loudness[20 - k : n_trs + 20 - k] for k, h in enumerate(hrf, 1))
+    responses = response[:, None] + 0.5 * rng.standard_normal((n_trs, 30))
+    layer = past @ mixtures + 1.0 * rng.standard_normal((n_trs, 20))
+    return loudness[20:, None], layer, zscore(responses)
+
+
+def test_what_looks_back_keeps_the_planted_loudness_unless_lags_take_it_too():
+    """All that can be predicted is loudness: its impact is 100, which the same TR does not say."""
+    rng = np.random.default_rng(0)
+    loudness, layer, responses = map(list, zip(*(heard(rng) for _ in range(6)), strict=True))
+
+    def score(representation):
+        model = EncodingModel().fit(representation[:-1], responses[:-1])
+        (predicted,) = model.predict(representation[-1:])
+        return np.mean(zscore(predicted) * zscore(responses[-1]))
+
+    def impact(lags):
+        residualizer = Residualizer(lags=lags).fit(loudness[:-1], layer[:-1])
+        left = score(residualizer.transform(loudness, layer))
+        return 100 * (score(layer) - left) / score(layer)
+
+    assert score(layer) > 0.7
+    assert impact([0]) < 20
+    assert impact(range(-3, 4)) > 90
+
+
+@pytest.mark.parametrize("lags", [[], [0.5]])
+def test_lags_are_whole_trs(lags):
+    low_level, representation = simulate()
+    with pytest.raises(ValueError, match="lags must be integers, at least one"):
+        Residualizer(lags=lags).fit(low_level, representation)

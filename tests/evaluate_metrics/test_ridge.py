@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sklearn.linear_model import Ridge
 from sklearn.metrics import r2_score
 
-from evaluate_metrics.ridge import ridge_cv
+from evaluate_metrics.ridge import ridge_cv, ridge_validated
 
 
 @settings(max_examples=25, deadline=None)
@@ -106,3 +106,32 @@ def test_equal_scores_choose_the_first_penalty():
     folds = np.array_split(np.arange(20), 2)
     _, penalty, _ = ridge_cv(np.zeros((20, 1)), responses, [3.0, 1.0, 2.0], folds)
     assert penalty.tolist() == [3.0, 3.0]
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 1e-4), (np.float64, 1e-8)])
+@pytest.mark.parametrize("n_features", [40, 400], ids=["narrow", "wide"])
+@pytest.mark.parametrize("voxel_batch", [None, 7])
+def test_penalties_chosen_on_other_stories_are_those_of_an_exhaustive_search(
+    n_features, dtype, tolerance, voxel_batch
+):
+    X, Y = simulate(260, n_features, 30, 0, dtype)
+    Y[200:225, 3] = 1  # constant in a story, which then says nothing of this voxel
+    penalties = np.logspace(0, 5, 8)
+    others = [(X[200:225], Y[200:225]), (X[225:], Y[225:])]
+    coef, penalty, score = ridge_validated(
+        X[:200], Y[:200], penalties, others, voxel_batch=voxel_batch
+    )
+    scores = []
+    for one in penalties:
+        ridge = Ridge(alpha=one, fit_intercept=False, solver="svd")
+        ridge.fit(X[:200].astype(float), Y[:200].astype(float))
+        found = [r2_score(y, ridge.predict(x), multioutput="raw_values") for x, y in others]
+        found[0][3] = np.nan
+        scores.append(np.nanmean(found, axis=0))
+    assert score == pytest.approx(np.max(scores, axis=0), abs=tolerance)
+    assert np.mean(penalty == penalties[np.argmax(scores, axis=0)]) > 0.9  # but for near equals
+    assert coef.dtype == dtype
+    for voxel in (0, 3, 29):
+        ridge = Ridge(alpha=penalty[voxel], fit_intercept=False, solver="svd")
+        ridge.fit(X[:200].astype(float), Y[:200, voxel].astype(float))
+        assert coef[:, voxel] == pytest.approx(ridge.coef_, abs=10 * tolerance)

@@ -223,6 +223,55 @@ def test_without_a_positive_alignment_there_is_no_impact(simulated):
         assert impact["residual_alignment"] == pytest.approx(b_r, rel=1e-5)
 
 
+def with_alignment(scored, b, seed):
+    """Predictions whose normalised alignment is `b` in every voxel, and noise besides."""
+    y = (scored.references - scored.references.mean(0)) / scored.references.std(0)
+    x = np.random.default_rng(seed).standard_normal(y.shape)
+    x -= x.mean(0)
+    x -= y * (x * y).mean(0)
+    rho = b * scored.ceiling
+    return rho * y + np.sqrt(1 - rho**2) * x / x.std(0)
+
+
+@pytest.mark.parametrize("b_r", [-0.0235, 0.0244])
+def test_impact_on_an_alignment_near_zero_is_not_determined(simulated, b_r):
+    """As it was found: 570 and -388 per cent of an alignment of 0.005."""
+    scored, good, worse = simulated
+    models = [
+        scored.score({12: predicted, 2: with_alignment(scored, b, seed)})
+        for b, seed, predicted in (
+            (0.005, 0, with_alignment(scored, 0.005, 1)),
+            (b_r, 2, with_alignment(scored, b_r, 3)),
+        )
+    ]
+    alignment = scored.alignment(models[0])
+    near_zero, sound = (
+        scored.impact(*models),
+        scored.impact(scored.score(good), scored.score(worse)),
+    )
+    for region in LIVE:
+        assert alignment[region]["mean"] == pytest.approx(0.005, rel=1e-4)
+        scores = near_zero[region]
+        assert scores["residual_alignment"] == pytest.approx(b_r, rel=1e-4)
+        assert scores["mean"] is None and scores["layers"] == {12: None, 2: None}
+        assert scored.mean_impact({"a": near_zero, "b": sound})[region]["mean"] is None
+        assert sound[region]["mean"] is not None
+
+
+def test_a_share_with_an_interval_wider_than_from_nothing_to_all_is_not_determined():
+    rng = np.random.default_rng(0)
+    everywhere = {"all": np.ones(300, dtype=bool)}
+    scored = Scores(rng.standard_normal((N_TRS, 300)), np.full(300, 0.8), everywhere)
+    whole, rest = (scored.score({1: with_alignment(scored, 0.03, seed)}) for seed in (1, 2))
+    scores = scored.impact(whole, rest)["all"]
+    low, high = scores["interval"]
+    assert low < 0 < high and high - low > 100
+    assert scores["mean"] is None and scores["layers"] == {1: None}
+    assert scores["layer_intervals"] == {1: scores["interval"]}
+    certain = scored.impact(whole, whole)["all"]
+    assert certain["mean"] == 0 and certain["interval"] == (0, 0)
+
+
 def test_impact_is_compared_on_the_same_resamples(simulated):
     scored, good, worse = simulated
     lost, kept = (

@@ -60,6 +60,7 @@ SETTINGS = {
     "validation_stories": ["souls"],
     "test_story": "repeated",
     "ceiling_threshold": 0.4,
+    "voxel_selection": "threshold",
     "tuning_regions": ["language", "auditory"],
     "permutation_block": 15,
     "permute_within": False,
@@ -197,7 +198,8 @@ def test_the_table_holds_them_with_two_decimals(results):
 
 def test_what_the_head_predicts_by_itself_has_a_column(results):
     assert "head |" not in str(model_card(results, SETTINGS, config()))
-    head = {region: scores() for region in REGIONS} | {"silent": {"mean": None, "n_voxels": 0}}
+    silent = {"mean": None, "interval": None, "n_voxels": 0}
+    head = {region: scores() for region in REGIONS} | {"silent": silent}
     results["participants"]["P01"]["heads"] = {"brain-tuned": head}
     card = squeezed(model_card(results, SETTINGS, config()))
     assert "| p | head |" in card and "what the tuned head itself predicts" in card
@@ -423,9 +425,10 @@ def test_a_report_goes_into_a_card_of_any_hand(report):
 
 def test_impact_that_means_nothing_has_no_number(report):
     meaningless = copy.deepcopy(report)
-    meaningless["impact"]["brain-tuned"]["all"]["language"] |= {"mean": None, "interval": None}
+    meaningless["impact"]["brain-tuned"]["all"]["language"] |= {"mean": None, "interval": (-4, 6)}
     card = add_results(ModelCard("---\nlicense: mit\n---\n"), meaningless, "brain-tuned")
-    assert re.search(r"^\| language \| brain-tuned \|.*\| none \|", squeezed(card), re.MULTILINE)
+    said = r"^\| language \| brain-tuned \|.*\| not determined \[-4, 6\] \|"
+    assert re.search(said, squeezed(card), re.MULTILINE)
     names = {r.metric_name for r in card.data.eval_results}
     assert "Low-level impact (all), %, language" not in names
     assert "Low-level impact (all), %, auditory" in names

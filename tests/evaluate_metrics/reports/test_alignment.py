@@ -12,12 +12,13 @@ from matplotlib.image import imread
 from matplotlib.text import Text
 
 from evaluate_metrics import MEAN_IMPACT, Scores, tuning_figure
-from evaluate_metrics.reports import NORMALISED, NOT_NORMALISED
+from evaluate_metrics.reports import NORMALISED, NOT_NORMALISED, alignment
 from evaluate_metrics.reports.alignment import (
     COLUMNS,
     comparison_report,
     notes,
     over_layers,
+    penalty_note,
     report,
     rows,
     table,
@@ -85,6 +86,7 @@ def compare(low_level):
         "n_trs": N_TRS,
         "evaluation_stride": 0.1,
         "normalisation": "normalised",
+        "penalty_edges": {model: {"smallest": 0.0, "largest": 1.0} for model in MODELS},
         "n_excluded": 0,
         "participant": "UTS03",
         "test_story": "wheretheressmoke",
@@ -344,26 +346,42 @@ def test_table_prints_the_impact_of_every_feature_on_every_model_and_region(resu
         assert line_of(lines, model).split() == ["empty"] * len(FEATURES)
 
 
-def test_impact_that_means_nothing_is_none_in_the_table_and_a_row_without_value(results):
+@pytest.mark.parametrize(
+    ("interval", "said"),
+    [(None, "  not determined  "), ((-388.4, 570.2), "  not determined [-388, 570]  ")],
+)
+def test_impact_that_is_not_determined_is_said_and_a_row_without_value(results, interval, said):
     meaningless = copy.deepcopy(results)
     scores = meaningless["impact"]["permuted"]["articulation"]["auditory"]
-    scores |= {"mean": None, "interval": None}
+    scores |= {"mean": None, "interval": interval}
     _, lines = part_of(table(meaningless), "impact, auditory, %")
-    assert " none " in line_of(lines, "permuted")
+    assert said in line_of(lines, "permuted")
     (row,) = [
         cells
         for cells in (tuple(row.values()) for row in rows(meaningless))
         if cells[:6] == ("permuted", "UTS03", "auditory", "mean", "articulation", "impact")
     ]
-    assert row[6:] == (None, 5, "voxels", None, None, None, None, 0.1, "normalised")
+    ends = interval or (None, None)
+    assert row[6:] == (None, 5, "voxels", *ends, None, None, 0.1, "normalised")
 
 
-def test_impact_without_an_interval_is_printed_alone(results):
-    uncertain = copy.deepcopy(results)
-    scores = uncertain["impact"]["permuted"]["articulation"]["auditory"]
-    scores |= {"mean": 61.7, "interval": None}
-    _, lines = part_of(table(uncertain), "impact, auditory, %")
-    assert " 62  " in line_of(lines, "permuted")
+def test_impact_at_several_lags_has_a_table_of_its_own_and_no_bars(results, tmp_path, monkeypatch):
+    lagged = copy.deepcopy(results)
+    for model in MODELS:
+        for feature, by_region in list(lagged["impact"][model].items()):
+            lagged["impact"][model][f"{feature}, lags -3 to 3"] = by_region
+    plain, text = table(results), table(lagged)
+    assert part_of(text, "impact, auditory, %  ") == part_of(plain, "impact, auditory, %  ")
+    heading, lines = part_of(text, "impact, auditory, %, lags -3 to 3")
+    assert heading.split() == " ".join(FEATURES).split()
+    scores = results["impact"]["permuted"]["all"]["auditory"]
+    assert f"{scores['mean']:.0f} [" in line_of(lines, "permuted")
+    drawn = []
+    monkeypatch.setattr(alignment, "report_figure", lambda found, *_, **__: drawn.append(found))
+    monkeypatch.setattr(alignment, "layer_figure", lambda *_, **__: None)
+    compared = {key: lagged[key] for key in lagged if key not in ("per_voxel", "change")}
+    comparison_report(compared, tmp_path)
+    assert list(drawn[0]["impact"]["permuted"]) == list(FEATURES)
 
 
 def test_models_lead_to_no_other_folder(results, tmp_path):
@@ -402,7 +420,10 @@ def test_report_without_impact_leaves_it_out(tmp_path):
 def test_notes_say_that_regions_are_missing_voxels_dead_or_trs_few():
     def said(n_trs=100, n_excluded=0, regions=MEMBERS, stride=0.1, normalisation=NORMALISED):
         found = {"n_trs": n_trs, "n_excluded": n_excluded, "evaluation_stride": stride}
-        return notes(found | {"normalisation": normalisation}, regions)
+        found |= {"normalisation": normalisation}
+        found |= {"penalty_edges": {"tuned": {"smallest": 0.0, "largest": 1.0}}}
+        penalties = "Voxels that chose the smallest and the largest penalty: tuned 0.0 % and 1.0 %."
+        return [note for note in notes(found, regions) if note != penalties]
 
     assert said() == []
     (regions,) = said(regions={})
@@ -417,6 +438,15 @@ def test_notes_say_that_regions_are_missing_voxels_dead_or_trs_few():
     assert said(99, 3, {}) == [regions, dead, few]
     (sparse,) = said(stride=0.2)
     assert sparse.startswith("Warning: representations every 0.2 s, not 0.1 s")
+
+
+@pytest.mark.parametrize(("share", "warned"), [(4.9, False), (5.0, True)])
+@pytest.mark.parametrize("edge", ["smallest", "largest"])
+def test_voxels_at_an_end_of_the_penalties_are_warned_of_from_5_per_cent_on(edge, share, warned):
+    ends = {"smallest": 0.0, "largest": 0.0}
+    note = penalty_note({"pretrained": ends, "tuned": ends | {edge: share}})
+    assert note.startswith("Warning: ") == note.endswith("too narrow for them.") == warned
+    assert "pretrained 0.0 % and 0.0 %, tuned " in note and f"{share} %" in note
 
 
 def test_error_bars_are_a_standard_error_over_layers():

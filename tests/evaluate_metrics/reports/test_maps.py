@@ -85,6 +85,12 @@ def test_impact_changes_in_percentage_points_where_both_models_are_above_chance(
     )
 
 
+def test_an_alignment_near_zero_has_no_share():
+    alignment = {m: np.where(v == 0.4, 0.005, v) for m, v in ALIGNMENT.items()}
+    found = voxel_maps(measured(alignment=alignment)["per_voxel"])["impact-change"]["brain-tuned"]
+    assert np.isnan(found).all()
+
+
 def test_without_low_level_features_or_other_models_there_is_less_to_draw():
     assert "impact-change" not in voxel_maps(measured(low_level=False)["per_voxel"])
     alone = {"alignment": {"pretrained": ALIGNMENT["pretrained"]}}

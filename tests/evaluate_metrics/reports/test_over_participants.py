@@ -55,6 +55,20 @@ def test_one_participant_keeps_its_own_interval_and_is_not_tested():
     assert line["gain"] == pytest.approx(0.2)
 
 
+def test_ratios_that_are_not_determined_enter_no_mean_and_are_counted():
+    impact = {"region": "language", "measure": "impact"}
+    unclear = {"value": None, "interval_low": -388, "interval_high": 570}
+    values = {"P01": {"value": 40.0}, "P02": {"value": 60.0}, "P03": unclear, "P04": unclear}
+    table = [row(participant=name, **impact | value) for name, value in values.items()]
+    line = only(over_participants(table))
+    assert (line["value"], line["n"], line["n_undetermined"]) == (50, 2, 2)
+    line = only(over_participants(table[2:3]))
+    assert (line["value"], line["n"], line["n_undetermined"]) == (None, 0, 1)
+    assert (line["interval_low"], line["interval_high"]) == (-388, 570)
+    line = only(over_participants([row(**impact | {"value": None, "n": 0})]))
+    assert (line["value"], line["n_undetermined"]) == (None, 0)  # a region without voxels
+
+
 @settings(max_examples=20)
 @given(n=st.integers(2, 9), seed=st.integers(0, 2**32 - 1))
 def test_tests_are_paired_by_participant_whatever_the_order(n, seed):

@@ -54,6 +54,15 @@ def test_a_cell_holds_mean_and_error_and_the_gain_with_its_p():
         ({"p": 0.05, "p_holm": 0.1}, "0.50 ± 0.02 (+0.10, p=0.050, Holm 0.100)"),
         (ALONE | {"interval_low": 0.4, "interval_high": 0.6}, "0.50 [0.40, 0.60] (+0.10)"),
         ({"value": None}, "empty"),
+        (ALONE | {"value": None, "n_undetermined": 1}, "not determined"),
+        (
+            ALONE | {"value": None, "n_undetermined": 1, "interval_low": -4, "interval_high": 6},
+            "not determined [-4.00, 6.00]",
+        ),
+        (
+            {"n_undetermined": 2, "gain": None},
+            "0.50 ± 0.02 (without 2 of 8, not determined)",
+        ),
         ({"measure": "gain"}, None),
         ({"layer": 3}, None),
     ],

@@ -22,8 +22,8 @@ def test_p_and_star_follow_the_interval():
 
 
 def test_a_cell_without_a_value_says_so():
-    assert cell(None, (0, 1), p=0.1, star="*") == "empty"
-    assert cell(None, missing="none") == "none"
+    assert cell(None, p=0.1, star="*") == "empty"
+    assert cell(None, (0, 1), p=0.1, missing="not determined") == "not determined [0.00, 1.00]"
 
 
 @pytest.mark.parametrize(("p", "said"), [(0.049, "*"), (0.05, ""), (0.5, ""), (None, "")])

@@ -80,6 +80,12 @@ TUNING = [
     ("--ceiling none a.npy", "ceiling none stands alone, got none a.npy"),
     ("--ceiling none --objective weighted_mse", "weights voxels by their noise ceilings"),
     ("--tr 2.0045 --tr_times reports", "tr and tr_times exclude each other"),
+    ("--ceiling a.npy --voxel_selection fdr", "voxel_selection fdr compares repeats"),
+    ("--voxel_selection best", "voxel_selection must be one of threshold, fdr, got 'best'"),
+    ("--delays -1 0", "delays must be TRs from 0 on, got"),
+    ("--delays 1 1", "delays: name each once, got 1 1"),
+    ("--penalty_stories story01", "story 'story01' is in penalty_stories and in train_stories"),
+    ("--penalty_stories repeated", "story 'repeated' is in penalty_stories and in test_story"),
     ("--evaluation_length 0", "evaluation_length must be above 0 seconds"),
     ("--evaluation_stride -1", "evaluation_stride must be above 0 seconds, got -1"),
     ("--test_skip_trs -5", "test_skip_trs must not be negative"),
@@ -90,6 +96,9 @@ TUNING = [
 ]
 OTHERS = [
     ("align", "--precision half", "precision must be one of"),
+    ("align", "--low_level_lags 3", "low_level_lags must be the first and the last lag, got 3"),
+    ("align", "--low_level_lags 3 -3", "the first and the last lag, got 3 -3"),
+    ("align", "--low_level_lags -3 3 --low_level false", "low_level_lags say how low_level"),
     ("align", "--layers 1 1", "layers: name each once"),
     ("align", "--ceiling_threshold -1", "ceiling_threshold must be from 0 to 1"),
     ("asr", "--max_unusable 2", "max_unusable must be from 0 to 1"),

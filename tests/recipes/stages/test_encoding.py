@@ -88,6 +88,28 @@ def test_the_story_is_predicted_from_each_layer_and_from_what_is_left_of_it(meas
     np.testing.assert_allclose(encoded.left_over, left.per_voxel, atol=1e-4)
 
 
+def test_features_are_removed_at_several_lags_too_if_asked(measured, pretrained):
+    train, test, responses, scored = measured
+    feature = low_level_features(train, test)["power_spectrum"]
+    given = dict(low_level={"spectrum": feature})
+    plain = encode(pretrained, *measured, LAYER_2, **given)
+    both = encode(pretrained, *measured, LAYER_2, **given, low_level_lags=(-1, 1))
+    assert list(both.impact) == [
+        *("spectrum", "mean of the four"),
+        *("spectrum, lags -1 to 1", "mean of the four, lags -1 to 1"),
+    ]
+    for name, by_region in plain.impact.items():
+        assert both.impact[name] == by_region
+    np.testing.assert_array_equal(both.left_over, plain.left_over)
+    arrays = layer_features(*LAYER_2.load(pretrained), [*train, test], LAYER_2)[2]
+    residualizer = Residualizer(lags=[-1, 0, 1]).fit(feature[:-1], arrays[:-1])
+    residuals = residualizer.transform(feature, arrays)
+    left = EncodingModel().fit(residuals[:-1], responses).predict(residuals[-1:])[0]
+    left = scored.score({2: left}).scores[2]["brain_alignment"]
+    found = both.impact["spectrum, lags -1 to 1"]["language"]["residual_alignment"]
+    assert found == pytest.approx(left, abs=1e-4)
+
+
 def test_what_was_measured_is_kept_until_something_changes_that_it_follows_from(
     measured, pretrained, tmp_path
 ):
@@ -114,6 +136,7 @@ def test_what_was_measured_is_kept_until_something_changes_that_it_follows_from(
     assert first.impact["spectrum"]["language"]["interval"] is not None
     (path,) = kept()
     assert again.impact == first.impact
+    assert again.at_edges == first.at_edges and set(first.at_edges) == {1, 2}
     np.testing.assert_array_equal(again.left_over, first.left_over)
     for layer, predicted in first.layers.predictions.items():
         np.testing.assert_array_equal(again.layers.predictions[layer], predicted)
@@ -126,6 +149,8 @@ def test_what_was_measured_is_kept_until_something_changes_that_it_follows_from(
         {"windows": {"layers": [1]}},
         {"windows": {"stride": 2.0}},
         {"test_skip_trs": 1, "scored": skipped},
+        {"delays": [1, 2]},
+        {"low_level_lags": (-1, 0)},
         {"responses": [2 * r for r in responses]},
         {"scored": dataclasses.replace(scored, ceiling=np.full(10, 0.7))},
     ]

@@ -12,7 +12,7 @@ from datasets_scripts import Story, low_level_features, noise_ceiling, read_ds00
 from evaluate_metrics.reports import notes
 from recipes.stages import measuring
 from recipes.stages.encoding import Extraction, layer_features
-from recipes.stages.measuring import align, head_alignment
+from recipes.stages.measuring import align, head_alignment, measure
 
 LAYER_2 = Extraction(layers=[2], length=4.0, stride=1.0)
 N_REPEATS, SNR = 8, 1.0
@@ -264,3 +264,56 @@ def test_a_head_hears_the_trs_up_to_and_including_the_one_that_it_is_scored_on(m
     scores = head_alignment("brain-tuned", one, options, "cpu", 8)["all"]
     assert scores["mean"] == pytest.approx(1, abs=1e-6)
     assert scores["n_voxels"] == 2
+
+
+def test_division_by_a_noise_ceiling_near_zero_is_warned_of(monkeypatch):
+    found = {"per_voxel": {"voxels": np.array([0, 1, 3])}, "n_trs": 300, "n_excluded": 0}
+    found |= {"penalty_edges": {"pretrained": {"smallest": 0, "largest": 0}}}
+    monkeypatch.setattr(measuring, "align", lambda *_, **__: found | {"evaluation_stride": 0.1})
+    one = SimpleNamespace(
+        name="P01",
+        train=[],
+        penalties=[],
+        test=SimpleNamespace(name="repeated"),
+        ceiling=np.array([0.1, 0.6, 0.1, 0.15]),
+        ceiling_note="Given.",
+        normalisation="normalised",
+        measured_regions={},
+        participant=SimpleNamespace(regions={"language": [0]}),
+    )
+    options = SimpleNamespace(lowest_ceiling=0.0, test_skip_trs=0, delays=[1, 2, 3, 4])
+    said = measure(one, {}, options, LAYER_2)["notes"]
+    assert said[0] == "Given." and len(said) == 3
+    assert said[1].startswith("Warning: 2 voxels have a noise ceiling below 0.2")
+    one.ceiling += 0.2
+    assert measure(one, {}, options, LAYER_2)["notes"] == ["Given.", said[2]]
+    one.penalties, options.delays = [SimpleNamespace(name="story33")], [0, 1]
+    assert measure(one, {}, options, LAYER_2)["notes"][1:3] == [
+        "Encoding models have delays of 0, 1 TRs.",
+        "Penalties of encoding models were chosen on story33.",
+    ]
+
+
+def test_penalties_can_be_chosen_on_other_stories_and_delays_be_others(planted, pretrained):
+    train, test = planted
+    regions = {"follows": np.arange(20)}
+    results = align(
+        {"a": pretrained},
+        train[:-1],
+        test,
+        np.full(25, 0.9),
+        regions,
+        LAYER_2,
+        low_level={"sound": low_level_features(train[:-1], train[-1], test)["articulation"]},
+        delays=[2],
+        penalty_stories=train[-1:],
+    )
+    assert results["alignment"]["a"]["follows"]["mean"] > 0.6
+    shares = results["penalty_edges"]["a"]
+    assert set(shares) == {"smallest", "largest"} and 0 <= min(shares.values()) <= 100
+    follows = [
+        align({"a": pretrained}, train, test, np.full(25, 0.9), regions, LAYER_2, delays=delays)
+        for delays in ([2], [3])
+    ]
+    good, wrong = (found["alignment"]["a"]["follows"]["mean"] for found in follows)
+    assert good > 0.6 > wrong + 0.2

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.stats import zscore
 
-from datasets_scripts import noise_ceiling, open_participant
+from datasets_scripts import noise_ceiling, open_participant, passing_noise
 from recipes.stages.recordings import (
     LAYOUT_OPTIONS,
     check_scoring,
@@ -28,6 +28,8 @@ def options(**changes):
     given = dict(test_story="repeated", test_skip_trs=0)
     given |= dict(ceiling=[], ceiling_word=None, ceiling_files={})
     given |= dict(ceiling_story=None, ceiling_repeats=None)
+    given |= dict(voxel_selection="threshold", ceiling_threshold=0.4, lowest_ceiling=0.4)
+    given |= dict(penalty_stories=None)
     return SimpleNamespace(**given | changes)
 
 
@@ -87,6 +89,39 @@ def test_the_ceiling_can_come_from_repeats_that_are_not_scored(participant):
     spoilt = whole.repeats.copy()
     spoilt[6:] = np.random.default_rng(0).standard_normal(spoilt[6:].shape)
     np.testing.assert_array_equal(noise_ceiling(spoilt[:6], n_scored=4), ceiling)
+
+
+@pytest.mark.parametrize("n", [2, 3])
+def test_few_repeats_are_warned_of_with_the_rate_at_which_noise_passes(participant, n):
+    (whole,) = participant.stories(["repeated"])
+    _, ceiling, note = scored_story(participant, options(ceiling_repeats=n))
+    repeats = whole.repeats[:n]
+    rate = passing_noise(n, repeats.shape[1], n_scored=10 - n)
+    assert f"Warning: {n} repeats are few: of voxels of mere noise, {rate:.0%} have" in note
+    np.testing.assert_array_equal(ceiling, noise_ceiling(repeats, n_scored=10 - n))
+
+
+def test_voxels_can_be_those_whose_repeats_are_alike(participant, monkeypatch):
+    """With 4 of 10 repeats, one voxel of noise in ten has a ceiling above 0.4."""
+    (whole,) = participant.stories(["repeated"])
+    rng = np.random.default_rng(0)
+    repeats = rng.standard_normal((10, 200, 431))
+    repeats[:, :, :30] += rng.standard_normal((200, 30))
+    repeats[:, :, -1] = 0
+    known = dataclasses.replace(
+        whole, repeats=repeats, responses=repeats.mean(axis=0), tr_times=2.0 * np.arange(200)
+    )
+    monkeypatch.setattr(participant, "stories", lambda names: iter([known]))
+    fdr = {"voxel_selection": "fdr", "lowest_ceiling": 0.0}
+    given = options(ceiling_repeats=4)
+    _, ceiling, note = scored_story(participant, options(ceiling_repeats=4, **fdr))
+    assert "more alike than with blocks of TRs shuffled" in note and "are few" not in note
+    every = scored_story(participant, given)[1]
+    kept, noise = ceiling > 0, slice(30, -1)
+    np.testing.assert_array_equal(ceiling[kept], every[kept])
+    assert np.isnan(ceiling[-1])  # dead
+    assert kept[:30].all()
+    assert kept[noise].sum() <= 3 and (every[noise] > 0.4).sum() > 30
 
 
 def test_the_ceiling_can_come_from_another_repeated_story(participant, monkeypatch):
@@ -178,7 +213,6 @@ def test_without_ceilings_every_live_voxel_counts_and_it_is_said(participant):
         tuning_stories=None,
         validation_stories=["story02"],
         tuning_regions=["all"],
-        ceiling_threshold=0.4,
     )
     check_scoring([participant], arguments)
     one = tuning_listener(participant, arguments)
@@ -275,7 +309,6 @@ def test_a_voxel_that_is_dead_in_one_story_leaves_the_set_and_is_counted(
         tuning_stories=None,
         validation_stories=["story02"],
         tuning_regions=["language"],
-        ceiling_threshold=0.4,
     )
     names = ["story01", "story02", "repeated"]
     before = tuning_listener(open_participant(recordings, "P01", names), arguments)
@@ -307,7 +340,6 @@ def test_regions_of_an_atlas_are_tuned_on(anatomical, tmp_path):
         tuning_stories=None,
         validation_stories=["story02"],
         tuning_regions=["late_language", "early_auditory"],
-        ceiling_threshold=0.4,
     )
     (heard,) = open_recordings(str(root), arguments, str(tmp_path))
     one = tuning_listener(heard, arguments)
