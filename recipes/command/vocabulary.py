@@ -309,9 +309,10 @@ class Alignment(Participants):
         if not self.delays or min(self.delays) < 0:
             raise ValueError(f"delays must be TRs from 0 on, got {self.delays}")
         check_once("penalty_stories", self.penalty_stories)
-        for name in ("train_stories", "test_story"):
-            named = getattr(self, name, [])
-            both = {*(self.penalty_stories or [])} & {*([named] if name == "test_story" else named)}
+        others = {"train_stories": getattr(self, "train_stories", [])}
+        others["test_story"] = [getattr(self, "test_story", None)]
+        for name, stories in others.items():
+            both = {*(self.penalty_stories or [])} & {*stories}
             if both:
                 raise ValueError(f"story {min(both)!r} is in penalty_stories and in {name}")
         if self.voxel_selection not in SELECTIONS:
