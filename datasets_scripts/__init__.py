@@ -63,7 +63,7 @@ from .recordings import (
 )
 from .speech_tasks import TIMIT_PHONES, CremaD, Slurp, SpeechCommands, Timit
 from .story import Interval, Story, StoryResponses, tr_midpoints
-from .whole_files import made_whole, written_whole
+from .whole_files import made_by_one, made_whole, written_whole
 from .windows import (
     JointWindows,
     TrainingWindows,
@@ -114,6 +114,7 @@ __all__ = [
     "lanczos",
     "live_voxels",
     "low_level_features",
+    "made_by_one",
     "made_whole",
     "make_phantom",
     "make_phantom_tasks",

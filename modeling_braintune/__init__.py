@@ -74,12 +74,8 @@ from .teachers import (
     text_representations,
 )
 from .tokenizer_files import carry_tokenizer
-from .trainer import (
-    BrainTuningArguments,
-    BrainTuningTrainer,
-    last_checkpoint,
-    train_resumably,
-)
+from .trainer import BrainTuningArguments, BrainTuningTrainer, train_resumably
+from .training_checkpoints import damaged_file, file_checksums, last_checkpoint
 
 __all__ = [
     "CARD",
@@ -127,6 +123,7 @@ __all__ = [
     "checksum",
     "clip_representations",
     "commit_files",
+    "damaged_file",
     "ctc_batch",
     "ctc_model",
     "ctc_processor",
@@ -134,6 +131,7 @@ __all__ = [
     "ctc_trainer",
     "cut",
     "entry_of",
+    "file_checksums",
     "frame_counter",
     "keep",
     "kept",

@@ -1,6 +1,7 @@
 """What Trainers call at every step and evaluation: when training ends, and what is shown of it."""
 
 import math
+import os
 from typing import Any
 
 from transformers import (
@@ -48,6 +49,18 @@ class StopAt(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         self.on_step_end(args, state, control)
+
+
+class BestSoFar(TrainerCallback):
+    """Tell a training that goes on where its best checkpoint is: the folder may have moved."""
+
+    def __init__(self, checkpoint: str | os.PathLike | None) -> None:
+        self.checkpoint = checkpoint and str(checkpoint)
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        state.best_model_checkpoint = self.checkpoint
 
 
 class FiniteLoss(TrainerCallback):

@@ -11,6 +11,7 @@ from contextlib import suppress
 from operator import index
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 import torch
@@ -22,11 +23,11 @@ from transformers import FeatureExtractionMixin
 from transformers.utils import logging
 
 from .collator import cut, model_inputs
-from .kept_arrays import written_whole
+from .kept_arrays import NOTE, written_whole
 from .modeling_braintune import BrainTuningMixin
 from .representation_cache import UNREAD_SETTINGS, weights_fingerprint
 
-FORMAT = 1  # of files, and of how features are made: a new one leaves old files behind
+FORMAT = 2  # of files, and of how features are made: a new one leaves old files behind
 BLOCK = 128  # windows in a file: what an interruption can cost
 
 
@@ -44,9 +45,10 @@ def cached_features(
     """Compute what `model.frozen_features` gives for windows of sound, once for all passes.
 
     A file holds a block of up to 128 windows, mapped into memory and not read before it is asked
-    for. It is named after all that its features follow from (the feature encoder's weights, the
-    feature extractor, the sound, precision and kind of device), so that whoever tunes on the same
-    sound shares it: the permuted control, later runs, other participants who heard it.
+    for; a window is checked whenever it is. The file is named after all that its features follow
+    from (the feature encoder's weights, the feature extractor, the sound, precision and kind of
+    device), so that whoever tunes on the same sound shares it: the permuted control, later runs,
+    other participants who heard it.
 
     Features are those of a batch of `batch_size` windows under the model's own kernels. Training
     on them gives the loss and gradients of training on sound to the last bit where a kernel
@@ -114,14 +116,18 @@ def cached_features(
             for path in list(missing):
                 with suppress(Timeout), FileLock(path.with_suffix(".lock"), blocking=wait):
                     if not _is_stored(path):
+                        tensors = compute(_clips(*missing[path]))
                         with written_whole(path) as partial:
-                            save_file(compute(_clips(*missing[path])), partial)
+                            save_file(tensors, partial, {NOTE: json.dumps(_checksums(tensors))})
                     bar.update(len(missing.pop(path)[1]))
     return CachedFeatures(paths)
 
 
 class CachedFeatures:
     """A sequence of what `forward` takes in place of each window's sound.
+
+    A window whose file is damaged is a ValueError that names the file, which is removed: whoever
+    asks for the features again has them computed anew.
 
     Parameters
     ----------
@@ -130,8 +136,8 @@ class CachedFeatures:
 
     def __init__(self, paths: Sequence[Path]) -> None:
         blocks = {path: _loaded(path) for path in set(paths)}
-        self._blocks = [blocks[path] for path in paths]
-        self._ends = np.cumsum([len(next(iter(block.values()))) for block in self._blocks])
+        self._paths, self._blocks = paths, [blocks[path] for path in paths]
+        self._ends = np.cumsum([len(checksums) for _, checksums in self._blocks])
 
     def __len__(self) -> int:
         return int(self._ends[-1])
@@ -140,7 +146,14 @@ class CachedFeatures:
         """Return the inputs of a window by name, each without the dimension of a batch."""
         i = range(len(self))[index(i)]
         k = np.searchsorted(self._ends, i, side="right")
-        return {name: values[i - self._ends[k]] for name, values in self._blocks[k].items()}
+        tensors, checksums = self._blocks[k]
+        window = {name: values[i - self._ends[k]] for name, values in tensors.items()}
+        if _checksum(window) != checksums[i - self._ends[k]]:
+            self._paths[k].unlink(missing_ok=True)
+            raise ValueError(
+                f"{self._paths[k]} is damaged, and removed: the same command computes it again"
+            )
+        return window
 
 
 class FeatureWindows:
@@ -250,13 +263,35 @@ def _computed(model, feature_extractor, clips, dtype, batch_size):
 def _loaded(path):
     """Map a block; the row of the mask, which windows of one length share, stands for each."""
     tensors = load_file(path)
-    n_windows = max(map(len, tensors.values()))
+    with safe_open(path, "pt") as file:
+        checksums = json.loads(file.metadata()[NOTE])
+    return _expanded(tensors, len(checksums)), checksums
+
+
+def _expanded(tensors, n_windows):
     return {name: values.expand(n_windows, *values.shape[1:]) for name, values in tensors.items()}
+
+
+def _checksums(tensors):
+    """Of each window of a block; a quick sum will do, since it is taken whenever one is read."""
+    n_windows = max(map(len, tensors.values()))
+    block = _expanded(tensors, n_windows)
+    return [
+        _checksum({name: values[i] for name, values in block.items()}) for i in range(n_windows)
+    ]
+
+
+def _checksum(window):
+    value = 0
+    for name, values in sorted(window.items()):
+        value = crc32(f"{name} {values.dtype} {tuple(values.shape)}".encode(), value)
+        value = crc32(values.contiguous().view(torch.uint8).numpy(), value)
+    return value
 
 
 def _is_stored(path):
     try:
-        with safe_open(path, "pt"):  # which compares the file's size to what it is to hold
-            return True
-    except (FileNotFoundError, SafetensorError):
+        with safe_open(path, "pt") as file:  # which compares its size to what it is to hold
+            return isinstance(json.loads(file.metadata()[NOTE]), list)
+    except (FileNotFoundError, SafetensorError, KeyError, TypeError, ValueError):
         return False

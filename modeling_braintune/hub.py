@@ -18,6 +18,7 @@ from huggingface_hub import (
 )
 from huggingface_hub.errors import HTTPError
 from huggingface_hub.utils import validate_repo_id
+from transformers.trainer import TRAINING_ARGS_NAME
 
 from .configuration_braintune import checkpoint_model_type, is_path
 from .model_card import CARD, UNPUBLISHED
@@ -103,7 +104,9 @@ def publish_checkpoint(
 
 
 def checkpoint_files(folder: str | os.PathLike) -> dict[str, Path]:
-    """Find the files that a checkpoint consists of; others in its folder are passed over.
+    """Find the files that a checkpoint consists of.
+
+    Others in its folder are passed over, such as what a killed training has left there.
 
     Parameters
     ----------
@@ -122,7 +125,12 @@ def checkpoint_files(folder: str | os.PathLike) -> dict[str, Path]:
         If there are pickled files.
     """
     folder = Path(folder)
-    found = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*"))}
+    paths = [path for place in ("*", "figures/*") for path in folder.glob(place) if path.is_file()]
+    found = {
+        path.relative_to(folder).as_posix(): path
+        for path in sorted(paths)
+        if not path.name.startswith(".") and path.name != TRAINING_ARGS_NAME
+    }
     pickled = [name for name, path in found.items() if path.suffix in PICKLED]
     if pickled:
         raise ValueError(

@@ -43,7 +43,7 @@ def keep(
     checksums = {name: checksum(values) for name, values in sorted(arrays.items())}
     note = json.dumps({"checksums": checksums, "facts": facts or {}})
     with written_whole(path) as partial:
-        save_file(arrays, partial, {NOTE: note})
+        save_file(arrays, partial, {NOTE: f"{_digest(note)} {note}"})
 
 
 def kept(path: str | os.PathLike) -> Kept | None:
@@ -57,11 +57,16 @@ def kept(path: str | os.PathLike) -> Kept | None:
     try:
         with safe_open(path, "numpy") as file:
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            note = json.loads((file.metadata() or {})[NOTE])
-            sound = note["checksums"] == {name: checksum(arrays[name]) for name in arrays}
-            return Kept(arrays, note["facts"]) if sound else None
+            digest, _, said = (file.metadata() or {})[NOTE].partition(" ")
+        note = json.loads(said)
+        sound = note["checksums"] == {name: checksum(arrays[name]) for name in arrays}
+        return Kept(arrays, note["facts"]) if sound and digest == _digest(said) else None
     except (FileNotFoundError, SafetensorError, KeyError, ValueError):
         return None
+
+
+def _digest(text):
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def checksum(values: np.ndarray) -> str:

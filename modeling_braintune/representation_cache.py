@@ -211,7 +211,7 @@ def entry_of(cache_dir: str | os.PathLike, facts: dict[str, Any]) -> Path:
     folder = Path(cache_dir) / hashlib.sha256(text.encode()).hexdigest()
     folder.mkdir(parents=True, exist_ok=True)
     note = folder / "facts.json"
-    if not note.exists():
+    if not note.exists() or note.stat().st_size != len(text):  # all of it is ASCII
         note.write_text(text, encoding="utf-8")
     return folder
 

@@ -1,7 +1,5 @@
 """Trainer with the settings of brain-tuning, and a training that goes on where it was left."""
 
-import json
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,10 +13,13 @@ from transformers import (
     TrainerState,
     TrainingArguments,
 )
+from transformers.trainer import TRAINER_STATE_NAME
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, rotate_checkpoints
 
-from .callbacks import LossBar
+from .callbacks import BestSoFar, LossBar
 from .feature_extractor import without_code
-from .kept_arrays import follow_umask, written_whole
+from .kept_arrays import follow_umask
+from .training_checkpoints import best_beside, last_checkpoint, seal
 
 
 @dataclass
@@ -77,7 +78,23 @@ class BrainTuningArguments(TrainingArguments):
 
 
 class ShareableTrainer(Trainer):
-    """Trainer whose checkpoints can be handed on: they hold no token, and others may read them."""
+    """Trainer whose checkpoints can be handed on, and gone on from.
+
+    They hold no token, others may read them, and they are sealed with checksums.
+    """
+
+    def _save_checkpoint(self, *args, **kwargs):
+        # Older checkpoints stay until this one is sealed.
+        limit, self.args.save_total_limit = self.args.save_total_limit, None
+        try:
+            super()._save_checkpoint(*args, **kwargs)
+        finally:
+            self.args.save_total_limit = limit
+        self.accelerator.wait_for_everyone()  # each process may have written a part
+        if self.args.should_save:
+            folder = Path(self.args.output_dir)
+            seal(folder / f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}")
+            rotate_checkpoints(str(folder), limit, self.state.best_model_checkpoint, use_mtime=True)
 
     def _save(self, output_dir=None, state_dict=None):
         token, self.args.hub_token = self.args.hub_token, None
@@ -172,14 +189,14 @@ class BrainTuningTrainer(ShareableTrainer):
         return self.optimizer
 
 
-def train_resumably(trainer: Trainer) -> dict[str, Any]:
-    """Train to the end, from the last checkpoint of an interrupted training if there is one.
+def train_resumably(trainer: ShareableTrainer) -> dict[str, Any]:
+    """Train to the end, from the last whole checkpoint of an interrupted training if there is one.
 
     Losses are shown by a progress bar, or not at all with `disable_tqdm`.
 
     Parameters
     ----------
-    trainer : Trainer
+    trainer : ShareableTrainer
         Its `args.output_dir` is where checkpoints are looked for.
 
     Returns
@@ -194,8 +211,9 @@ def train_resumably(trainer: Trainer) -> dict[str, Any]:
         trainer.add_callback(LossBar())
     last = last_checkpoint(trainer.args.output_dir)
     if last is not None:
-        state = _resumed_state(Path(last))
-        if 0 < state.max_steps <= state.global_step:
+        trainer.add_callback(BestSoFar(best_beside(last)))
+        state = TrainerState.load_from_json(str(Path(last, TRAINER_STATE_NAME)))
+        if 0 < state.max_steps <= state.global_step or _was_to_stop(state):
             _train_no_further(trainer)
     trainer.train(resume_from_checkpoint=last)
     history = trainer.state.log_history
@@ -206,49 +224,16 @@ def train_resumably(trainer: Trainer) -> dict[str, Any]:
     }
 
 
-def _resumed_state(checkpoint):
-    """The state of a checkpoint, whose best one lies beside it wherever the folder was moved to."""
-    path = checkpoint / "trainer_state.json"
-    state = TrainerState.load_from_json(str(path))
-    best = state.best_model_checkpoint
-    beside = None if best is None else str(checkpoint.with_name(Path(best).name))
-    if best != beside:
-        state.best_model_checkpoint = beside
-        with written_whole(path) as partial:
-            state.save_to_json(str(partial))
-    return state
+def _was_to_stop(state):
+    """Whether training was to end with the step of a checkpoint, its patience having run out."""
+    control = state.stateful_callbacks.get("TrainerControl", {})
+    return control.get("args", {}).get("should_training_stop", False)
 
 
 def _train_no_further(trainer):
     """Have `train` load a checkpoint of the last step, and end as if it had just taken it.
 
-    Trainer would begin the epoch that the limit cut short, and look at the limit after a step.
+    Trainer would begin the epoch that was cut short, and look for a reason to end after a step.
     """
     initial_values = trainer.set_initial_training_values
     trainer.set_initial_training_values = lambda *args: (0, *initial_values(*args)[1:])
-
-
-def last_checkpoint(folder: str | os.PathLike) -> str | None:
-    """Return the newest checkpoint of a training that was written to its end.
-
-    Parameters
-    ----------
-    folder : path-like
-        With the checkpoints, `checkpoint-<step>`.
-
-    Returns
-    -------
-    str or None
-        None where there is no whole one.
-    """
-    # A checkpoint's state is written last.
-    states = Path(folder).glob("checkpoint-*/trainer_state.json")
-    whole = [path.parent for path in states if _is_whole(path)]
-    return str(max(whole, key=lambda path: int(path.name.split("-")[1]))) if whole else None
-
-
-def _is_whole(path):
-    try:
-        return bool(json.loads(path.read_text(encoding="utf-8")))
-    except json.JSONDecodeError:
-        return False

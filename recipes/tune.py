@@ -31,7 +31,7 @@ from recipes.command.output_folder import (
     finished_results,
     remove,
     run_settings,
-    write_json,
+    write_checked,
 )
 from recipes.command.sole_run import sole_run
 from recipes.command.vocabulary import Seeds
@@ -187,7 +187,7 @@ def tune(arguments: TuningOptions, training: TrainerOptions) -> dict[str, Any] |
     }
     for name in curves:
         describe(name, arguments, training, results, pretrained, figures)
-    write_json(output / RESULTS, results)
+    write_checked(output / RESULTS, results)
     remove([output / FEATURES])
     say(f"Checkpoints, {RESULTS} and figures are in {output}/ ({results['seconds']:.0f} s)")
     if training.push_to_hub:

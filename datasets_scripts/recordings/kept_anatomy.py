@@ -10,7 +10,7 @@ import datasets
 import nibabel
 
 from ..cortex import Anatomy, write_voxels
-from ..whole_files import written_whole
+from ..whole_files import made_by_one, written_whole
 from .layouts import BIDS, DS003020
 
 ANATOMY = "anatomy/{}.npz"  # also in a repository of prepared recordings
@@ -66,8 +66,16 @@ def kept_anatomy(
     path = folder / ANATOMY.format(participant)
     if followed and path.is_file():
         return Anatomy.load(path), folder
-    anatomy = layout.anatomy(participant, n_voxels, atlas, atlas_spheres, stories)
-    if followed:
+
+    def found():
+        return layout.anatomy(participant, n_voxels, atlas, atlas_spheres, stories)
+
+    if not followed:
+        return found(), folder
+    with made_by_one(folder, f"the anatomy of {participant}"):
+        if path.is_file():  # by now
+            return Anatomy.load(path), folder
+        anatomy = found()
         write_anatomy(anatomy, participant, folder)
     return anatomy, folder
 

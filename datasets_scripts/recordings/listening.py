@@ -18,6 +18,7 @@ from datasets.exceptions import DatasetGenerationError
 from ..names import check_name, checked_stories
 from ..noise_ceiling import noise_ceiling
 from .annex import all_unfetched, check_there
+from .checksums import check_seal, responses_checksum, seal, sound_checksum
 from .layouts import BIDS, DS003020, find_layout
 from .sense import check_repeats, check_responses
 from .sound import read_recording
@@ -163,13 +164,20 @@ class Listening(datasets.ArrowBasedBuilder):
         Raises
         ------
         FileNotFoundError, ValueError
-            As the layout's reader.
+            As the layout's reader; a file that was prepared is damaged.
         """
         try:
             super().download_and_prepare(*args, **kwargs)
         except DatasetGenerationError as error:
             # The reader's own error says which file is at fault and what would do.
             raise error.__cause__ or error from None
+        if Path(self.cache_dir).is_dir():  # and not somewhere else
+            seal(self.cache_dir)
+
+    def _build_cache_dir(self):
+        folder = super()._build_cache_dir()
+        check_seal(folder)  # before anything is read of what was prepared
+        return folder
 
     def _info(self):
         name = self.config.name
@@ -218,11 +226,13 @@ class Listening(datasets.ArrowBasedBuilder):
                 heard = self._read(name, repeats=False)
                 check_responses(heard)
                 columns = _response_rows(heard, dtype)
+                self._note_checksum(split, heard, columns)
             else:
                 repeated = self._read(name)
                 check_repeats(repeated)
                 self._note_ceiling(repeated)
                 columns = _rows(repeated, repeated.repeats, dtype)
+                self._note_checksum(split, repeated, columns)
             yield datasets.builder.Key(i, 0), pa.table(columns, schema=schema)
 
     def _read(self, story, repeats=True):
@@ -237,6 +247,13 @@ class Listening(datasets.ArrowBasedBuilder):
             ]
             self._describe()
 
+    def _note_checksum(self, split, story, columns):
+        if self._facts is not None:
+            stored = columns["responses"].flatten().to_numpy().reshape(len(columns["story"]), -1)
+            value = responses_checksum(story.tr, story.tr_times, stored)
+            self._facts["checksums"][f"{split}/{story.name}"] = value
+            self._describe()
+
     def _describe(self):
         if self._facts is not None:
             self.info.description = json.dumps(self._facts)
@@ -247,9 +264,14 @@ class Listening(datasets.ArrowBasedBuilder):
         if samples.min() == samples.max():
             raise ValueError(f"{recording}: the sound is silent: all samples are {samples[0]:g}")
         phones, words = read_phones_and_words(textgrid)
+        sound = recording.read_bytes()
+        if self._facts is not None:
+            value = sound_checksum(sound, words, phones)
+            self._facts["checksums"][f"{STORIES}/{story}"] = value
+            self._describe()
         return {
             "story": [story],
-            "audio": [{"bytes": recording.read_bytes(), "path": recording.name}],
+            "audio": [{"bytes": sound, "path": recording.name}],
             "words": [[word._asdict() for word in words]],
             "phones": [[phone._asdict() for phone in phones]],
         }
@@ -262,6 +284,7 @@ class Listening(datasets.ArrowBasedBuilder):
             "options": self.config.options or {},
             "trims": self._layout.trims,
             "sources": {_name_in(root, file): _checksum(file) for file in self._files},
+            "checksums": {},  # of the rows, as they are written
         }
         if self.config.name == STORIES:
             return provenance

@@ -18,6 +18,7 @@ from ..cortex import Anatomy, check_voxel_order
 from ..names import check_name, checked_stories
 from ..story import Interval, Story, StoryResponses
 from .annex import all_unfetched, check_there, fetching
+from .checksums import responses_checksum, sound_checksum
 from .kept_anatomy import ANATOMY, kept_anatomy
 from .layouts import find_layout
 from .listening import REPEATS, RESPONSES, STORIES, fetched_stories
@@ -190,7 +191,8 @@ def _of_folder(data, participant, stories, options, dtype, cortex):
     kept = {"options": options, "dtype": dtype, "cache_dir": cortex["cache_dir"]}
     own = prepare_stories(participant, data, stories, **kept)
     sounds = prepare_stories(STORIES, data, stories, **kept)
-    provenance = own.facts | {"sources": own.facts["sources"] | sounds.facts["sources"]}
+    of_both = {key: own.facts[key] | sounds.facts[key] for key in ("sources", "checksums")}
+    provenance = own.facts | of_both
     opened = Participant(
         own.splits[RESPONSES],
         own.splits.get(REPEATS),
@@ -357,26 +359,48 @@ class Participant:
     def _read(self, name):
         rows = self._rows[name]
         responses = _view(self._responses, rows)
+        tr = self._responses.data["tr"][rows.start].as_py()
+        tr_times = self._responses.data["time"].slice(rows.start, len(rows)).to_numpy()
+        self._check(RESPONSES, name, responses_checksum(tr, tr_times, responses))
         repeats = None
         if name in self._repeat_rows:
-            repeats = _view(self._repeats, self._repeat_rows[name]).reshape(-1, *responses.shape)
+            repeats = _view(self._repeats, self._repeat_rows[name])
+            self._check(REPEATS, name, responses_checksum(tr, tr_times, repeats))
+            repeats = repeats.reshape(-1, *responses.shape)
         return StoryResponses(
             name=name,
             participant=self.name,
-            tr=self._responses.data["tr"][rows.start].as_py(),
-            tr_times=self._responses.data["time"].slice(rows.start, len(rows)).to_numpy(),
+            tr=tr,
+            tr_times=tr_times,
             responses=responses,
             repeats=repeats,
         )
 
+    def _check(self, split, story, checksum):
+        """Refuse rows that are not what was written, where it is known what was."""
+        said = self.provenance.get("checksums", {}).get(f"{split}/{story}", checksum)
+        if checksum != said:
+            data = self._stories if split == STORIES else self.splits[split]
+            rows = data.with_format(None).data.column("story").to_pylist()
+            files = [file["filename"] for file in data.cache_files]
+            told = dict.fromkeys(rows)
+            # A file for each story, where they were prepared here
+            if len(files) == len(told):
+                files = [files[list(told).index(story)]]
+            raise ValueError(
+                f"story {story} of {self.name}: the prepared {split} are damaged, in "
+                f"{' or '.join(files)}; remove the folder that it is in, and start again"
+            )
+
     def _with_sound(self, responses):
         sound = self._stories.data.slice(self._sound_rows[responses.name], 1)
-        audio_file = pa.BufferReader(sound["audio"].chunk(0).field("bytes")[0].as_buffer())
+        audio = sound["audio"].chunk(0).field("bytes")[0].as_buffer()
         words, phones = (
             [Interval(**interval) for interval in sound[tier][0].as_py()]
             for tier in ("words", "phones")
         )
-        return with_sound(responses, audio_file, words, phones)
+        self._check(STORIES, responses.name, sound_checksum(audio, words, phones))
+        return with_sound(responses, pa.BufferReader(audio), words, phones)
 
 
 def _rows_by_story(dataset):

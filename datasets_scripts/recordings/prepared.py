@@ -10,6 +10,8 @@ import pyarrow as pa
 from datasets import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 from datasets.utils import tqdm
 
+from ..whole_files import made_by_one
+from .checksums import SEAL
 from .listening import Listening
 
 
@@ -62,7 +64,9 @@ def prepare_stories(
         Listening(config_name, data_dir, dtype=dtype, options=options, stories=[story], **kept)
         for story in stories
     ]
-    _prepare([b for b in builders if not Path(b.cache_dir).is_dir()], f"Preparing {config_name}")
+    _prepare(
+        [b for b in builders if not Path(b.cache_dir, SEAL).is_file()], f"Preparing {config_name}"
+    )
     opened = [builder.as_dataset() for builder in builders]
     names = dict.fromkeys(name for splits in opened for name in splits)
     facts = [json.loads(builder.info.description) for builder in builders]
@@ -85,7 +89,9 @@ def _prepare(builders, what):
         disable_progress_bars()
     try:
         for builder in progress:
-            builder.download_and_prepare()
+            (story,) = builder.config.stories
+            with made_by_one(builder.cache_dir, f"story {story} of {builder.config.name}"):
+                builder.download_and_prepare()
             # What was written stays in Arrow's pool otherwise: gigabytes, with repeats.
             pa.default_memory_pool().release_unused()
     finally:
@@ -97,7 +103,7 @@ def _merged(facts):
     """Facts of several stories: dictionaries are put together, the rest is the same in all."""
     merged = dict(facts[0])
     for one in facts[1:]:
-        for key in ("sources", "noise_ceiling"):
+        for key in ("sources", "checksums", "noise_ceiling"):
             if key in one:
                 merged[key] = merged[key] | one[key]
     return merged

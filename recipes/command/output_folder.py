@@ -1,7 +1,7 @@
 """The folder that a command writes to: its settings, and what an earlier run left there."""
 
+import hashlib
 import json
-import re
 import shutil
 from collections.abc import Collection, Iterable
 from dataclasses import asdict
@@ -12,9 +12,9 @@ from typing import Any
 from datasets_scripts import written_whole
 
 RESULTS, SETTINGS = "results.json", "settings.json"
-CUT_OFF = re.compile(r"\.\d+-(results|settings)\.json")  # by a process that was killed
 LOGS = "training-logs"  # of trackers, such as TensorBoard
 LOSSES = "losses.png"  # of a training
+CHECKSUM = "checksum"  # key of what a later start reads
 MADE = "made"  # key of the settings: what a run makes in the folder, and an overwriting one removes
 # What is printed of a run, where it goes to, and what it replaces: nothing that settings tell
 NOT_WRITTEN = {
@@ -136,11 +136,16 @@ def finished_results(folder: str | PathLike, settings: dict[str, Any]) -> dict[s
     -------
     dict or None
         None if no run has ended there, or one with other settings.
+
+    Raises
+    ------
+    ValueError
+        As `read_checked`.
     """
     path = Path(folder, RESULTS)
     if not path.exists() or not earlier_settings(folder) or changed_settings(folder, settings):
         return None
-    return json.loads(path.read_text(encoding="utf-8"))
+    return read_checked(path)
 
 
 def check_names(folder: str | PathLike, made: Collection[str]) -> None:
@@ -221,8 +226,6 @@ def claim_output(
         As `check_output`. What earlier runs made is removed if they are replaced, and nothing else.
     """
     before = _made(folder, made or ())
-    cut_off = Path(folder).glob(".*.json") if Path(folder).is_dir() else ()
-    remove(path for path in cut_off if CUT_OFF.fullmatch(path.name))
     if overwrite:
         remove(Path(folder, name) for name in before)
         before = set()
@@ -236,10 +239,12 @@ def end_training(folder: str | PathLike, logs: str | PathLike) -> None:
     Parameters
     ----------
     folder : path-like
-        With `checkpoint-<step>` and the logs.
+        With `checkpoint-<step>` and the logs; nothing is done if there is none.
     logs : path-like
         Folder that takes the logs; made if there are any.
     """
+    if not Path(folder).is_dir():
+        return
     for path in Path(folder).iterdir():
         if not path.name.startswith("checkpoint-"):
             place = Path(logs, path.name)
@@ -265,3 +270,31 @@ def write_json(path: Path, content: Any) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with written_whole(path) as partial:
         partial.write_text(json.dumps(content, indent=1), encoding="utf-8")
+
+
+def write_checked(path: Path, content: dict[str, Any]) -> None:
+    """Write JSON as `write_json`, with a checksum, so that a later start can rely on it."""
+    write_json(path, content | {CHECKSUM: _checksum(content)})
+
+
+def read_checked(path: Path) -> dict[str, Any]:
+    """Read what `write_checked` wrote.
+
+    Raises
+    ------
+    ValueError
+        The file is damaged.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content.pop(CHECKSUM) == _checksum(content):
+            return content
+    except (ValueError, KeyError, AttributeError):
+        pass
+    raise ValueError(
+        f"{path} is damaged: bring it back, or give --overwrite_output_dir true to start again"
+    )
+
+
+def _checksum(content):
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()

@@ -1,6 +1,7 @@
 """The process that a command runs in, and how it ends."""
 
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,6 +29,8 @@ REMEDIES = {
     "File too large": NO_SPACE,
     "PytorchStreamWriter failed": NO_SPACE,
 }
+# Of the launcher: what follows on the script's name is the script's.
+ASKED_FOR = re.compile(r"\blaunch\n(?:(?!.*\.py\n).*\n)*?--num[_-]processes[=\n](\d+)\n")
 
 
 @contextmanager
@@ -62,11 +65,43 @@ def prepare_process(device: torch.device, n_processes: int) -> None:
     device : torch.device
     n_processes : int
         That share the machine.
+
+    Raises
+    ------
+    ValueError
+        Several processes were started, and each works as if it were alone.
     """
+    _check_number(n_processes)
     logging.disable_progress_bar()
     logging.set_verbosity_error()
     if device.type == "cpu":
         torch.set_num_threads(_told_threads() or max(1, cpu_count() // n_processes))
+
+
+def _check_number(n_processes):
+    """Stop processes that do not know of one another; say that a launcher has started only one."""
+    started = int(os.environ.get("WORLD_SIZE") or 1)
+    if started > n_processes:
+        raise ValueError(
+            f"{started} processes were started, and each would do all of the work by itself: give "
+            "--use_cpu true if there is no GPU, or start this command in one process"
+        )
+    asked = ASKED_FOR.search(_command_of(os.getppid()))
+    if asked and int(asked[1]) > n_processes == 1:
+        print(
+            f"accelerate launch has started one process, not {asked[1]}: on CPUs, torchrun "
+            f"--nproc_per_node {asked[1]} and --use_cpu true start several",
+            file=sys.stderr,
+        )
+
+
+def _command_of(process):
+    """The words that a process was started with, one a line; none where the system is silent."""
+    try:
+        words = Path(f"/proc/{process}/cmdline").read_bytes()
+    except OSError:
+        return ""
+    return words.decode(errors="replace").replace("\0", "\n")
 
 
 def _told_threads():

@@ -3,8 +3,8 @@
 from contextlib import nullcontext
 from pathlib import Path
 
-from datasets_scripts import make_phantom, make_phantom_tasks
-from recipes.command.cache import cache_folder, made_by_one
+from datasets_scripts import made_by_one, make_phantom, make_phantom_tasks
+from recipes.command.cache import cache_folder
 
 PARTICIPANTS = ("P01", "P02", "P03")
 VERSION = 2  # of recordings and tasks: a change of either takes new folders

@@ -16,11 +16,11 @@ from transformers import (
     set_seed,
 )
 
-from datasets_scripts import made_whole
+from datasets_scripts import made_by_one, made_whole
 from datasets_scripts.phantom import PHONES, SAMPLING_RATE, tell
 from modeling_braintune import model_inputs
 from modeling_braintune.kept_arrays import follow_umask
-from recipes.command.cache import cache_folder, made_by_one
+from recipes.command.cache import cache_folder
 
 VERSION = 2  # of the models: a change of them takes new folders
 CLIP_SECONDS = 4.0  # to learn phones from; all of its chunk where a family pads to that

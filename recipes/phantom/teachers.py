@@ -28,10 +28,10 @@ from transformers import (
     set_seed,
 )
 
-from datasets_scripts import made_whole
+from datasets_scripts import made_by_one, made_whole
 from datasets_scripts.phantom import CONTENT_WORDS, FUNCTION_WORDS, tell
 from modeling_braintune.kept_arrays import follow_umask
-from recipes.command.cache import cache_folder, made_by_one
+from recipes.command.cache import cache_folder
 
 VERSION = 3  # of the teachers: a change of them, or of the language, takes new folders
 

@@ -47,7 +47,7 @@ from recipes.command.output_folder import (
     claim_output,
     end_training,
     finished_results,
-    write_json,
+    write_checked,
 )
 from recipes.command.trainer_options import check_trainer_options
 from recipes.command.vocabulary import Decided, Output, Overwrite, Seed
@@ -236,8 +236,9 @@ def recognise(
         "training": {key: value for key, value in options.items() if key not in NOT_OF_A_RESULT},
         "batch": training.train_batch_size * training.gradient_accumulation_steps,
     }
-    overwrite = training.overwrite_output_dir
+    overwrite, logs = training.overwrite_output_dir, folder.parent / LOGS / folder.name
     if not overwrite and (results := finished_results(folder, settings)) is not None:
+        end_training(folder / CHECKPOINTS, logs)  # of a run that was killed just then
         return results
     check_output(folder, settings, overwrite=overwrite)
     claim_output(folder, settings, overwrite=overwrite)
@@ -263,8 +264,8 @@ def recognise(
         "clips": [dict(zip(columns, clip, strict=True)) for clip in clips],
     }
     loss_figure({folder.name: curve}, folder / LOSSES, title=f"Recognition by {folder.name}")
-    write_json(folder / RESULTS, results)
-    end_training(training.output_dir, folder.parent / LOGS / folder.name)
+    write_checked(folder / RESULTS, results)
+    end_training(training.output_dir, logs)
     return results
 
 

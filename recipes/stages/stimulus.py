@@ -39,9 +39,10 @@ from recipes.command.output_folder import (
     RESULTS,
     check_output,
     claim_output,
+    earlier_settings,
     end_training,
     run_settings,
-    write_json,
+    write_checked,
 )
 from recipes.command.vocabulary import (
     Attention,
@@ -185,7 +186,10 @@ def stimulus_tune(
     )
     heard = {"stories": arguments.train_stories, "data": fingerprint(train.recordings)}
     settings = run_settings(arguments, training) | {"stimulus_tuned": heard}
+    checkpoints, logs = folder / "checkpoints", folder.parent / LOGS / folder.name
     if is_main:
+        if earlier_settings(folder) and (folder / RESULTS).exists():
+            end_training(checkpoints, logs)  # of a run that was killed at its very end
         check_output(folder, settings, overwrite=training.overwrite_output_dir)
         claim_output(folder, settings, overwrite=training.overwrite_output_dir)
     say(
@@ -196,7 +200,7 @@ def stimulus_tune(
         say(f"New, since {pretrained} has none: {', '.join(new)}")
 
     training = copy.copy(training)
-    training.output_dir = str(folder / "checkpoints")
+    training.output_dir = str(checkpoints)
     training.push_to_hub = None
     if training.world_size > 1 and model.config.layerdrop:
         # Processes that skip different layers would wait for one another's gradients.
@@ -225,8 +229,8 @@ def stimulus_tune(
         save_card(stimulus_card(results, settings, license_of(pretrained)), folder)
         curves = {STIMULUS_TUNED: results}
         loss_figure(curves, folder / LOSSES, title="Self-supervised training")
-        write_json(folder / RESULTS, results)
-        end_training(training.output_dir, folder.parent / LOGS / folder.name)
+        write_checked(folder / RESULTS, results)
+        end_training(checkpoints, logs)
         say(
             f"Chosen at step {results['chosen_step']} and saved to {folder}/ "
             f"({results['seconds']:.0f} s)"

@@ -24,12 +24,20 @@ from modeling_braintune import (
     add_lora,
     cached_features,
     carry_tokenizer,
+    damaged_file,
+    file_checksums,
     last_checkpoint,
     load_feature_extractor,
     merge_lora,
     train_resumably,
 )
-from recipes.command.output_folder import LOGS, LOSSES, end_training, write_json
+from recipes.command.output_folder import (
+    LOGS,
+    LOSSES,
+    end_training,
+    read_checked,
+    write_checked,
+)
 from recipes.stages.controls import TARGETS
 from recipes.stages.recordings import TuningListener
 from recipes.stages.starting_model import is_cached, starting_model
@@ -37,6 +45,7 @@ from recipes.stages.targets import Windows, brains
 from recipes.stages.tuning_options import TrainerOptions, TuningOptions
 
 CURVE, CHECKPOINTS = "losses.json", "checkpoints"
+FILES = "files"  # key of the losses: checksums of the model's files
 FEATURES = ".braintune-features"  # kept for all models of a run
 
 
@@ -134,6 +143,8 @@ def train(
         What an earlier run left was tuned on other recordings, or by another teacher.
     FloatingPointError
         The loss is no longer finite.
+    ValueError
+        A model that an earlier run left is damaged.
     """
     output, folder = Path(training.output_dir), Path(training.output_dir) / name
     training = copy.copy(training)
@@ -144,12 +155,12 @@ def train(
     feature_extractor = load_feature_extractor(pretrained)
     model = starting_model(arguments, pretrained, pairs[0].voxels)
     model.set_brains(*brains)
-    finished = (folder / CURVE).exists()
+    finished = _finished(folder)
     _check_unchanged(folder if finished else last_checkpoint(training.output_dir), model.config)
     if finished:
-        if training.process_index == 0 and Path(training.output_dir).exists():
-            end_training(training.output_dir, output / LOGS / name)  # of a run killed just then
-        return json.loads((folder / CURVE).read_text(encoding="utf-8"))
+        if training.process_index == 0:  # of a run that was killed just then
+            end_training(training.output_dir, output / LOGS / name)
+        return finished
     model.set_objective(arguments.objective)
     if training.world_size > 1 and arguments.layerdrop != 0:
         # Processes that skip different layers would wait for one another's gradients.
@@ -187,7 +198,7 @@ def train(
             feature_extractor.save_pretrained(folder)
         carry_tokenizer(pretrained, folder)
         loss_figure({name: curve}, folder / LOSSES, title=f"Tuning of {name}")
-        write_json(folder / CURVE, curve)
+        write_checked(folder / CURVE, curve | {FILES: file_checksums(folder)})
         end_training(training.output_dir, output / LOGS / name)
     trainer.accelerator.wait_for_everyone()
     return curve
@@ -213,6 +224,20 @@ def steps_left(output: Path, model: str, n_steps: int) -> float:
     last = last_checkpoint(output / model / CHECKPOINTS)
     done = 0 if last is None else int(Path(last).name.split("-")[1])
     return max(0.0, 1 - done / n_steps)
+
+
+def _finished(folder):
+    """The losses of a model that an earlier run tuned to the end; None if none did."""
+    path = folder / CURVE
+    if not path.exists():
+        return None
+    curve = read_checked(path)
+    if damaged := damaged_file(folder, curve.pop(FILES)):
+        raise ValueError(
+            f"{damaged} is damaged: bring it back, or remove {folder}/ to have the model tuned "
+            "again"
+        )
+    return curve
 
 
 def _with_features(pairs, model, feature_extractor, arguments, training, cache_dir):

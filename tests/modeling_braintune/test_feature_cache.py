@@ -307,6 +307,25 @@ class TestSharing:
                 path.write_bytes(path.read_bytes()[:-1])
         assert torch.equal(ask(model, recordings)[0]["input_values"], expected)
 
+    @pytest.mark.parametrize("place", [8, 60, 300, 0.3, 0.6, -1])
+    def test_a_flipped_bit_is_not_trained_on(self, place, make_frozen, ask, stories, tmp_path):
+        model, recordings = make_frozen(), recordings_of(stories)[:1]
+        expected = [window["input_values"].clone() for window in ask(model, recordings)]
+        (path,) = (tmp_path / "cache").glob("*.safetensors")
+        sound = path.read_bytes()
+        flipped = bytearray(sound)
+        flipped[int(place * len(sound)) if 0 < place < 1 else place] ^= 1
+        path.write_bytes(flipped)
+        try:
+            found = list(ask(model, recordings))  # what cannot be opened is made again
+        except ValueError as error:
+            assert str(error).startswith(f"{path} is damaged, and removed")
+            assert not path.exists()
+            found = list(ask(model, recordings))
+        assert path.read_bytes() == sound
+        for window, values in zip(found, expected, strict=True):
+            assert torch.equal(window["input_values"], values)
+
 
 class TestLimits:
     def test_features_that_are_too_large_are_not_made(self, make_frozen, ask, recordings):

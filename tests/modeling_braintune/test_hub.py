@@ -37,9 +37,18 @@ def test_what_a_checkpoint_consists_of(checkpoint):
     assert checkpoint_files(checkpoint) == {name: checkpoint / name for name in names}
 
 
-@pytest.mark.parametrize("name", ["training_args.bin", "checkpoints/optimizer.pt", "x.pkl"])
+@pytest.mark.parametrize(
+    "name", ["training_args.bin", "checkpoints/checkpoint-2/optimizer.pt", ".partial-losses.json"]
+)
+def test_what_a_killed_training_left_is_passed_over(checkpoint, name):
+    files = checkpoint_files(checkpoint)
+    (checkpoint / name).parent.mkdir(parents=True, exist_ok=True)
+    (checkpoint / name).write_bytes(b"")
+    assert checkpoint_files(checkpoint) == files
+
+
+@pytest.mark.parametrize("name", ["pytorch_model.bin", "x.pkl"])
 def test_what_may_be_pickled_is_refused(checkpoint, name):
-    (checkpoint / "checkpoints").mkdir()
     (checkpoint / name).write_bytes(b"")
     with pytest.raises(ValueError, match=f"run code where they are loaded: {name}; move"):
         checkpoint_files(checkpoint)

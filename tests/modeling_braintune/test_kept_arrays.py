@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
 from modeling_braintune import checksum, keep, kept
@@ -60,6 +62,20 @@ def test_facts_may_be_left_out(path):
 def test_a_damaged_file_is_as_one_that_is_not_there(damage, path):
     path.write_bytes(damage(path.read_bytes()))
     assert kept(path) is None
+
+
+@given(st.data())
+def test_no_flipped_bit_is_taken_for_what_was_kept(tmp_path_factory, data):
+    path = tmp_path_factory.getbasetemp() / "flipped.safetensors"
+    keep(path, ARRAYS, {"alignment": [0.25, 1.5]})
+    content = bytearray(path.read_bytes())
+    content[data.draw(st.integers(0, len(content) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+    path.write_bytes(content)
+    found = kept(path)
+    if found is not None:  # a bit that says nothing, such as a blank
+        assert found.facts == {"alignment": [0.25, 1.5]} and found.arrays.keys() == ARRAYS.keys()
+        for name, values in ARRAYS.items():
+            np.testing.assert_array_equal(found.arrays[name], values)
 
 
 def test_what_is_not_there_and_what_others_wrote_is_none(tmp_path):

@@ -1,3 +1,5 @@
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -8,6 +10,7 @@ from modeling_braintune import (
     BrainTuningArguments,
     BrainTuningCollator,
     BrainTuningTrainer,
+    Patience,
     RunningCorrelation,
     StopAt,
     last_checkpoint,
@@ -250,9 +253,36 @@ def test_an_interrupted_training_ends_as_one_that_was_not(stochastic, make_train
     newest.mkdir()  # as if it had ended while this one was being written
     (newest / "trainer_state.json").write_text('{"epoch')
     assert last_checkpoint(tmp_path / "run") == str(tmp_path / "run" / "checkpoint-4")
+    if stochastic:
+        (tmp_path / "run" / "checkpoint-4" / "optimizer.pt").write_bytes(b"")
+        with pytest.warns(UserWarning, match=r"checkpoint-4/optimizer\.pt is damaged"):
+            assert last_checkpoint(tmp_path / "run") == str(tmp_path / "run" / "checkpoint-2")
     resumed = make_trainer(**options)
-    assert train_resumably(resumed) == expected
+    with warnings.catch_warnings(action="ignore", category=UserWarning):
+        assert train_resumably(resumed) == expected
     assert torch.equal(weights(resumed), weights(whole))
+
+
+def test_at_the_end_of_patience_nothing_is_left_to_train(make_trainer, tmp_path):
+    options = dict(
+        max_steps=8,
+        eval_strategy="steps",
+        eval_steps=1,
+        save_strategy="steps",
+        save_steps=1,
+        load_best_model_at_end=True,
+        learning_rate=1.0,  # every step makes it worse
+        head_learning_rate=1.0,
+        warmup_steps=0,
+    )
+    whole = make_trainer(**options)
+    whole.add_callback(Patience(2))
+    expected = train_resumably(whole)
+    assert len(expected["train"]) < 8
+    again = make_trainer(**options)
+    again.add_callback(Patience(2))
+    assert train_resumably(again) == expected
+    assert torch.equal(weights(again), weights(whole))
 
 
 @pytest.mark.parametrize("limit", [{"max_steps": 5}, {"max_steps": -1, "num_train_epochs": 2.5}])
@@ -287,10 +317,6 @@ def test_the_best_checkpoint_is_found_where_a_folder_was_moved_to(make_trainer, 
     resumed = make_trainer(**options, output_dir=str(tmp_path / "after"))
     assert train_resumably(resumed) == expected
     assert torch.equal(weights(resumed), weights(whole))
-
-
-def test_a_folder_without_checkpoints_has_no_last_one(tmp_path):
-    assert last_checkpoint(tmp_path) is None and last_checkpoint(tmp_path / "nowhere") is None
 
 
 @pytest.mark.parametrize("quiet", [True, False])

@@ -3,10 +3,8 @@
 import json
 import os
 import resource
-import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +21,7 @@ from recipes.command.arguments import parse_arguments
 from recipes.stages.training import train
 from recipes.stages.tuning_options import TrainerOptions, TuningOptions
 from recipes.tune import DEFAULT_CONFIG, tune
-from tests.command_process import run_command, start_command
+from tests.command_process import run_command
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 RECIPE = str(REPOSITORY / "recipes" / "tune.py")
@@ -158,45 +156,6 @@ def test_one_seed_gives_the_same_losses_and_another_does_not(finished, tmp_path)
     other = tune(*arguments(config, tmp_path / "other", *words))["curves"]
     for name in ("brain-tuned", "permuted"):
         assert other[name]["train"][0][1] != first[name]["train"][0][1]
-
-
-def test_a_killed_run_goes_on_and_ends_with_the_same_weights(finished, tmp_path):
-    config, output, _ = finished
-    resumed = tmp_path / "resumed"
-    words = ("--config", config, "--output_dir", resumed)
-    process = start_command("tune", *words)
-    state = resumed / "brain-tuned" / "checkpoints" / "checkpoint-6" / "trainer_state.json"
-    deadline = time.monotonic() + 120
-
-    def is_written():
-        return state.exists() and state.read_text().rstrip().endswith("}")
-
-    while not is_written() and process.is_alive() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    process.kill()
-    process.join()
-    assert state.exists() and not (resumed / "results.json").exists()
-
-    # A later checkpoint that was cut off before its end
-    cut = state.parents[1] / "checkpoint-9"
-    shutil.copytree(state.parent, cut, dirs_exist_ok=True)
-    (cut / "trainer_state.json").write_text(state.read_text()[:100])
-    (cut / "model.safetensors").write_bytes(b"")
-
-    with pytest.raises(FileExistsError, match=r"interrupted run with other settings \(seed\)"):
-        tune(*arguments(config, resumed, "--seed", "1"))
-    config_file = state.with_name("config.json")
-    as_it_was = config_file.read_text()
-    config_file.write_text(as_it_was.replace('"n_recorded_voxels": 30', '"n_recorded_voxels": 31'))
-    with pytest.raises(FileExistsError, match="the recordings, .*, or the teacher changed"):
-        tune(*arguments(config, resumed))
-    config_file.write_text(as_it_was)
-    assert run_command("tune", *words).returncode == 0
-    for name in ("brain-tuned", "permuted"):
-        whole = load_file(output / name / "model.safetensors")
-        pieces = load_file(resumed / name / "model.safetensors")
-        for key, value in whole.items():
-            np.testing.assert_array_equal(pieces[key], value, err_msg=f"{name} {key}")
 
 
 def torchrun(config, output, *more):

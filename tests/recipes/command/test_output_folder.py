@@ -1,9 +1,12 @@
 """What an earlier run left in an output folder, and what may be done with it."""
 
 import json
+import re
 from dataclasses import dataclass
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from recipes.command.output_folder import (
     LOGS,
@@ -14,8 +17,10 @@ from recipes.command.output_folder import (
     claim_output,
     end_training,
     finished_results,
+    read_checked,
     remove,
     run_settings,
+    write_checked,
     write_json,
 )
 from recipes.stages.tuning_options import TrainerOptions
@@ -45,7 +50,7 @@ def test_only_results_of_the_same_settings_count(tmp_path):
     assert finished_results(folder, SETTINGS_OF_A_RUN) is None
     write_json(folder / SETTINGS, SETTINGS_OF_A_RUN)
     assert finished_results(folder, SETTINGS_OF_A_RUN) is None  # not finished
-    write_json(folder / RESULTS, {"seconds": 3.0})
+    write_checked(folder / RESULTS, {"seconds": 3.0})
     assert finished_results(folder, SETTINGS_OF_A_RUN) == {"seconds": 3.0}
     assert finished_results(folder, SETTINGS_OF_A_RUN | {"learning_rate": 1.0}) is None
 
@@ -110,7 +115,7 @@ def test_a_settings_file_of_something_else_is_not_written_over(tmp_path, content
 def test_a_settings_file_of_no_bytes_does_not_block_a_start(tmp_path):
     for _ in range(2):
         (tmp_path / SETTINGS).write_text("")
-        (tmp_path / ".123-settings.json").write_text("{")  # of a process that was killed
+        (tmp_path / ".partial-settings.json").write_text("{")  # of a process that was killed
         check_output(tmp_path, SETTINGS_OF_A_RUN, MADE)
         claim_output(tmp_path, SETTINGS_OF_A_RUN, MADE)
         assert files(tmp_path) == {SETTINGS}
@@ -170,6 +175,19 @@ def test_what_cannot_be_written_leaves_the_file_that_was_there(tmp_path):
         write_json(path, {"seconds": object()})
     assert json.loads(path.read_text()) == {"seconds": 1}
     assert list(tmp_path.iterdir()) == [path]
+
+
+@given(st.data())
+def test_results_with_a_flipped_bit_are_not_taken(tmp_path_factory, data):
+    path, results = tmp_path_factory.getbasetemp() / RESULTS, {"train": [[1, 0.25]], "seconds": 3.0}
+    write_checked(path, results)
+    content = bytearray(path.read_bytes())
+    content[data.draw(st.integers(0, len(content) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+    path.write_bytes(content)
+    try:
+        assert read_checked(path) == results  # a bit of a blank
+    except ValueError as error:
+        assert re.search(r"results\.json is damaged: .*--overwrite_output_dir", str(error))
 
 
 def test_files_and_folders_are_removed_as_far_as_they_exist(tmp_path):

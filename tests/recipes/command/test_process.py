@@ -156,3 +156,36 @@ def test_faults_of_the_program_keep_their_traceback():
     for error in (RuntimeError("shapes cannot be multiplied"), KeyError("x"), TypeError("y")):
         with pytest.raises(type(error)), one_line_errors():
             raise error
+
+
+def test_processes_that_do_not_know_of_one_another_stop(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(ValueError, match="^2 processes were started, .* --use_cpu true"):
+        process_module._check_number(1)
+    process_module._check_number(2)
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("accelerate launch --num_processes 2 --cpu recipes/tune.py", "one process, not 2"),
+        ("python -m accelerate.commands.launch --cpu --num-processes=3 tune.py", "not 3"),
+        ("/bin/accelerate launch --cpu --num-processes=3 tune.py", "one process, not 3"),
+        ("accelerate launch --num_processes 1 recipes/tune.py", None),
+        ("accelerate launch recipes/tune.py --num_processes 2", None),
+        ("bash", None),
+    ],
+)
+def test_a_launcher_that_started_one_process_is_spoken_of(command, said, monkeypatch, capsys):
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    monkeypatch.setattr(
+        process_module, "_command_of", lambda _: "".join(f"{word}\n" for word in command.split())
+    )
+    process_module._check_number(1)
+    shown = capsys.readouterr().err
+    assert said in shown if said else not shown
+
+
+def test_the_command_of_a_process_is_read():
+    assert "python" in process_module._command_of(os.getpid()).partition("\n")[0]
+    assert process_module._command_of(2**30) == ""

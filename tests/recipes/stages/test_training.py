@@ -1,0 +1,46 @@
+"""What an earlier run left of a model, and whether it is taken."""
+
+import json
+from types import SimpleNamespace
+
+import pytest
+
+from recipes.command.output_folder import write_checked
+from recipes.stages.training import CURVE, FILES, _check_unchanged, _finished, file_checksums
+
+LOSSES = {"train": [[1, 0.5]], "validation": [[1, 0.25]], "chosen_step": 1}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """That of a model that was tuned to the end, but for the clean-up."""
+    (tmp_path / "checkpoints").mkdir()
+    for name in ("model.safetensors", "config.json", "checkpoints/optimizer.pt"):
+        (tmp_path / name).write_text(name)
+    write_checked(tmp_path / CURVE, LOSSES | {FILES: file_checksums(tmp_path)})
+    return tmp_path
+
+
+def test_a_finished_model_is_taken_as_it_is(folder, tmp_path):
+    (folder / "checkpoints" / "optimizer.pt").unlink()
+    (folder / "README.md").write_text("A card, of a later step.")
+    assert _finished(folder) == LOSSES
+    assert _finished(tmp_path / "nowhere") is None
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json", CURVE])
+def test_a_damaged_model_is_named(name, folder):
+    path = folder / name
+    path.write_text(path.read_text().replace("o", "0", 1))
+    with pytest.raises(ValueError, match=f"{path} is damaged: bring it back, or"):
+        _finished(folder)
+
+
+def test_a_checkpoint_of_other_recordings_is_not_gone_on_with(tmp_path):
+    config = {"num_voxels": 3, "brain": {"P01": {"n_recorded_voxels": 30}}}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    _check_unchanged(None, None)
+    _check_unchanged(tmp_path, SimpleNamespace(**config))
+    for changes in ({"num_voxels": 4}, {"brain": {"P01": {"n_recorded_voxels": 31}}}):
+        with pytest.raises(FileExistsError, match="the recordings, .*, or the teacher changed"):
+            _check_unchanged(tmp_path, SimpleNamespace(**config | changes))
