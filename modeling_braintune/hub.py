@@ -122,7 +122,7 @@ def checkpoint_files(folder: str | os.PathLike) -> dict[str, Path]:
     FileNotFoundError
         If there is no configuration, or there are no weights.
     ValueError
-        If there are pickled files.
+        If there are pickled files, or links to files elsewhere.
     """
     folder = Path(folder)
     paths = [path for place in ("*", "figures/*") for path in folder.glob(place) if path.is_file()]
@@ -138,6 +138,15 @@ def checkpoint_files(folder: str | os.PathLike) -> dict[str, Path]:
             f"{', '.join(pickled)}; move them elsewhere, and save weights as safetensors"
         )
     files = {name: path for name, path in found.items() if path.suffix in OF_A_CHECKPOINT}
+    # Of a snapshot in the Hub's cache, the files lie beside the snapshots.
+    home = folder.resolve()
+    home = home.parents[1] if home.parent.name == "snapshots" else home
+    links = [name for name, path in files.items() if not path.resolve().is_relative_to(home)]
+    if links:
+        raise ValueError(
+            f"{folder} holds links to files elsewhere, which would be published: "
+            f"{', '.join(links[:3])}; put the files there, or remove the links"
+        )
     if CONFIG not in files or not any(name.endswith(".safetensors") for name in files):
         raise FileNotFoundError(
             f"{folder} is not a checkpoint: config.json and weights in .safetensors are needed, "

@@ -1,6 +1,5 @@
 """What one participant heard and how the brain answered, mapped into memory."""
 
-import json
 import re
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,6 +18,7 @@ from ..names import check_name, checked_stories
 from ..story import Interval, Story, StoryResponses
 from .annex import all_unfetched, check_there, fetching
 from .checksums import responses_checksum, sound_checksum
+from .ds003020_anatomy import read_json
 from .kept_anatomy import ANATOMY, kept_anatomy
 from .layouts import find_layout
 from .listening import REPEATS, RESPONSES, STORIES, fetched_stories
@@ -26,6 +26,9 @@ from .prepared import prepare_stories
 from .sound import with_sound
 
 PROVENANCE = "provenance/{}.json"  # in a repository of prepared recordings
+# What it tells, and of which kind that is
+TOLD = {"participant": str, "layout": str, "options": dict, "trims": dict, "sources": dict}
+TOLD |= {"noise_ceiling": dict}
 HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 
 
@@ -90,13 +93,25 @@ def open_participant(
         sounds = datasets.load_dataset(str(data), STORIES, cache_dir=cache_dir)
     except (DatasetNotFoundError, ConnectionError) as error:
         raise FileNotFoundError(f"{data} was not found locally or on the Hub: {error}") from error
-    provenance = json.loads(_beside(data, PROVENANCE.format(participant)).read_text("utf-8"))
+    provenance = _provenance(_beside(data, PROVENANCE.format(participant)))
     anatomy = Anatomy.load(_beside(data, ANATOMY.format(participant)))
     opened = Participant(
         own[RESPONSES], own.get(REPEATS), sounds[STORIES], provenance, data=data, anatomy=anatomy
     )
     checked_stories(participant, stories, opened.story_names)
     return opened
+
+
+def _provenance(path):
+    """What is told of prepared recordings, if it is all there."""
+    told = read_json(path)
+    lacking = [name for name, kind in TOLD.items() if not isinstance(told.get(name), kind)]
+    if lacking:
+        raise ValueError(
+            f"{path} does not tell where prepared recordings come from: {', '.join(lacking)} must "
+            "be there, as recipes/prepare.py writes it"
+        )
+    return told
 
 
 def is_folder(data: str | PathLike[str]) -> bool:
@@ -393,8 +408,11 @@ class Participant:
             )
 
     def _with_sound(self, responses):
-        sound = self._stories.data.slice(self._sound_rows[responses.name], 1)
-        audio = sound["audio"].chunk(0).field("bytes")[0].as_buffer()
+        row = self._sound_rows.get(responses.name)
+        sound = None if row is None else self._stories.data.slice(row, 1)
+        audio = None if sound is None else sound["audio"].chunk(0).field("bytes")[0].as_buffer()
+        if audio is None:
+            raise ValueError(f"story {responses.name}: the prepared recordings hold no sound of it")
         words, phones = (
             [Interval(**interval) for interval in sound[tier][0].as_py()]
             for tier in ("words", "phones")

@@ -54,6 +54,26 @@ def test_what_may_be_pickled_is_refused(checkpoint, name):
         checkpoint_files(checkpoint)
 
 
+def test_a_link_to_a_file_elsewhere_is_not_published(checkpoint, tmp_path_factory):
+    secret = tmp_path_factory.mktemp("home") / "secret"
+    secret.write_text("a key")
+    (checkpoint / "notes.txt").symlink_to(secret)
+    with pytest.raises(ValueError, match=r"links to files elsewhere, .* published: notes\.txt"):
+        checkpoint_files(checkpoint)
+    (checkpoint / "notes.txt").unlink()
+    (checkpoint / "notes.txt").symlink_to("README.md")
+    assert "notes.txt" in checkpoint_files(checkpoint)
+
+
+def test_a_snapshot_in_the_cache_is_a_checkpoint(checkpoint, tmp_path_factory):
+    snapshot = tmp_path_factory.mktemp("models--ada--x") / "snapshots" / "0f3a"
+    snapshot.mkdir(parents=True)
+    checkpoint.rename(snapshot.parents[1] / "blobs")
+    for name in ("config.json", "model.safetensors"):
+        (snapshot / name).symlink_to(f"../../blobs/{name}")
+    assert set(checkpoint_files(snapshot)) == {"config.json", "model.safetensors"}
+
+
 @pytest.mark.parametrize("missing", ["config.json", "*.safetensors", "*"])
 def test_a_folder_without_a_checkpoint_is_refused(checkpoint, missing):
     for path in checkpoint.glob(missing):

@@ -86,6 +86,8 @@ def test_responses_and_numbers_of_trs_need_no_sounds_at_all(participant):
     assert deaf.n_trs == participant.n_trs
     for found, expected in zip(deaf.responses(), participant.responses(), strict=True):
         np.testing.assert_array_equal(found.responses, expected.responses)
+    with pytest.raises(ValueError, match="story repeated: the prepared recordings hold no sound"):
+        next(deaf.stories())
 
 
 def test_stories_come_in_the_order_asked_for(participant):
@@ -169,6 +171,9 @@ def test_a_folder_of_prepared_recordings_opens(participant, tmp_path):
     assert open_participant(tmp_path, "P01", ["story01"], cache_dir=tmp_path / "cache").n_trs
     with pytest.raises(ValueError, match="unknown story of P01: got 'story9'"):
         open_participant(tmp_path, "P01", ["story9"], cache_dir=tmp_path / "cache")
+    (tmp_path / PROVENANCE.format("P01")).write_text('{"participant": "P01", "trims": 3}')
+    with pytest.raises(ValueError, match=r"P01\.json does not tell .*: layout, options, trims, s"):
+        open_participant(tmp_path, "P01", cache_dir=tmp_path / "cache")
     for options in ({"dtype": "float16"}, {"atlas": ["lh.annot", "rh.annot"]}):
         with pytest.raises(ValueError, match="prepared already: .*got dtype='float"):
             open_participant(tmp_path, "P01", **options)
