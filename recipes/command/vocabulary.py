@@ -311,7 +311,8 @@ class Alignment(Participants):
         check_once("penalty_stories", self.penalty_stories)
         for name in ("train_stories", "test_story"):
             named = getattr(self, name, [])
-            both = {*(self.penalty_stories or [])} & {*([named] if name == "test_story" else named)}
+            named = [named] if isinstance(named, str) else named
+            both = {*(self.penalty_stories or [])} & {*named}
             if both:
                 raise ValueError(f"story {min(both)!r} is in penalty_stories and in {name}")
         if self.voxel_selection not in SELECTIONS:
