@@ -5,7 +5,7 @@ from operator import itemgetter
 from typing import Any
 
 from ..preference import KINDS, preference
-from .tables import cell, text_table
+from .tables import NOT_DETERMINED, cell, text_table
 from .task_rows import task_row
 
 
@@ -81,5 +81,6 @@ def preference_table(report: dict[str, Any], baseline: str) -> str:
 
 
 def _cell(row):
-    interval = (row["interval_low"], row["interval_high"])
-    return cell(row["value"], interval, digits=3, sign=True, missing="not determined")
+    low, high = row["interval_low"], row["interval_high"]
+    interval = None if low is None else (low, high)
+    return cell(row["value"], interval, digits=3, sign=True, missing=NOT_DETERMINED)

@@ -67,6 +67,7 @@ SETTINGS = {
     "objective": "mse",
     "evaluation_length": 16.0,
     "evaluation_stride": 0.1,
+    "evaluation_chunk": 1.0,
     "learning_rate": 5e-5,
     "head_learning_rate": 1e-4,
     "lr_scheduler_type": "linear",
@@ -120,6 +121,7 @@ def report():
             "baseline": "facebook/wav2vec2-base",
             "evaluation_length": 8.0,
             "evaluation_stride": 0.5,
+            "evaluation_chunk": 0.1,
         }
     }
 
