@@ -238,7 +238,7 @@ def test_it_says_what_was_tuned_on_what(results):
         "| steps | 160, chosen by eval_loss on the validation stories |",
         "| precision | bf16 (mixed) |",
         "| seed | 3 |",
-        "of 16 s of sound every 0.1 s;",
+        "of 16 s of sound every 0.1 s in chunks of 1 s;",
         "averaged over voxels and over layers 1, 2.",
         "over *pretrained*, which is facebook/wav2vec2-base,",
         "![The losses](figures/tuning.png)",
