@@ -51,12 +51,16 @@ def training_windows(
 
 
 def evaluation_windows(
-    n_samples: int, sampling_rate: int = 16000, length: float = 16.0, stride: float = 0.1
+    n_samples: int,
+    sampling_rate: int = 16000,
+    length: float = 16.0,
+    stride: float = 0.1,
+    n_each: int = 1,
 ) -> np.ndarray:
     """Bounds of causal windows over a whole sound (Moussa et al. 2025, section 3.2).
 
-    A window ends at every multiple of the stride up to the end of the sound. Windows at its start
-    are shorter, not padded.
+    A window ends at every multiple of the stride up to the end of the sound, or at every
+    `n_each`-th of them and at the last one. Windows at the sound's start are shorter, not padded.
 
     Parameters
     ----------
@@ -65,6 +69,8 @@ def evaluation_windows(
     sampling_rate : int
     length, stride : float
         Seconds.
+    n_each : int
+        Moments, a stride apart, that each window stands for, its end being the last of them.
 
     Returns
     -------
@@ -87,6 +93,8 @@ def evaluation_windows(
         raise ValueError(
             f"a sound of {n_samples / sampling_rate:g} s is shorter than the stride of {stride} s"
         )
+    last = np.append(np.arange(n_each - 1, len(ends) - 1, n_each), len(ends) - 1)
+    ends = ends[last]
     return np.stack([np.maximum(ends - round(length * sampling_rate), 0), ends], axis=1)
 
 

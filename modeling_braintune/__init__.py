@@ -29,7 +29,7 @@ from .hub import (
     publish_checkpoint,
 )
 from .kept_arrays import Kept, checksum, keep, kept
-from .layer_representations import layer_representations, receptive_field
+from .layer_representations import frame_step, layer_representations, receptive_field
 from .lora import LoraForBrainTuning, add_lora, load_lora, merge_lora
 from .model_card import (
     CARD,
@@ -133,6 +133,7 @@ __all__ = [
     "entry_of",
     "file_checksums",
     "frame_counter",
+    "frame_step",
     "keep",
     "kept",
     "last_checkpoint",

@@ -1,5 +1,6 @@
 """What each layer of a speech model makes of the audio up to a moment."""
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -34,6 +35,7 @@ def layer_representations(
     batch_size: int = 8,
     progress: bool = False,
     dtype: torch.dtype | None = None,
+    frames_back: Sequence[int] | None = None,
 ) -> np.ndarray:
     """Represent windows of audio by every layer's last real frame (Moussa et al. 2025, 3.2).
 
@@ -50,10 +52,14 @@ def layer_representations(
     progress : bool, whether to show a progress bar
     dtype : torch.bfloat16 to compute in it, with a copy of the weights, or None for their own
         On hardware that has bfloat16, half the time and a relative error of 1 to 2 %.
+    frames_back : list of int, or None for the last frame
+        Take several frames of each window, so many before its last real one, 0 being that one; the
+        first frame stands in for those before it. `frame_step` says how far they are apart.
 
     Returns
     -------
     representations : float32 array of shape (n_layers, n_windows, hidden)
+        With `frames_back`, (n_layers, n_windows, n_frames, hidden).
 
     Raises
     ------
@@ -63,8 +69,11 @@ def layer_representations(
         extractor's chunk.
     """
     clips, windows, layers = checked_request(model, audio, windows, layers, batch_size, dtype)
-    represent = partial(represented, model, feature_extractor, clips, layers, dtype, last_frame)
-    return gathered(represent, model, windows, layers, batch_size, progress)
+    pool = last_frame if frames_back is None else partial(frames_before, frames_back)
+    represent = partial(represented, model, feature_extractor, clips, layers, dtype, pool)
+    return gathered(
+        represent, model, windows, layers, batch_size, progress, frames_back=frames_back
+    )
 
 
 def gathered(
@@ -75,6 +84,7 @@ def gathered(
     batch_size: int,
     progress: bool,
     unit: str = "window",
+    frames_back: Sequence[int] | None = None,
 ) -> np.ndarray:
     """Collect what `represent` makes of batches of windows of equal length.
 
@@ -83,12 +93,13 @@ def gathered(
     represent : `represented` of all but batches
     windows : int array of shape (n_windows, 2)
     unit : str, what the progress bar counts
+    frames_back : as in `layer_representations`
 
     Returns
     -------
-    representations : float32 array of shape (n_layers, n_windows, hidden)
+    representations : float32 array of the shape that `shape_of` gives
     """
-    representations = np.empty(shape_of(model, layers, windows), np.float32)
+    representations = np.empty(shape_of(model, layers, windows, frames_back), np.float32)
     with (
         measuring(model),
         logging.tqdm(total=len(windows), unit=unit, disable=not progress) as bar,
@@ -100,10 +111,14 @@ def gathered(
 
 
 def shape_of(
-    model: PreTrainedModel, layers: Sequence[int], windows: np.ndarray
-) -> tuple[int, int, int]:
+    model: PreTrainedModel,
+    layers: Sequence[int],
+    windows: np.ndarray,
+    frames_back: Sequence[int] | None = None,
+) -> tuple[int, ...]:
     """Return the shape of the representations of windows."""
-    return len(layers), len(windows), encoder_of(model).config.hidden_size
+    n_frames = () if frames_back is None else (len(frames_back),)
+    return len(layers), len(windows), *n_frames, encoder_of(model).config.hidden_size
 
 
 def encoder_of(model: PreTrainedModel) -> PreTrainedModel:
@@ -242,6 +257,32 @@ def _frame_mask(inputs, num_frames):
 def last_frame(hidden_states: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
     """Take the last real frame of clips of one length."""
     return hidden_states[:, -1 if mask is None else int(mask[0].sum()) - 1]
+
+
+def frames_before(
+    frames_back: Sequence[int], hidden_states: torch.Tensor, mask: torch.Tensor | None
+) -> torch.Tensor:
+    """Take frames by how many lie between them and the last real one: (batch, n_frames, hidden)."""
+    last = (hidden_states.shape[1] if mask is None else int(mask[0].sum())) - 1
+    return hidden_states[:, [max(last - back, 0) for back in frames_back]]
+
+
+def frame_step(model: PreTrainedModel, feature_extractor: FeatureExtractionMixin) -> int:
+    """Return the samples from one frame of a model's layers to the next.
+
+    Raises
+    ------
+    ValueError
+        If that is not known of the model's family.
+    """
+    config = encoder_of(model).config
+    if config.model_type == "wav2vec2-bert":
+        return math.prod(MEL_PAIR_STRIDES)
+    if config.model_type == "whisper":
+        return 2 * feature_extractor.hop_length  # its second convolution takes two by two
+    if not hasattr(config, "conv_stride"):
+        raise ValueError(f"how far frames of a {config.model_type} are apart is not known")
+    return math.prod(config.conv_stride)
 
 
 def receptive_field(model: PreTrainedModel) -> int:

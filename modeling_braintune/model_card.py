@@ -504,12 +504,14 @@ def _measure(results, settings, model):
     """What the numbers below are."""
     baseline = next(iter(results["alignment"]))
     layers = next((s["layers"] for s in _scores(results, model).values() if "layers" in s), {})
+    chunk = settings["evaluation_chunk"]
+    chunks = f" in chunks of {chunk:g} s" if chunk > settings["evaluation_stride"] else ""
     said = (
         f"{_alignment_name(results)}: for each layer, a ridge regression that is fitted on the "
         "training stories predicts the responses of every voxel to the test story, from "
         f"representations of {settings['evaluation_length']:g} s of sound every "
-        f"{settings['evaluation_stride']:g} s; their correlation with the measured responses is "
-        f"{DIVISION[results['normalisation']]} averaged over voxels and over layers "
+        f"{settings['evaluation_stride']:g} s{chunks}; their correlation with the measured "
+        f"responses is {DIVISION[results['normalisation']]} averaged over voxels and over layers "
         f"{', '.join(map(str, layers))}. In brackets, 95 % bootstrap intervals over blocks of TRs."
     )
     if model not in results["gain"]:

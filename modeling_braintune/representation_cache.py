@@ -24,6 +24,7 @@ from .layer_representations import (
     Represent,
     checked_request,
     encoder_of,
+    frames_before,
     last_frame,
     measuring,
     represented,
@@ -50,13 +51,14 @@ def cached_representations(
     progress: bool = False,
     dtype: torch.dtype | None = None,
     facts: dict[str, Any] | None = None,
+    frames_back: Sequence[int] | None = None,
 ) -> np.ndarray:
     """Return what `layer_representations` does, computed once.
 
     An entry of the cache is a folder of files, each with the representations of a block of 128
     windows, or somewhat more, and their checksum. It is named after all that they follow from:
-    the encoder's weights and configuration, the feature extractor, audio, windows, layers and
-    precision, but not after `batch_size`, which matters to rounding alone. A batch is at most
+    the encoder's weights and configuration, the feature extractor, audio, windows, layers, frames
+    and precision, but not after `batch_size`, which matters to rounding alone. A batch is at most
     128 windows.
 
     Processes that ask for one entry at the same time, as under `accelerate launch`, share its
@@ -65,7 +67,7 @@ def cached_representations(
 
     Parameters
     ----------
-    model, feature_extractor, audio, windows, layers, batch_size, progress, dtype
+    model, feature_extractor, audio, windows, layers, batch_size, progress, dtype, frames_back
         As in `layer_representations`.
     cache_dir : path-like
         Made if need be.
@@ -75,7 +77,8 @@ def cached_representations(
 
     Returns
     -------
-    representations : float32 array of shape (n_layers, n_windows, hidden)
+    representations : float32 array
+        Of the shape that `layer_representations` gives.
 
     Raises
     ------
@@ -84,10 +87,13 @@ def cached_representations(
     """
     clips, windows, layers = checked_request(model, audio, windows, layers, batch_size, dtype)
     if facts is None:
-        facts = model_facts(model, feature_extractor, layers, dtype)
-    represent = partial(represented, model, feature_extractor, clips, layers, dtype, last_frame)
+        facts = model_facts(model, feature_extractor, layers, dtype, frames_back)
+    pool = last_frame if frames_back is None else partial(frames_before, frames_back)
+    represent = partial(represented, model, feature_extractor, clips, layers, dtype, pool)
     entry = entry_of(cache_dir, _facts_with_sound(facts, audio, windows))
-    return gathered_once(entry, represent, model, windows, layers, batch_size, progress)
+    return gathered_once(
+        entry, represent, model, windows, layers, batch_size, progress, frames_back=frames_back
+    )
 
 
 def n_kept(
@@ -132,11 +138,12 @@ def gathered_once(
     batch_size: int,
     progress: bool,
     unit: str = "window",
+    frames_back: Sequence[int] | None = None,
 ) -> np.ndarray:
     """Do as `gathered`, but for the blocks that an entry of the cache holds already."""
     missing = {_place(entry, i): block for i, block in enumerate(_blocks(windows))}
     path_of = {index: path for path, block in missing.items() for index in block}
-    representations = np.empty(shape_of(model, layers, windows), np.float32)
+    representations = np.empty(shape_of(model, layers, windows, frames_back), np.float32)
 
     with (
         measuring(model),
@@ -147,7 +154,7 @@ def gathered_once(
 
         def unclaimed_batches():
             for path, block in list(missing.items()):
-                if lock := _claim(path, shape_of(model, layers, block)):
+                if lock := _claim(path, shape_of(model, layers, block, frames_back)):
                     claims.callback(lock.release)
                     locks[path] = lock
                     for batch in batches_of_equal_length(windows[block], batch_size):
@@ -156,7 +163,7 @@ def gathered_once(
         while missing:
             n_missing = len(missing)
             for path, block in list(missing.items()):
-                values = stored(path, shape_of(model, layers, block))
+                values = stored(path, shape_of(model, layers, block, frames_back))
                 if values is not None:
                     representations[:, missing.pop(path)] = values
                     bar.update(len(block))
@@ -189,6 +196,7 @@ def model_facts(
     feature_extractor: FeatureExtractionMixin,
     layers: Sequence[int] | None,
     dtype: torch.dtype | None,
+    frames_back: Sequence[int] | None = None,
 ) -> dict[str, Any]:
     """Return all that representations of any sound follow from, as JSON holds it."""
     encoder = encoder_of(model)
@@ -202,6 +210,7 @@ def model_facts(
         "feature_extractor": {key: settings[key] for key in settings.keys() - UNREAD_SETTINGS},
         "layers": layers,
         "dtype": None if dtype is None else str(dtype),
+        **({} if frames_back is None else {"frames_back": list(frames_back)}),
     }
 
 

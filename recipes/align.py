@@ -158,7 +158,7 @@ def align(arguments: AlignOptions) -> dict[str, dict[str, Any]]:
                     extraction,
                     one,
                     n_listeners=len(participants),
-                    n_features=5 if arguments.low_level else 0,
+                    n_features=arguments.n_removals,
                     everywhere=everywhere,
                 )
             )

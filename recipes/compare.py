@@ -62,7 +62,7 @@ REPORT, REPORT_ENDINGS = "compare", (".json", ".csv", ".png", "-layers.png")
 # Settings that say which models there are and how they are measured, not how one is tuned
 NOT_OF_A_MODEL = {
     *("targets", "layers", "evaluation_length", "evaluation_stride", "precision"),
-    *("delays", "penalty_stories"),
+    *("evaluation_chunk", "delays", "penalty_stories"),
 }
 
 
@@ -209,8 +209,7 @@ def tune_all(
         ahead = estimate(arguments, training, pretrained, first, [one])
         again, output = training.overwrite_output_dir, Path(training.output_dir)
         done = [] if again else [m for m in arguments.models if is_tuned(output, m)]
-        n_removals = arguments.low_level * (5 if arguments.low_level_lags is None else 10)
-        say(plan(output, arguments.models, done, ahead, n_removals))
+        say(plan(output, arguments.models, done, ahead, arguments.n_removals))
     # Made before the work begins, so that whatever is wrong with them is said before it.
     runs = [(arguments, {}), *((own, {"text_model": m}) for m, own in arguments.further.items())]
     pairs = [

@@ -25,6 +25,7 @@ MANY = 5  # per cent of voxels at an end of the grid of penalties
 COLUMNS = (
     *("model", "participant", "region", "layer", "feature", "measure", "value"),
     *("n", "unit", "interval_low", "interval_high", "p", "p_holm", "stride", "normalisation"),
+    "chunk",
 )
 
 
@@ -44,15 +45,15 @@ def rows(results: dict) -> Iterator[dict[str, Any]]:
     dict of {column: value}
         With the columns of `COLUMNS`, in their order; a layer is a number, "mean" or "last".
     """
-    participant, stride = results["participant"], results["evaluation_stride"]
-    normalisation = results["normalisation"]
+    participant = results["participant"]
+    way = tuple(results[k] for k in ("evaluation_stride", "normalisation", "evaluation_chunk"))
 
     def row(model, region, layer, feature, measure, value, scores, interval=None, test=None):
         low, high = interval or (None, None)
         p = (test["p"], test["p_holm"]) if test else (None, None)
         n = scores["n_voxels"]
         what = (model, participant, region, layer, feature, measure)
-        values = (*what, value, n, "voxels", low, high, *p, stride, normalisation)
+        values = (*what, value, n, "voxels", low, high, *p, *way)
         return dict(zip(COLUMNS, values, strict=True))
 
     for model, by_region in results["alignment"].items():
@@ -107,7 +108,7 @@ def table(results: dict) -> str:
     regions = next(iter(alignment.values()))
     parts = [
         f"{alignment_name(results['normalisation']).capitalize()} on {results['test_story']!r}, "
-        f"which no model heard: {results['n_trs']} TRs, {every(results['evaluation_stride'])}, "
+        f"which no model heard: {results['n_trs']} TRs, {_way(results)}, "
         f"mean over layers [95 % interval]\n{_means(results, regions)}\n{COVERED}"
     ]
     layers = list(next((s["layers"] for s in regions.values() if "layers" in s), {}))
@@ -121,6 +122,10 @@ def table(results: dict) -> str:
         parts += [_impact(results, region, lags) for region in regions for lags in kinds]
         parts.append(f"*: differs from {BASELINE}, p < .05 (bootstrap over blocks of TRs, Holm)")
     return "\n" + "\n\n".join([*parts, "\n".join([*results["notes"], ""])])
+
+
+def _way(results):
+    return every(results["evaluation_stride"], results["evaluation_chunk"])
 
 
 def _means(results, regions):
@@ -205,7 +210,8 @@ def notes(results: dict, regions: dict) -> list[str]:
     -------
     list of str
     """
-    said = [*stride_note(results["evaluation_stride"]), penalty_note(results["penalty_edges"])]
+    said = stride_note(results["evaluation_stride"], results["evaluation_chunk"])
+    said.append(penalty_note(results["penalty_edges"]))
     if not regions:
         limits = {NORMALISED: " above the noise ceiling", ACROSS_LISTENERS: " above the threshold"}
         which = limits.get(results["normalisation"], "")
@@ -257,7 +263,7 @@ def title_of(results: dict) -> str:
         Of a measurement, with "participant", "test_story" and "evaluation_stride".
     """
     story, n_trs = results["test_story"], results["n_trs"]
-    how = every(results["evaluation_stride"])
+    how = _way(results)
     return f"{results['participant']}, story {story!r}, {n_trs} TRs, {how}"
 
 

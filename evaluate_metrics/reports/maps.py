@@ -137,7 +137,7 @@ def brain_maps(
         If the voxels are not those of the cortex or the mask.
     """
     paths = []
-    how = every(results["evaluation_stride"])
+    how = every(results["evaluation_stride"], results["evaluation_chunk"])
     story = f"Story {results['test_story']!r}, {results['n_trs']} TRs, {how}."
     for name, of_models in voxel_maps(results["per_voxel"]).items():
         shown = _named(QUANTITIES[name], results)
@@ -194,7 +194,7 @@ def average_maps(
     sizes = {len(cortex.voxels) for cortex in cortices}
     if len(sizes) > 1:
         raise ValueError(f"cortices must have the same vertices, got {sorted(sizes)} of them")
-    for name in ("evaluation_stride", "normalisation"):
+    for name in ("evaluation_stride", "evaluation_chunk", "normalisation"):
         values = {found[name] for found in results}
         if len(values) > 1:
             what = name.replace("_", " ")
@@ -215,9 +215,10 @@ def average_maps(
         if not models:
             continue
         panels = {model: mean_of([of_one[model] for of_one in maps]) for model in models}
+        how = every(results[0]["evaluation_stride"], results[0]["evaluation_chunk"])
         caption = (
             f"Mean over those of {', '.join(found['participant'] for found in results)} who have "
-            f"a value at the vertex; {every(results[0]['evaluation_stride'])}. {shown.caption}"
+            f"a value at the vertex; {how}. {shown.caption}"
         )
         title = f"Mean (n = {len(results)}): {shown.title}"
         path = Path(folder) / f"map-{name}.png"

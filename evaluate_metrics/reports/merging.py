@@ -19,12 +19,13 @@ NEEDED = (
 )
 COLUMNS = (
     *(*NEEDED, "region", "task", "p", "p_holm", "stride", "normalisation", "majority"),
-    *("pretrained", "fraction", "n_trs", "n_parameters"),
+    *("pretrained", "fraction", "n_trs", "n_parameters", "chunk"),
 )
 
 # How alignment was measured: rows that differ here are not compared.
 WAYS = {
     "stride": ("of representations", "every {:g} s", "--evaluation_stride"),
+    "chunk": ("of representations", "in chunks of {:g} s", "--evaluation_chunk"),
     "normalisation": ("that is", "{}", "kind of --ceiling"),
 }
 

@@ -14,7 +14,7 @@ from .tables import BASELINE
 SUMMARY = (
     *(*WHAT, "value", "n", "unit", "standard_error", "interval_low", "interval_high"),
     *("gain", "n_tested", "p", "p_holm", "majority", "n_trs", "n_parameters", "stride"),
-    *("normalisation", "n_undetermined"),
+    *("normalisation", "n_undetermined", "chunk"),
 )
 
 
@@ -117,7 +117,8 @@ def _average(found):
     if not found:
         return {"n": 0, "unit": "participants"}
     line = {
-        name: found[0][name] for name in ("majority", "n_parameters", "stride", "normalisation")
+        name: found[0][name]
+        for name in ("majority", "n_parameters", "stride", "chunk", "normalisation")
     }  # the same for all
     line |= {name: _mean(found, name) for name in ("value", "n_trs")}
     line |= {"n": len(found), "unit": "participants"}

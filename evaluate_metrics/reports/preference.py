@@ -81,6 +81,6 @@ def preference_table(report: dict[str, Any], baseline: str) -> str:
 
 
 def _cell(row):
-    interval = (row["interval_low"], row["interval_high"])
-    known = interval if None not in interval else None
-    return cell(row["value"], known, digits=3, sign=True, missing=NOT_DETERMINED)
+    low, high = row["interval_low"], row["interval_high"]
+    interval = None if low is None else (low, high)
+    return cell(row["value"], interval, digits=3, sign=True, missing=NOT_DETERMINED)

@@ -99,15 +99,16 @@ def _mean(values):
 
 def _caption(runs):
     """What stands below the table: how alignment was measured, and what intervals cover."""
-    ((stride, normalisation),) = {
-        (one["evaluation_stride"], one["normalisation"]) for of_seed in runs for one in of_seed
+    ways = ("evaluation_stride", "evaluation_chunk", "normalisation")
+    ((stride, chunk, normalisation),) = {
+        tuple(one[way] for way in ways) for of_seed in runs for one in of_seed
     }
     levels = {"seeds": len(runs), "participants": len(runs[0])}
     covered = [f"{n} {what}" for what, n in levels.items() if n > 1]
     missing = [what for what, n in levels.items() if n == 1]
     return (
-        f"\n\n{alignment_name(normalisation).capitalize()}, {every(stride)}. Spread: standard "
-        "deviation over seeds. Intervals (95 %) and p (Holm over regions) are over "
+        f"\n\n{alignment_name(normalisation).capitalize()}, {every(stride, chunk)}. Spread: "
+        "standard deviation over seeds. Intervals (95 %) and p (Holm over regions) are over "
         f"{', '.join([*covered, 'blocks of TRs'])}; they do not cover other "
         f"{' or '.join([*missing, 'stories'])}."
     )

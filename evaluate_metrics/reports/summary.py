@@ -46,8 +46,8 @@ def notes_on(summary: list[dict], table: list[dict], baseline: str) -> list[str]
         )
         legend = legend_of_stars(n_tested, "{}").replace("*", "\\*")
         said.append(legend.format(escaped(baseline)))
-    stride = next((row["stride"] for row in table if row["stride"] is not None), None)
-    said += [] if stride is None else stride_note(stride)
+    way = next(((row["stride"], row["chunk"]) for row in table if row["stride"] is not None), None)
+    said += [] if way is None else stride_note(*way)
     if any(row["task"] and row["participant"] is None for row in table):
         said.append(
             "Models that were tuned on no single participant have one measurement in a task; it "
@@ -93,8 +93,8 @@ def markdown(summary: list[dict], notes: list[str]) -> str:
         ),
     ):
         if lines:
-            stride = lines[0]["stride"]  # none of tasks
-            how = "" if stride is None else f", {every(stride)}"
+            stride, chunk = lines[0]["stride"], lines[0]["chunk"]  # none of tasks
+            how = "" if stride is None else f", {every(stride, chunk)}"
             sections += [f"### {title}{how}", _table_of(lines, names, digits)]
     return "\n\n".join([*sections, "\n".join(f"- {note}" for note in notes)]) + "\n"
 

@@ -85,9 +85,9 @@ def _caption(bars, lines, baseline=None):
         where = " where there is one measurement only" if several else " of the only measurement"
         said.append(f"95 % bootstrap intervals{where}")
     text = f"{bars}: {'; '.join(said)}." if said else ""
-    stride = next((line["stride"] for line in lines if line["stride"] is not None), None)
-    if stride is not None:
-        text += f" {normalised_as(lines).capitalize()}: {every(stride)}."
+    way = next(((r["stride"], r["chunk"]) for r in lines if r["stride"] is not None), None)
+    if way is not None:
+        text += f" {normalised_as(lines).capitalize()}: {every(*way)}."
     if any(line["majority"] is not None for line in lines):
         text += " Dashed: without hearing."
     if baseline is not None:

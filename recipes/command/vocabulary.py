@@ -292,6 +292,15 @@ class Alignment(Participants):
             "comes out lower: models are compared at one value."
         },
     )
+    evaluation_chunk: float = field(
+        default=0.1,
+        metadata={
+            "help": "Seconds between two windows, a multiple of evaluation_stride: the frames of "
+            "a window's last so many seconds are its representations, each of which hears up to "
+            "that much of what follows. 0.1 by default, the paper's way; 1 takes a tenth of the "
+            "time. Models are compared at one value."
+        },
+    )
 
     def __post_init__(self) -> None:
         given = [
@@ -312,8 +321,7 @@ class Alignment(Participants):
         others = {"train_stories": getattr(self, "train_stories", [])}
         others["test_story"] = [getattr(self, "test_story", None)]
         for name, stories in others.items():
-            both = {*(self.penalty_stories or [])} & {*stories}
-            if both:
+            if both := {*(self.penalty_stories or [])} & {*stories}:
                 raise ValueError(f"story {min(both)!r} is in penalty_stories and in {name}")
         if self.voxel_selection not in SELECTIONS:
             raise ValueError(
@@ -322,7 +330,15 @@ class Alignment(Participants):
             )
         if self.voxel_selection == "fdr" and self.ceiling:
             raise ValueError("voxel_selection fdr compares repeats, which ceiling does without")
-        check_positive("seconds", self, "evaluation_length", "evaluation_stride")
+        check_positive(
+            "seconds", self, "evaluation_length", "evaluation_stride", "evaluation_chunk"
+        )
+        n = self.evaluation_chunk / self.evaluation_stride
+        if n > 1 and (abs(n - round(n)) > 1e-6 or self.evaluation_chunk > self.evaluation_length):
+            raise ValueError(
+                "evaluation_chunk must be a multiple of evaluation_stride and no longer than "
+                f"evaluation_length, got {self.evaluation_chunk:g}"
+            )
         if self.test_skip_trs < 0:
             raise ValueError(f"test_skip_trs must not be negative, got {self.test_skip_trs}")
         _ = self.ceiling_files  # refuses what it cannot make out
@@ -397,6 +413,11 @@ class LowLevel(Words):
         if lags is not None and not self.low_level:
             raise ValueError("low_level_lags say how low_level removes features: it is false")
         super().__post_init__()
+
+    @property
+    def n_removals(self) -> int:
+        """How often features are removed, a model being measured once more after each time."""
+        return self.low_level * (5 if self.low_level_lags is None else 10)
 
 
 @dataclass(kw_only=True)

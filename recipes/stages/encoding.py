@@ -17,6 +17,7 @@ from evaluate_metrics import LAGS, MEAN_IMPACT, EncodingModel, Residualizer, Sco
 from modeling_braintune import (
     cached_representations,
     entry_of,
+    frame_step,
     keep,
     kept,
     layer_representations,
@@ -39,6 +40,10 @@ class Extraction:
         Every layer of the transformer, but not its input, by default.
     length, stride : float
         Seconds; of the evaluation windows.
+    chunk : float
+        Seconds between windows, where that is more than a stride: the frames of a window's last
+        so many seconds are the samples then, a stride apart, at a fraction of the cost. A sample
+        sees up to a chunk, but for a stride, of what comes after it.
     precision : torch.dtype, optional
         torch.bfloat16 for representations that are computed twice as fast, at 1 % relative error.
     cache_dir : path-like, optional
@@ -51,6 +56,7 @@ class Extraction:
     layers: Sequence[int] | None = None
     length: float = 16.0
     stride: float = 0.1
+    chunk: float = 0.1
     precision: torch.dtype | None = None
     cache_dir: str | PathLike | None = None
     device: str | torch.device = "cpu"
@@ -63,6 +69,7 @@ class Extraction:
             layers=arguments.layers,
             length=arguments.evaluation_length,
             stride=arguments.evaluation_stride,
+            chunk=arguments.evaluation_chunk,
             **options,
         )
 
@@ -72,12 +79,50 @@ class Extraction:
 
     def facts_of(self, model: PreTrainedModel, feature_extractor: Any) -> dict[str, Any]:
         """Return all that a model's representations follow from; weights are hashed for it."""
-        layers = self.layers_of(model)
-        return model_facts(model, feature_extractor, layers, self.precision)
+        layers, back = self.layers_of(model), self.frames_back(model, feature_extractor)
+        return model_facts(model, feature_extractor, layers, self.precision, back)
+
+    @property
+    def n_each(self) -> int:
+        """Samples that are taken from each window."""
+        return max(1, round(self.chunk / self.stride))
+
+    def frames_back(self, model: PreTrainedModel, feature_extractor: Any) -> list[int] | None:
+        """Return the frames of a window that are samples, in order; None for the last one alone."""
+        if self.n_each == 1:
+            return None
+        per_stride = self.stride * Story.sampling_rate / frame_step(model, feature_extractor)
+        return [round(k * per_stride) for k in reversed(range(self.n_each))]
+
+    def samples_of(self, windows: np.ndarray, shortest: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return when the samples of windows are, in seconds, and which frames are samples.
+
+        Parameters
+        ----------
+        windows : array of shape (n_windows, 2)
+            Of `windows_of`.
+        shortest : int
+            Audio samples before which a model has no frame.
+
+        Returns
+        -------
+        times : array of shape (n_samples,)
+        taken : bool array of shape (n_windows * n_each,)
+            False of what the window before the last one holds already, and of what is too early.
+        """
+        ends = windows[:, 1] / Story.sampling_rate
+        before = self.stride * np.arange(self.n_each)[::-1]
+        times = ends[:, None] - before
+        after = np.concatenate([[0.0], ends[:-1]])[:, None] + self.stride / 2
+        taken = (times > after) | (before == 0)
+        taken = (taken & (np.rint(times * Story.sampling_rate) >= shortest)).ravel()
+        return times.ravel()[taken], taken
 
     def windows_of(self, model: PreTrainedModel, story: Story) -> np.ndarray:
         """Return the windows of a story that are long enough for the model's first frame."""
-        windows = evaluation_windows(len(story.audio), length=self.length, stride=self.stride)
+        windows = evaluation_windows(
+            len(story.audio), length=self.length, stride=self.stride, n_each=self.n_each
+        )
         return windows[windows[:, 1] - windows[:, 0] >= receptive_field(model)]
 
     def load(self, checkpoint: str | PathLike) -> tuple[PreTrainedModel, Any]:
@@ -145,7 +190,7 @@ def encode(
         parameters = (s.get_params() for s in (EncodingModel(delays=delays), Residualizer()))
         solvers = [*map(repr, parameters), repr(low_level_lags)]
         measurement = facts | {
-            "encoding": [FORMAT, *solvers, extraction.length, extraction.stride],
+            "encoding": [FORMAT, *solvers, extraction.length, extraction.stride, extraction.chunk],
             "recordings": joblib.hash([sound, measured], "sha1", coerce_mmap=True),
         }
         path = entry_of(extraction.cache_dir, measurement) / "encoded.safetensors"
@@ -253,7 +298,8 @@ def layer_features(
     """
     layers = extraction.layers_of(model)
     represent: Callable = layer_representations
-    options = {"dtype": extraction.precision}
+    back = extraction.frames_back(model, feature_extractor)
+    options = {"dtype": extraction.precision, "frames_back": back}
     if extraction.cache_dir is not None:
         represent = cached_representations
         facts = facts or extraction.facts_of(model, feature_extractor)
@@ -262,9 +308,10 @@ def layer_features(
     for story in tqdm(stories, desc=progress or None, unit="story", disable=not progress):
         windows = extraction.windows_of(model, story)
         by_layer = represent(model, feature_extractor, story.audio, windows, layers, **options)
-        ends = windows[:, 1] / story.sampling_rate
+        times, taken = extraction.samples_of(windows, receptive_field(model))
         for layer, values in zip(layers, by_layer, strict=True):
-            features[layer].append(lanczos(values, ends, story.tr_times))
+            samples = values.reshape(-1, values.shape[-1])[taken]
+            features[layer].append(lanczos(samples, times, story.tr_times))
     return features
 
 

@@ -121,10 +121,7 @@ def estimate(
         once=once,
         n_steps=n_steps,
         step=per_step,
-        n_representations=sum(
-            int(len(story.audio) / story.sampling_rate / arguments.evaluation_stride)
-            for story in stories
-        ),
+        n_representations=sum(len(extraction.windows_of(model, story)) for story in stories),
         representation=_representation(model, feature_extractor, stories, extraction),
         n_encoding_models=len(listeners)
         * len(arguments.layers or range(model.config.num_hidden_layers)),

@@ -180,7 +180,8 @@ def align(
           "n_blocks";
         - "penalty_edges" {model: {"smallest", "largest"}}: per cent of voxels, averaged over
           layers, that chose an end of the grid of penalties;
-        - "evaluation_stride": of the extraction, in seconds, which alignment depends on;
+        - "evaluation_stride" and "evaluation_chunk": of the extraction, in seconds, which
+          alignment depends on;
         - "n_trs", and "n_excluded": voxels left out for all models, since their scored responses
           are constant or some of their responses are not finite.
 
@@ -273,6 +274,7 @@ def align(
             for model, one in encoded.items()
         },
         "evaluation_stride": extraction.stride,
+        "evaluation_chunk": max(extraction.chunk, extraction.stride),
         "n_trs": len(references),
         "n_excluded": n_excluded,
         "pairs": [

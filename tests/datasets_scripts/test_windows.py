@@ -70,6 +70,15 @@ def test_training_windows_refuse(tr_times, tr, n_trs, message):
         training_windows(tr_times, tr, n_trs)
 
 
+def test_a_window_can_stand_for_several_moments_and_the_last_one_for_those_that_are_left():
+    windows = evaluation_windows(round(2.46 * RATE), stride=0.1, n_each=10)
+    np.testing.assert_array_equal(windows, np.array([[0, 1.0], [0, 2.0], [0, 2.4]]) * RATE)
+    np.testing.assert_array_equal(evaluation_windows(RATE // 2, n_each=10), [[0, RATE // 2]])
+    np.testing.assert_array_equal(
+        evaluation_windows(20 * RATE, n_each=10)[-1], [4 * RATE, 20 * RATE]
+    )
+
+
 def test_evaluation_windows_grow_to_their_length_and_then_move():
     windows = evaluation_windows(20 * RATE)
     assert windows.shape == (200, 2)

@@ -8,7 +8,7 @@ from transformers import (
     WhisperForConditionalGeneration,
 )
 
-from modeling_braintune import layer_representations, model_inputs
+from modeling_braintune import frame_step, layer_representations, model_inputs
 
 N_SAMPLES = 24000
 WINDOWS = np.array([[0, 4800], [0, 9600], [4800, 14400], [9600, 19200], [14400, 24000], [7, 4807]])
@@ -245,3 +245,38 @@ def test_integers_are_no_audio(make_model, make_extractor):
     audio = np.ones(1600, np.int16)
     with pytest.raises(ValueError, match="audio must be float samples .* got int16: divide"):
         layer_representations(make_model("wav2vec2"), make_extractor("wav2vec2"), audio, [[0, 800]])
+
+
+def test_frames_before_the_last_one_are_those_of_the_same_window(
+    family, make_model, make_extractor, audio
+):
+    model, extractor = make_model(family), make_extractor(family)
+    several = layer_representations(model, extractor, audio, WINDOWS, frames_back=[2, 0, 10**6])
+    last = layer_representations(model, extractor, audio, WINDOWS)
+    assert several.shape == (3, 6, 3, 16)
+    np.testing.assert_allclose(several[:, :, 1], last, rtol=1e-4, atol=1e-5)
+    backbone = model.base_model
+    backbone = backbone.encoder if hasattr(backbone, "decoder") else backbone
+    inputs = model_inputs(extractor, [audio[slice(*WINDOWS[1])]])
+    inputs.pop("attention_mask", None)
+    with torch.no_grad():
+        states = backbone(**inputs, output_hidden_states=True).hidden_states
+    whole = torch.stack(states)[:, 0].numpy()
+    index = [int(np.abs(whole[2] - several[2, 1, i]).sum(axis=1).argmin()) for i in range(3)]
+    assert index[0] == index[1] - 2 and index[2] == 0
+    np.testing.assert_allclose(several[:, 1], whole[:, index], rtol=1e-4, atol=1e-5)
+
+
+def test_frames_are_a_step_apart(family, make_model, make_extractor, audio):
+    model, extractor = make_model(family), make_extractor(family)
+    step = frame_step(model, extractor)
+    windows = np.array([[0, 9600], [0, 9600 + 3 * step]])
+    if family == "whisper":
+        assert step == 320  # 20 ms
+        return
+    frames = [
+        layer_representations(model, extractor, audio, w[None], [0], frames_back=range(2000))
+        for w in windows
+    ]
+    counts = [len(np.unique(f[0, 0], axis=0)) for f in frames]
+    assert counts[1] == counts[0] + 3

@@ -24,7 +24,7 @@ def row(model="pretrained", participant="P01", value=0.5, **more):
         known |= {"interval_low": value - 0.1, "interval_high": value + 0.1}
     if "region" in more:
         known |= {"task": None, "measure": "alignment", "layer": "mean", "unit": "voxels"}
-        known["stride"] = 0.1
+        known |= {"stride": 0.1, "chunk": 0.1}
     return dict.fromkeys(COLUMNS) | known | more
 
 
@@ -48,6 +48,7 @@ def measured(participant, gain):
     return {
         "participant": participant,
         "evaluation_stride": 0.1,
+        "evaluation_chunk": 0.1,
         "normalisation": "normalised",
         "alignment": {model: alignment(model) for model in models},
         "gain": {"brain-tuned": {"language": scores(gain), "auditory": scores(0.0)}},

@@ -85,6 +85,7 @@ def compare(low_level):
         },
         "n_trs": N_TRS,
         "evaluation_stride": 0.1,
+        "evaluation_chunk": 0.1,
         "normalisation": "normalised",
         "penalty_edges": {model: {"smallest": 0.0, "largest": 1.0} for model in MODELS},
         "n_excluded": 0,
@@ -143,7 +144,14 @@ def test_figures_are_called_by_what_was_measured_and_how(results):
 
 
 def test_every_row_has_the_stride(read):
-    assert {row["stride"] for row in read} == {"0.1"}
+    assert {row["stride"] for row in read} == {row["chunk"] for row in read} == {"0.1"}
+
+
+def test_chunks_are_said_in_the_table_and_titles(results):
+    chunked = results | {"evaluation_chunk": 1.0}
+    assert "40 TRs, representations every 0.1 s in chunks of 1 s, mean" in table(chunked)
+    assert title_of(chunked).endswith("40 TRs, representations every 0.1 s in chunks of 1 s")
+    assert {row["chunk"] for row in rows(chunked)} == {1.0}
 
 
 def test_figures_are_pictures(written):
@@ -362,7 +370,7 @@ def test_impact_that_is_not_determined_is_said_and_a_row_without_value(results, 
         if cells[:6] == ("permuted", "UTS03", "auditory", "mean", "articulation", "impact")
     ]
     ends = interval or (None, None)
-    assert row[6:] == (None, 5, "voxels", *ends, None, None, 0.1, "normalised")
+    assert row[6:] == (None, 5, "voxels", *ends, None, None, 0.1, "normalised", 0.1)
 
 
 def test_impact_at_several_lags_has_a_table_of_its_own_and_no_bars(results, tmp_path, monkeypatch):
@@ -420,6 +428,7 @@ def test_report_without_impact_leaves_it_out(tmp_path):
 def test_notes_say_that_regions_are_missing_voxels_dead_or_trs_few():
     def said(n_trs=100, n_excluded=0, regions=MEMBERS, stride=0.1, normalisation=NORMALISED):
         found = {"n_trs": n_trs, "n_excluded": n_excluded, "evaluation_stride": stride}
+        found["evaluation_chunk"] = 0.1
         found |= {"normalisation": normalisation}
         found |= {"penalty_edges": {"tuned": {"smallest": 0.0, "largest": 1.0}}}
         penalties = "Voxels that chose the smallest and the largest penalty: tuned 0.0 % and 1.0 %."

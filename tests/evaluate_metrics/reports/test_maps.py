@@ -33,7 +33,7 @@ def measured(participant="P01", low_level=True, **changes):
         "above_chance": CHANCE,
     }
     found = {"participant": participant, "test_story": "repeated", "n_trs": 100}
-    found |= {"evaluation_stride": 0.1, "normalisation": "normalised"}
+    found |= {"evaluation_stride": 0.1, "evaluation_chunk": 0.1, "normalisation": "normalised"}
     return found | {"per_voxel": voxels | changes}
 
 

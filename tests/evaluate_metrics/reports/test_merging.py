@@ -15,7 +15,7 @@ def row(model="pretrained", participant="P01", value=0.5, **more):
         known |= {"interval_low": value - 0.1, "interval_high": value + 0.1}
     if "region" in more:
         known |= {"task": None, "measure": "alignment", "layer": "mean", "unit": "voxels"}
-        known |= {"stride": 0.1, "normalisation": "normalised"}
+        known |= {"stride": 0.1, "chunk": 0.1, "normalisation": "normalised"}
     return dict.fromkeys(COLUMNS) | known | more
 
 
@@ -95,6 +95,15 @@ def test_alignment_of_two_strides_is_not_compared(tmp_path):
     unknown = written(tmp_path / "c.json", {"rows": [row(region="language") | {"stride": None}]})
     with pytest.raises(ValueError, match="a row lacks stride"):
         merged([unknown])
+
+
+def test_alignment_of_two_chunks_is_not_compared(tmp_path):
+    paths = [
+        written(tmp_path / f"{chunk}.json", {"rows": [row(name, region="a") | {"chunk": chunk}]})
+        for name, chunk in (("x", 0.1), ("y", 1.0))
+    ]
+    with pytest.raises(ValueError, match="in chunks of 0.1 s and in chunks of 1 s, .* be compared"):
+        merged(paths)
 
 
 def test_normalised_and_other_alignment_are_not_compared(tmp_path):

@@ -21,7 +21,7 @@ def row(model="pretrained", participant="P01", value=0.5, **more):
         known |= {"interval_low": value - 0.1, "interval_high": value + 0.1}
     if "region" in more:
         known |= {"task": None, "measure": "alignment", "layer": "mean", "unit": "voxels"}
-        known["stride"] = 0.1
+        known |= {"stride": 0.1, "chunk": 0.1}
     return dict.fromkeys(COLUMNS) | known | more
 
 

@@ -29,6 +29,7 @@ def run(brain_tuned, permuted=0.2, pretrained=0.2, seed=0):
     regions = ("language", "auditory")
     return {
         "evaluation_stride": 0.1,
+        "evaluation_chunk": 0.1,
         "normalisation": "normalised",
         "n_blocks": N_BLOCKS,
         "alignment": {

@@ -77,17 +77,21 @@ def test_names_open_no_cell_link_or_html():
     text = unpadded(markdown(lines, []))
     assert "| region | &lt;b&gt;tuned |\n| a\\|b | " in text
     assert "| \\[x\\](y)/word |" in text
-    said = notes_on([line()], [{"participant": "P*1*", "task": None, "stride": 0.1}], "<i>")
+    said = notes_on(
+        [line()], [{"participant": "P*1*", "task": None, "stride": 0.1, "chunk": 0.1}], "<i>"
+    )
     assert said[0] == "Participants: P\\*1\\*."
     assert "gains over &lt;i&gt;, with p" in said[1]
 
 
 def test_the_stride_stands_above_alignment_and_not_above_tasks():
-    text = markdown([line(stride=0.5), task("a/word")], [])
-    assert "### Normalised brain alignment, representations every 0.5 s\n" in text
+    text = markdown([line(stride=0.5, chunk=1.0), task("a/word")], [])
+    assert "### Normalised brain alignment, representations every 0.5 s in chunks of 1 s\n" in text
     assert "### Tasks\n" in text
-    said = notes_on([line()], [{"participant": "P1", "task": None, "stride": 0.5}], "pretrained")
-    assert said[-1].startswith("Warning: representations every 0.5 s, not 0.1 s")
+    measured = {"participant": "P1", "task": None, "stride": 0.5, "chunk": 1.0}
+    said = notes_on([line()], [measured], "pretrained")
+    assert said[-2].startswith("Warning: representations every 0.5 s, not 0.1 s")
+    assert said[-1].startswith("Warning: representations every 0.5 s in chunks of 1 s hear up to")
 
 
 def test_tasks_stand_from_acoustic_to_semantic_with_what_needs_no_hearing():
@@ -114,7 +118,9 @@ def test_a_sweep_has_a_row_for_every_size_of_model_and_data():
 
 
 def test_notes_name_participants_test_and_what_stars_mean():
-    table = [{"participant": name, "task": None, "stride": 0.1} for name in ("P02", "P01")]
+    table = [
+        {"participant": name, "task": None, "stride": 0.1, "chunk": 0.1} for name in ("P02", "P01")
+    ]
     said = notes_on([line()], table, "pretrained")
     assert said[0] == "Participants: P01, P02."
     assert "Mean ± standard error over participants; in brackets gains over pretrained" in said[1]

@@ -51,9 +51,9 @@ def test_what_is_there_is_drawn(lines, names, tmp_path):
 
 
 def test_captions_of_alignment_say_its_stride():
-    said = _caption("Bars", [line(stride=0.5)])
+    said = _caption("Bars", [line(stride=0.5, chunk=0.5)])
     assert "Normalised brain alignment: representations every 0.5 s." in said
-    said = _caption("Bars", [line(stride=0.5, normalisation="not normalised")])
+    said = _caption("Bars", [line(stride=0.5, chunk=0.5, normalisation="not normalised")])
     assert "Brain alignment, not normalised: representations every 0.5 s." in said
     assert "every" not in _caption("Bars", [task("a/word")])
 

@@ -87,6 +87,8 @@ TUNING = [
     ("--penalty_stories story01", "story 'story01' is in penalty_stories and in train_stories"),
     ("--penalty_stories repeated", "story 'repeated' is in penalty_stories and in test_story"),
     ("--evaluation_length 0", "evaluation_length must be above 0 seconds"),
+    ("--evaluation_chunk 0.25", "evaluation_chunk must be a multiple of evaluation_stride"),
+    ("--evaluation_chunk 20", "no longer than evaluation_length, got 20"),
     ("--evaluation_stride -1", "evaluation_stride must be above 0 seconds, got -1"),
     ("--test_skip_trs -5", "test_skip_trs must not be negative"),
     ("--n_trs_per_window 0", "n_trs_per_window must be above 0 TRs"),

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from transformers import AutoFeatureExtractor, AutoModel
 
 from datasets_scripts import evaluation_windows, lanczos, low_level_features, read_ds003020
 from evaluate_metrics import EncodingModel, Residualizer, Scores
-from modeling_braintune import layer_representations
+from modeling_braintune import frame_step, layer_representations
 from recipes.stages.encoding import Extraction, encode, layer_features
 
 WINDOWS = dict(length=4.0, stride=1.0)
@@ -44,14 +45,51 @@ def test_windows_too_short_for_a_models_first_frame_are_left_out(stories, pretra
     assert np.isfinite(features[1][0]).all()
 
 
+@pytest.mark.parametrize("seconds", [0.7, 1.0, 2.46, 3.0])
+def test_samples_of_chunks_are_each_stride_once(pretrained, seconds):
+    chunked = Extraction(stride=0.1, chunk=1.0)
+    model, _ = chunked.load(pretrained)
+    story = SimpleNamespace(audio=np.zeros(round(16000 * seconds)))
+    windows = chunked.windows_of(model, story)
+    times, taken = chunked.samples_of(windows, 1)
+    np.testing.assert_allclose(times, 0.1 * np.arange(1, int(10 * seconds + 1e-9) + 1))
+    assert len(taken) == 10 * len(windows) and taken.sum() == len(times)
+    assert chunked.samples_of(windows, 3200)[0][0] == pytest.approx(0.2)
+
+
+def test_frames_of_a_chunk_are_samples_where_they_end(stories, pretrained):
+    """What is planted in the sound shows in the sample that holds it, and not a stride before."""
+    story, often = stories[0], dict(layers=[1], length=4.0, stride=0.2)
+    chunked = Extraction(**often, chunk=1.0)
+    model, extractor = chunked.load(pretrained)
+    back = chunked.frames_back(model, extractor)
+    step = frame_step(model, extractor)
+    assert back == [round(k * 0.2 * 16000 / step) for k in (4, 3, 2, 1, 0)]
+    features = layer_features(model, extractor, [story], chunked)[1][0]
+    windows = evaluation_windows(len(story.audio), length=4.0, stride=1.0)
+    values = layer_representations(model, extractor, story.audio, windows, [1], frames_back=back)[0]
+    times = np.concatenate([end / 16000 - 0.2 * np.arange(5)[::-1] for _, end in windows])
+    expected = lanczos(values.reshape(len(times), -1), times, story.tr_times)
+    np.testing.assert_allclose(features, expected, atol=1e-5)
+    apart = layer_features(model, extractor, [story], Extraction(**often))[1][0]
+    alike = [np.corrcoef(a, b)[0, 1] for a, b in zip(features.T, apart.T, strict=True)]
+    assert np.median(alike) > 0.8
+
+
 def test_representations_that_are_kept_are_the_same(stories, pretrained, tmp_path):
     keeping = dataclasses.replace(ALL, cache_dir=tmp_path)
     direct = layer_features(*ALL.load(pretrained), stories[:1], ALL)
+    sparse = dataclasses.replace(ALL, chunk=2.0)
+    in_chunks = layer_features(*sparse.load(pretrained), stories[:1], sparse)
+    keeping_chunks = dataclasses.replace(sparse, cache_dir=tmp_path)
     for _ in range(2):
+        kept = layer_features(*keeping_chunks.load(pretrained), stories[:1], keeping_chunks)
+        np.testing.assert_array_equal(kept[1][0], in_chunks[1][0])
         kept = layer_features(*keeping.load(pretrained), stories[:1], keeping)
         for layer in (1, 2):
             np.testing.assert_array_equal(kept[layer][0], direct[layer][0])
-    assert len(list(tmp_path.iterdir())) == 1
+    assert len(list(tmp_path.iterdir())) == 2
+    assert np.abs(in_chunks[1][0] - direct[1][0]).max() > 1e-3
 
 
 @pytest.fixture(scope="module")
@@ -148,6 +186,7 @@ def test_what_was_measured_is_kept_until_something_changes_that_it_follows_from(
         {"low_level": {"again": spectrum, "spectrum": spectrum}},
         {"windows": {"layers": [1]}},
         {"windows": {"stride": 2.0}},
+        {"windows": {"chunk": 2.0}},
         {"test_skip_trs": 1, "scored": skipped},
         {"delays": [1, 2]},
         {"low_level_lags": (-1, 0)},

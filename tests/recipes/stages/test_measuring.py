@@ -77,7 +77,9 @@ def test_the_model_that_the_responses_follow_wins_and_noise_is_not_predicted(
     )
     assert true["n_voxels"] == (ceiling[:20] > 0.4).sum()
     assert results["n_trs"] == len(test.responses)
-    assert results["evaluation_stride"] == 1.0  # of the extraction, as everything that follows says
+    assert (
+        results["evaluation_stride"] == results["evaluation_chunk"] == 1.0
+    )  # of the extraction, as everything that follows says
 
 
 def test_pairs_of_models_are_compared_as_each_is_with_the_baseline(planted, pretrained, other):
@@ -268,8 +270,9 @@ def test_a_head_hears_the_trs_up_to_and_including_the_one_that_it_is_scored_on(m
 
 def test_division_by_a_noise_ceiling_near_zero_is_warned_of(monkeypatch):
     found = {"per_voxel": {"voxels": np.array([0, 1, 3])}, "n_trs": 300, "n_excluded": 0}
+    found |= {"evaluation_stride": 0.1, "evaluation_chunk": 0.1}
     found |= {"penalty_edges": {"pretrained": {"smallest": 0, "largest": 0}}}
-    monkeypatch.setattr(measuring, "align", lambda *_, **__: found | {"evaluation_stride": 0.1})
+    monkeypatch.setattr(measuring, "align", lambda *_, **__: found)
     one = SimpleNamespace(
         name="P01",
         train=[],

@@ -26,6 +26,7 @@ def measured(gain):
     }
     return {
         "evaluation_stride": 0.1,
+        "evaluation_chunk": 0.1,
         "normalisation": "normalised",
         "n_blocks": 12.0,
         "alignment": scores,

@@ -174,7 +174,7 @@ def test_configurations_hear_what_those_of_brain_tuning_tune_on(path, tmp_path):
         for key, value in dataclasses.asdict(own).items()
         if dataclasses.asdict(other)[key] != value
     }
-    assert differing <= {"mask_time_length", "layers", "test_skip_trs", "evaluation_stride"}
+    assert differing <= {"mask_time_length", "layers", "test_skip_trs", "evaluation_chunk"}
     assert (ours.seed, ours.optim, ours.train_batch_size) == (
         theirs.seed,
         theirs.optim,
