@@ -448,7 +448,7 @@ def test_without_ceilings_alignment_is_the_correlation(simulated):
         np.testing.assert_allclose(aligned, expected, rtol=1e-5)
 
 
-@pytest.mark.parametrize(("n_trs", "block"), [(12, 6), (60, 10), (100, 10), (232, 23), (291, 29)])
-def test_blocks_grow_with_the_story_but_leave_ten(n_trs, block):
+@pytest.mark.parametrize(("n_trs", "block"), [(12, 6), (60, 10), (100, 12), (232, 29), (291, 36)])
+def test_blocks_grow_with_the_story_but_leave_eight(n_trs, block):
     scored = Scores(np.zeros((n_trs, 1)), np.ones(1), {})
     assert scored.block == block and scored.n_blocks == n_trs / block
