@@ -26,7 +26,7 @@ MEAN_IMPACT = "mean of the four"
 LAGS = ", lags "  # in the name of what is removed at several lags, behind the feature's own
 RATE = 0.05  # of false discoveries
 BLOCK = 10  # TRs that are resampled or exchanged together, over which responses depend on others
-N_BLOCKS = 10  # of a long story: autocorrelation asks for long blocks, and tests for several
+N_BLOCKS = 8  # of a long story: autocorrelation asks for long blocks, and tests for several
 WIDEST = 100  # points between the ends of the interval of a share in per cent that says anything
 
 ByRegion = dict[str, dict[str, Any]]  # {region: scores}

@@ -136,7 +136,7 @@ MUTANTS = [
     Mutant(
         "single TRs are resampled and exchanged",
         "evaluate_metrics/scores.py",
-        "return min(BLOCK, len(self.references) // 2)",
+        "return min(max(BLOCK, n_trs // N_BLOCKS), n_trs // 2)",
         "return 1",
         "tests/evaluate_metrics/test_scores.py",
     ),

@@ -446,3 +446,9 @@ def test_without_ceilings_alignment_is_the_correlation(simulated):
         expected = [np.corrcoef(*pair)[0, 1] for pair in pairs]
         aligned = found.scores[layer]["brain_alignment_per_voxel"]
         np.testing.assert_allclose(aligned, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("n_trs", "block"), [(12, 6), (60, 10), (100, 12), (232, 29), (291, 36)])
+def test_blocks_grow_with_the_story_but_leave_eight(n_trs, block):
+    scored = Scores(np.zeros((n_trs, 1)), np.ones(1), {})
+    assert scored.block == block and scored.n_blocks == n_trs / block
