@@ -200,7 +200,10 @@ class TestStory(Words):
     group = "Recordings"
 
     test_story: str = field(
-        metadata={"help": "Test story by name, heard repeatedly, on which models are compared."}
+        metadata={
+            "help": "Test story by name, on which models are compared; heard repeatedly, unless "
+            "--ceiling or --ceiling_story says otherwise."
+        }
     )
 
 
