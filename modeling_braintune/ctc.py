@@ -31,6 +31,7 @@ from transformers import (
 )
 from transformers.trainer_utils import PredictionOutput
 
+from .brain import readable_weights
 from .callbacks import FiniteLoss
 from .collator import SAMPLING_RATE
 from .configuration_braintune import checkpoint_model_type, without_fields
@@ -200,9 +201,10 @@ def ctc_model(
     config = ctc_config(checkpoint, tokenizer)
     set_seed(seed)
     model = AutoModelForCTC.from_config(config, dtype=torch.float32)
-    backbone = AutoModel.from_pretrained(
-        checkpoint, config=config, dtype=torch.float32, trust_remote_code=False
-    )
+    with readable_weights(checkpoint):
+        backbone = AutoModel.from_pretrained(
+            checkpoint, config=config, dtype=torch.float32, trust_remote_code=False
+        )
     setattr(model, model.base_model_prefix, backbone)
     if config.model_type != "wav2vec2-bert":  # which begins with mel energies
         model.freeze_feature_encoder()

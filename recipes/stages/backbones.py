@@ -7,6 +7,10 @@ import torch
 from transformers import CONFIG_MAPPING, AutoModel, PreTrainedModel
 
 from modeling_braintune import checkpoint_model_type, load_feature_extractor
+from modeling_braintune.brain import readable_weights
+
+# What a measured model does without: Whisper's decoder, and what stands in for masked spans
+UNUSED = ("decoder.", "masked_spec_embed")
 
 
 def load_backbone(
@@ -27,8 +31,8 @@ def load_backbone(
     Raises
     ------
     FileNotFoundError, ValueError
-        There is no checkpoint, or it is of a family that transformers does not have, and its code
-        is not trusted.
+        There is no checkpoint, its weights are damaged, or not all there, or it is of a family that
+        transformers does not have, and its code is not trusted.
     """
     family = checkpoint_model_type(checkpoint)
     foreign = family not in CONFIG_MAPPING
@@ -38,5 +42,20 @@ def load_backbone(
             "model runs by code that its checkpoint brings along, for which you must give "
             "--trust_remote_code true"
         )
-    model = AutoModel.from_pretrained(checkpoint, dtype=torch.float32, trust_remote_code=foreign)
+    with readable_weights(checkpoint):
+        model, found = AutoModel.from_pretrained(
+            checkpoint,
+            dtype=torch.float32,
+            trust_remote_code=foreign,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # refused below, in fewer words
+        )
+    # The library makes up what is missing.
+    made_up = {*found["missing_keys"], *(key for key, *_ in found["mismatched_keys"])}
+    lacking = sorted(key for key in made_up if not key.startswith(UNUSED))
+    if lacking:
+        raise ValueError(
+            f"{checkpoint} does not hold {len(lacking)} of the weights that its configuration asks "
+            f"for ({', '.join(lacking[:3])}): get the whole checkpoint"
+        )
     return model, load_feature_extractor(checkpoint, trust_remote_code=foreign)

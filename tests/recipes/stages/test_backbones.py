@@ -1,10 +1,13 @@
 """Backbones are of transformers' own classes, unless a checkpoint's code is trusted."""
 
 import json
+import pickle
+import shutil
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import AutoModel
 
 from modeling_braintune import layer_representations
@@ -64,3 +67,32 @@ def test_a_checkpoints_code_runs_only_when_it_is_trusted(strange, pretrained):
         layer_representations(model, feature_extractor, sound, windows),
         layer_representations(*load_backbone(pretrained), sound, windows),
     )
+
+
+def test_weights_that_are_not_there_are_not_made_up(pretrained, tmp_path):
+    folder = shutil.copytree(pretrained, tmp_path / "copy")
+    weights = load_file(folder / "model.safetensors")
+    needed, unused = "encoder.layer_norm.weight", "masked_spec_embed"
+    del weights[unused]
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    load_backbone(folder)
+    other = {"other shapes": weights[needed][:-1], "no weights": None}
+    for weight in other.values():
+        weights[needed] = weight
+        kept = {name: values for name, values in weights.items() if values is not None}
+        save_file(kept, folder / "model.safetensors", {"format": "pt"})
+        with pytest.raises(ValueError, match=f"does not hold 1 of the weights .*{needed}"):
+            load_backbone(folder)
+
+
+@pytest.mark.parametrize("damage", ["cut", "pickle"])
+def test_weights_that_cannot_be_read_are_named(pretrained, tmp_path, damage):
+    folder = shutil.copytree(pretrained, tmp_path / "copy")
+    weights = folder / "model.safetensors"
+    if damage == "cut":
+        weights.write_bytes(weights.read_bytes()[:-100])
+    else:
+        weights.unlink()
+        (folder / "pytorch_model.bin").write_bytes(pickle.dumps({"x": load_backbone}, 2))
+    with pytest.raises(ValueError, match=f"the weights of '{folder}' "):
+        load_backbone(folder)
