@@ -44,7 +44,7 @@ def file_checksums(folder: str | os.PathLike, pattern: str = "*") -> dict[str, s
     return {
         path.relative_to(folder).as_posix(): _digest(path)
         for path in paths
-        if path.name != SEAL and not path.name.endswith(".partial")
+        if path.name != SEAL and not path.name.startswith(".") and path.suffix != ".partial"
     }
 
 

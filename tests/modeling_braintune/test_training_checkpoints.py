@@ -80,7 +80,7 @@ def test_a_folder_without_checkpoints_has_no_last_one(tmp_path):
 
 
 def test_checksums_are_of_the_files_in_a_folder(tmp_path):
-    for name in ("model", "config", "model.partial", "checkpoints/model"):
+    for name in ("model", "config", "model.partial", ".partial-losses.json", "checkpoints/model"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(name)
     checksums = file_checksums(tmp_path)

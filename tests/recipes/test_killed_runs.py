@@ -19,6 +19,8 @@ N_KILLS = 2  # of each recipe; BRAINTUNE_ALL_KILLS=1 has one at every operation,
 BRIEF = {
     "train_stories": ["story01", "story02"],
     "n_trs_per_window": 2,
+    "evaluation_stride": 10.0,
+    "layers": [2],
     "max_steps": 4,
     "eval_steps": 2,
     "save_steps": 2,
