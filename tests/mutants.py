@@ -80,15 +80,15 @@ MUTANTS = [
     Mutant(
         "the test story leaks into the encoding model",
         "recipes/stages/encoding.py",
-        ".fit(train, responses)",
-        ".fit([*train, test[test_skip_trs:]], [*responses, scored.references])",
+        "heard[:n_train], responses, validation if",
+        "[*heard[:n_train], test[test_skip_trs:]], [*responses, scored.references], validation if",
         "tests/recipes/stages/test_encoding.py tests/recipes/stages/test_measuring.py",
     ),
     Mutant(
         "the test story leaks into the residualizer",
         "recipes/stages/encoding.py",
-        "Residualizer().fit(feature[:-1], together[:-1])",
-        "Residualizer().fit(feature, together)",
+        ".fit(feature[:n_train], together[:n_train])",
+        ".fit(feature, together)",
         "tests/recipes/stages/test_encoding.py",
     ),
     Mutant(
@@ -108,8 +108,8 @@ MUTANTS = [
     Mutant(
         "noise ceilings come from the repeats that are scored",
         "recipes/stages/recordings.py",
-        "noise_ceiling(repeats[:n_repeats], n_scored=len(scored))",
-        "noise_ceiling(repeats[n_repeats:], n_scored=len(scored))",
+        "_ceiling(repeats[:n_repeats], len(scored)",
+        "_ceiling(repeats[n_repeats:], len(scored)",
         "tests/recipes/stages/test_recordings.py",
     ),
     Mutant(
