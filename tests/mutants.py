@@ -80,8 +80,8 @@ MUTANTS = [
     Mutant(
         "the test story leaks into the encoding model",
         "recipes/stages/encoding.py",
-        "heard[:n_train], responses, validation",
-        "[*heard[:n_train], test[test_skip_trs:]], [*responses, scored.references], validation",
+        "heard[:n_train], responses, validation if",
+        "[*heard[:n_train], test[test_skip_trs:]], [*responses, scored.references], validation if",
         "tests/recipes/stages/test_encoding.py tests/recipes/stages/test_measuring.py",
     ),
     Mutant(
@@ -115,8 +115,8 @@ MUTANTS = [
     Mutant(
         "noise ceilings come from the repeats that are scored",
         "recipes/stages/recordings.py",
-        "_ceiling(repeats[:n_repeats], len(scored), arguments, note)",
-        "_ceiling(repeats[n_repeats:], len(scored), arguments, note)",
+        "_ceiling(repeats[:n_repeats], len(scored)",
+        "_ceiling(repeats[n_repeats:], len(scored)",
         "tests/recipes/stages/test_recordings.py",
     ),
     Mutant(
