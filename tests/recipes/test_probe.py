@@ -54,6 +54,17 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
+def pretrained(tmp_path_factory, pretrained):
+    """The small model with frames of 20 ms, as published ones have: untaught, it hears spectra."""
+    folder = tmp_path_factory.mktemp("models") / "pretrained"
+    set_seed(0)
+    config = AutoConfig.from_pretrained(pretrained, conv_kernel=(40, 16), conv_stride=(20, 16))
+    Wav2Vec2Model(config).save_pretrained(folder)
+    AutoFeatureExtractor.from_pretrained(pretrained).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
 def other(tmp_path_factory, pretrained):
     """A checkpoint of the same shape with other weights, of a participant."""
     folder = tmp_path_factory.mktemp("models") / "other"
