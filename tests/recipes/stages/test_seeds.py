@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from recipes.command.arguments import parse_arguments
-from recipes.command.output_folder import run_settings
+from recipes.command.output_folder import run_settings, write_checked
 from recipes.stages.seeds import with_seeds
 from recipes.stages.tuning_options import TrainerOptions, TuningOptions
 from recipes.tune import tuned_with_seed
@@ -73,7 +73,7 @@ def test_only_a_seed_finished_with_the_same_settings_is_reused(tmp_path, configu
     this = copy.copy(this)
     this.seed = 3
     (tmp_path / "seed-3").mkdir()
-    (tmp_path / "seed-3" / "results.json").write_text(json.dumps({"participants": {"P01": {}}}))
+    write_checked(tmp_path / "seed-3" / "results.json", {"participants": {"P01": {}}})
     settings = run_settings(arguments, this)
     (tmp_path / "seed-3" / "settings.json").write_text(json.dumps(settings))
     assert tuned_with_seed(arguments, this) == {"P01": {}}
