@@ -54,7 +54,13 @@ from recipes.stages.seeds import with_seeds
 from recipes.stages.starting_model import check_starting_model
 from recipes.stages.stimulus import StimulusOptions, stimulus_tune
 from recipes.stages.targets import teachers, windows
-from recipes.stages.training import CURVE, FEATURES, made_by_tuning, tune_models
+from recipes.stages.training import (
+    CURVE,
+    FEATURES,
+    finished_curve,
+    made_by_tuning,
+    tune_models,
+)
 from recipes.stages.tuning_options import TrainerOptions, TuningOptions
 
 DEFAULT_CONFIG = CONFIGS / "phantom.yaml"
@@ -113,7 +119,7 @@ def compare(arguments: CompareOptions, training: TrainerOptions) -> dict[str, An
 
     # A model for each target, for each further teacher, and on the sound alone
     curves = tune_all(arguments, training, pretrained, one, say)
-    if stimulus and not is_tuned(output, STIMULUS_TUNED):
+    if stimulus and finished_curve(output / STIMULUS_TUNED / RESULTS) is None:
         stimulus_tune(*stimulus, pretrained, participant, say)
 
     # What each gained on a story that none heard

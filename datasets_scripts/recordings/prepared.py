@@ -64,9 +64,9 @@ def prepare_stories(
         Listening(config_name, data_dir, dtype=dtype, options=options, stories=[story], **kept)
         for story in stories
     ]
-    _prepare(
-        [b for b in builders if not Path(b.cache_dir, SEAL).is_file()], f"Preparing {config_name}"
-    )
+    # One that another process has prepared since it was made does not know its splits yet.
+    ahead = [b for b in builders if not (b.info.splits and Path(b.cache_dir, SEAL).is_file())]
+    _prepare(ahead, f"Preparing {config_name}")
     opened = [builder.as_dataset() for builder in builders]
     names = dict.fromkeys(name for splits in opened for name in splits)
     facts = [json.loads(builder.info.description) for builder in builders]

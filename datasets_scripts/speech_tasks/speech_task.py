@@ -16,6 +16,7 @@ from datasets import Audio, Features, List, SplitGenerator, Value
 from datasets.exceptions import DatasetGenerationError
 
 from ..recordings import read_recording
+from ..recordings.checksums import check_seal, seal
 
 INTERVALS = List({"start": Value("float64"), "end": Value("float64"), "label": Value("string")})
 ROWS_AT_ONCE = 100
@@ -121,13 +122,21 @@ class SpeechTask(datasets.ArrowBasedBuilder):
         Raises
         ------
         ValueError
-            More than `max_unreadable` of a split's recordings cannot be read.
+            More than `max_unreadable` of a split's recordings cannot be read; a file that was
+            prepared is damaged.
         """
         try:
             super().download_and_prepare(*args, **kwargs)
         except DatasetGenerationError as error:
             # The reader's own error says which file is at fault and what would do.
             raise error.__cause__ or error from None
+        if Path(self.cache_dir).is_dir():  # and not somewhere else
+            seal(self.cache_dir)
+
+    def _build_cache_dir(self):
+        folder = super()._build_cache_dir()
+        check_seal(folder)  # before anything is read of what was prepared
+        return folder
 
     def _info(self):
         features = {"file": Value("string"), "speaker": Value("string")}

@@ -22,9 +22,11 @@ from datasets_scripts import Participant, TrainingWindows
 from evaluate_metrics import loss_figure
 from evaluate_metrics.reports import still_falling
 from modeling_braintune import (
+    CARD,
     BrainTuningCollator,
     Patience,
     SelfSupervisedTrainer,
+    file_checksums,
     license_of,
     load_feature_extractor,
     load_for_pretraining,
@@ -55,6 +57,7 @@ from recipes.command.vocabulary import (
     ValidationStories,
 )
 from recipes.stages.controls import STIMULUS_TUNED
+from recipes.stages.training import FILES
 from recipes.stages.tuning_options import TrainerOptions, check_splits
 
 
@@ -229,7 +232,9 @@ def stimulus_tune(
         save_card(stimulus_card(results, settings, license_of(pretrained)), folder)
         curves = {STIMULUS_TUNED: results}
         loss_figure(curves, folder / LOSSES, title="Self-supervised training")
-        write_checked(folder / RESULTS, results)
+        files = file_checksums(folder)
+        del files[CARD]  # which gets the numbers that are measured later
+        write_checked(folder / RESULTS, results | {FILES: files})
         end_training(checkpoints, logs)
         say(
             f"Chosen at step {results['chosen_step']} and saved to {folder}/ "

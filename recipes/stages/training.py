@@ -155,7 +155,7 @@ def train(
     feature_extractor = load_feature_extractor(pretrained)
     model = starting_model(arguments, pretrained, pairs[0].voxels)
     model.set_brains(*brains)
-    finished = _finished(folder)
+    finished = finished_curve(folder / CURVE)
     _check_unchanged(folder if finished else last_checkpoint(training.output_dir), model.config)
     if finished:
         if training.process_index == 0:  # of a run that was killed just then
@@ -226,16 +226,31 @@ def steps_left(output: Path, model: str, n_steps: int) -> float:
     return max(0.0, 1 - done / n_steps)
 
 
-def _finished(folder):
-    """The losses of a model that an earlier run tuned to the end; None if none did."""
-    path = folder / CURVE
+def finished_curve(path: Path) -> dict[str, Any] | None:
+    """Read the losses of a model that an earlier run tuned to the end.
+
+    Parameters
+    ----------
+    path : Path
+        Written last into the model's folder, with the checksums of its files as `FILES`.
+
+    Returns
+    -------
+    dict or None
+        None if no run has come to its end.
+
+    Raises
+    ------
+    ValueError
+        It, or one of the files, is damaged.
+    """
     if not path.exists():
         return None
     curve = read_checked(path)
-    if damaged := damaged_file(folder, curve.pop(FILES)):
+    if damaged := damaged_file(path.parent, curve.pop(FILES)):
         raise ValueError(
-            f"{damaged} is damaged: bring it back, or remove {folder}/ to have the model tuned "
-            "again"
+            f"{damaged} is damaged: bring it back, or remove {path.parent}/ to have the model "
+            "tuned again"
         )
     return curve
 

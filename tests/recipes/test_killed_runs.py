@@ -106,10 +106,14 @@ def test_killed_at_any_file_operation_a_run_ends_as_if_it_had_not_been(recipe, w
 def test_two_first_runs_at_once_both_succeed(words, tmp_path):
     home, outputs = tmp_path / "home", (tmp_path / "one", tmp_path / "other")
     given = ("stimulus_tune", *words["stimulus_tune"], "--output_dir")
-    started = [start_command(*given, path, prepare=partial(prepare, home)) for path in outputs]
-    for process in started:
+    ready, said = partial(prepare, home), [path.with_suffix(".log") for path in outputs]
+    started = [
+        start_command(*given, path, stderr=log, prepare=ready)
+        for path, log in zip(outputs, said, strict=True)
+    ]
+    for process, log in zip(started, said, strict=True):
         process.join()
-    assert [process.exitcode for process in started] == [0, 0]
+        assert process.exitcode == 0, log.read_text()
     assert left_in(outputs[0]) == left_in(outputs[1])
     assert not [path for path in home.rglob("*") if ".partial" in path.name]
     assert not [path for path in home.rglob("*.incomplete")]

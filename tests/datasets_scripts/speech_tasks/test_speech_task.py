@@ -181,3 +181,13 @@ def test_a_line_that_is_no_json_is_named(tmp_path):
     assert next(lines) == (f"{path}, line 1", {"a": 1})
     with pytest.raises(ValueError, match="lines.jsonl, line 2: not a JSON object"):
         next(lines)
+
+
+def test_a_damaged_file_of_what_was_prepared_is_named(root):
+    prepared(root)
+    (file,) = (root.parent / "cache").rglob("*train.arrow")
+    with open(file, "r+b") as damaged:
+        damaged.seek(-3, 2)
+        damaged.write(b"\x55")
+    with pytest.raises(ValueError, match=rf"{file.name} is damaged"):
+        prepared(root)

@@ -12,11 +12,11 @@ from transformers import AutoConfig, AutoFeatureExtractor, AutoModel, AutoModelF
 
 from datasets_scripts import TrainingWindows, open_participant, read_ds003020
 from recipes.command.arguments import keys_of, parse_arguments
-from recipes.command.output_folder import read_checked
 from recipes.stages import stimulus
 from recipes.stages.encoding import Extraction, layer_features
 from recipes.stages.recordings import open_recordings
 from recipes.stages.stimulus import StimulusOptions, sound_windows
+from recipes.stages.training import finished_curve
 from recipes.stages.tuning_options import TrainerOptions, TuningOptions
 from recipes.stimulus_tune import DEFAULT_CONFIG
 
@@ -65,7 +65,19 @@ def test_the_losses_fall_and_the_best_step_is_chosen(finished):
     assert np.mean(losses[-8:]) < np.mean(losses[:8])
     validation = dict(results["validation"])
     assert validation[results["chosen_step"]] == min(validation.values())
-    assert read_checked(output / "stimulus-tuned" / "results.json") == results
+    assert finished_curve(output / "stimulus-tuned" / "results.json") == results
+
+
+def test_a_damaged_model_is_named(finished, tmp_path):
+    _, output, _ = finished
+    copy = shutil.copytree(output / "stimulus-tuned", tmp_path / "stimulus-tuned")
+    (copy / "README.md").write_text("a card of one's own")
+    assert finished_curve(copy / "results.json")
+    with open(copy / "model.safetensors", "r+b") as file:
+        file.seek(-1, 2)
+        file.write(b"\x55")
+    with pytest.raises(ValueError, match=r"model\.safetensors is damaged"):
+        finished_curve(copy / "results.json")
 
 
 def test_training_moves_the_transformer_and_not_the_feature_encoder(finished, pretrained):

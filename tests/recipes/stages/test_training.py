@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from recipes.command.output_folder import write_checked
-from recipes.stages.training import CURVE, FILES, _check_unchanged, _finished, file_checksums
+from recipes.stages.training import CURVE, FILES, _check_unchanged, file_checksums, finished_curve
 
 LOSSES = {"train": [[1, 0.5]], "validation": [[1, 0.25]], "chosen_step": 1}
 
@@ -24,8 +24,8 @@ def folder(tmp_path):
 def test_a_finished_model_is_taken_as_it_is(folder, tmp_path):
     (folder / "checkpoints" / "optimizer.pt").unlink()
     (folder / "README.md").write_text("A card, of a later step.")
-    assert _finished(folder) == LOSSES
-    assert _finished(tmp_path / "nowhere") is None
+    assert finished_curve(folder / CURVE) == LOSSES
+    assert finished_curve(tmp_path / "nowhere") is None
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "config.json", CURVE])
@@ -33,7 +33,7 @@ def test_a_damaged_model_is_named(name, folder):
     path = folder / name
     path.write_text(path.read_text().replace("o", "0", 1))
     with pytest.raises(ValueError, match=f"{path} is damaged: bring it back, or"):
-        _finished(folder)
+        finished_curve(folder / CURVE)
 
 
 def test_a_checkpoint_of_other_recordings_is_not_gone_on_with(tmp_path):
