@@ -34,6 +34,7 @@ from recipes.command.output_folder import (
     check_names,
     claim_output,
     earlier_settings,
+    finished_curve,
     remove,
     run_settings,
 )
@@ -54,13 +55,7 @@ from recipes.stages.seeds import with_seeds
 from recipes.stages.starting_model import check_starting_model
 from recipes.stages.stimulus import StimulusOptions, stimulus_tune
 from recipes.stages.targets import teachers, windows
-from recipes.stages.training import (
-    CURVE,
-    FEATURES,
-    finished_curve,
-    made_by_tuning,
-    tune_models,
-)
+from recipes.stages.training import CURVE, FEATURES, made_by_tuning, tune_models
 from recipes.stages.tuning_options import TrainerOptions, TuningOptions
 
 DEFAULT_CONFIG = CONFIGS / "phantom.yaml"

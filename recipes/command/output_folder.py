@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from datasets_scripts import written_whole
+from modeling_braintune import damaged_file
 
 RESULTS, SETTINGS = "results.json", "settings.json"
 LOGS = "training-logs"  # of trackers, such as TensorBoard
 LOSSES = "losses.png"  # of a training
+FILES = "files"  # key of the losses: checksums of the model's files
 CHECKSUM = "checksum"  # key of what a later start reads
 MADE = "made"  # key of the settings: what a run makes in the folder, and an overwriting one removes
 # What is printed of a run, where it goes to, and what it replaces: nothing that settings tell
@@ -146,6 +148,35 @@ def finished_results(folder: str | PathLike, settings: dict[str, Any]) -> dict[s
     if not path.exists() or not earlier_settings(folder) or changed_settings(folder, settings):
         return None
     return read_checked(path)
+
+
+def finished_curve(path: Path) -> dict[str, Any] | None:
+    """Read the losses of a model that an earlier run tuned to the end.
+
+    Parameters
+    ----------
+    path : Path
+        Written last into the model's folder, with the checksums of its files as `FILES`.
+
+    Returns
+    -------
+    dict or None
+        None if no run has come to its end.
+
+    Raises
+    ------
+    ValueError
+        It, or one of the files, is damaged.
+    """
+    if not path.exists():
+        return None
+    curve = read_checked(path)
+    if damaged := damaged_file(path.parent, curve.pop(FILES)):
+        raise ValueError(
+            f"{damaged} is damaged: bring it back, or remove {path.parent}/ to have the model "
+            "tuned again"
+        )
+    return curve
 
 
 def check_names(folder: str | PathLike, made: Collection[str]) -> None:

@@ -36,6 +36,7 @@ from modeling_braintune import (
     without_fields,
 )
 from recipes.command.output_folder import (
+    FILES,
     LOGS,
     LOSSES,
     RESULTS,
@@ -57,7 +58,6 @@ from recipes.command.vocabulary import (
     ValidationStories,
 )
 from recipes.stages.controls import STIMULUS_TUNED
-from recipes.stages.training import FILES
 from recipes.stages.tuning_options import TrainerOptions, check_splits
 
 

@@ -24,7 +24,6 @@ from modeling_braintune import (
     add_lora,
     cached_features,
     carry_tokenizer,
-    damaged_file,
     file_checksums,
     last_checkpoint,
     load_feature_extractor,
@@ -32,10 +31,11 @@ from modeling_braintune import (
     train_resumably,
 )
 from recipes.command.output_folder import (
+    FILES,
     LOGS,
     LOSSES,
     end_training,
-    read_checked,
+    finished_curve,
     write_checked,
 )
 from recipes.stages.controls import TARGETS
@@ -45,7 +45,6 @@ from recipes.stages.targets import Windows, brains
 from recipes.stages.tuning_options import TrainerOptions, TuningOptions
 
 CURVE, CHECKPOINTS = "losses.json", "checkpoints"
-FILES = "files"  # key of the losses: checksums of the model's files
 FEATURES = ".braintune-features"  # kept for all models of a run
 
 
@@ -224,35 +223,6 @@ def steps_left(output: Path, model: str, n_steps: int) -> float:
     last = last_checkpoint(output / model / CHECKPOINTS)
     done = 0 if last is None else int(Path(last).name.split("-")[1])
     return max(0.0, 1 - done / n_steps)
-
-
-def finished_curve(path: Path) -> dict[str, Any] | None:
-    """Read the losses of a model that an earlier run tuned to the end.
-
-    Parameters
-    ----------
-    path : Path
-        Written last into the model's folder, with the checksums of its files as `FILES`.
-
-    Returns
-    -------
-    dict or None
-        None if no run has come to its end.
-
-    Raises
-    ------
-    ValueError
-        It, or one of the files, is damaged.
-    """
-    if not path.exists():
-        return None
-    curve = read_checked(path)
-    if damaged := damaged_file(path.parent, curve.pop(FILES)):
-        raise ValueError(
-            f"{damaged} is damaged: bring it back, or remove {path.parent}/ to have the model "
-            "tuned again"
-        )
-    return curve
 
 
 def _with_features(pairs, model, feature_extractor, arguments, training, cache_dir):

@@ -12,11 +12,11 @@ from transformers import AutoConfig, AutoFeatureExtractor, AutoModel, AutoModelF
 
 from datasets_scripts import TrainingWindows, open_participant, read_ds003020
 from recipes.command.arguments import keys_of, parse_arguments
+from recipes.command.output_folder import finished_curve
 from recipes.stages import stimulus
 from recipes.stages.encoding import Extraction, layer_features
 from recipes.stages.recordings import open_recordings
 from recipes.stages.stimulus import StimulusOptions, sound_windows
-from recipes.stages.training import finished_curve
 from recipes.stages.tuning_options import TrainerOptions, TuningOptions
 from recipes.stimulus_tune import DEFAULT_CONFIG
 

@@ -5,8 +5,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from recipes.command.output_folder import write_checked
-from recipes.stages.training import CURVE, FILES, _check_unchanged, file_checksums, finished_curve
+from modeling_braintune import file_checksums
+from recipes.command.output_folder import FILES, finished_curve, write_checked
+from recipes.stages.training import CURVE, _check_unchanged
 
 LOSSES = {"train": [[1, 0.5]], "validation": [[1, 0.25]], "chosen_step": 1}
 
