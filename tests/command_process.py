@@ -8,9 +8,11 @@ address, HF_HOME) is that of the tests: a program that needs another is started 
 import multiprocessing
 import os
 import runpy
+import socket
 import subprocess
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
 RECIPES = Path(__file__).resolve().parents[1] / "recipes"
@@ -44,9 +46,36 @@ def run_command(name, *words, prepare=None):
         return subprocess.CompletedProcess([name, *words], process.exitcode, *texts)
 
 
+def run_two(program, *words):
+    """Run a program as two processes that work together, as `torchrun --nproc_per_node 2` does.
+
+    Returns what both printed.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with tempfile.TemporaryDirectory() as folder:
+        streams = [Path(folder, str(rank)) for rank in (0, 1)]
+        processes = [
+            start(
+                program, *words, stdout=stream, stderr=stream, prepare=partial(_be_one, rank, port)
+            )
+            for rank, stream in enumerate(streams)
+        ]
+        for process, stream in zip(processes, streams, strict=True):
+            process.join()
+            assert process.exitcode == 0, stream.read_text()
+        return "".join(stream.read_text() for stream in streams)
+
+
+def _be_one(rank, port):
+    told = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "LOCAL_WORLD_SIZE": 2}
+    told |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    os.environ.update({name: str(value) for name, value in told.items()})
+
+
 def _program(words, stdout, stderr, prepare):
     for descriptor, path in ((1, stdout), (2, stderr)):
-        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), descriptor)
+        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND), descriptor)
     if prepare is not None:
         prepare()
     sys.argv = words

@@ -1,7 +1,4 @@
-import os
 import signal
-import socket
-from functools import partial
 
 import numpy as np
 import pytest
@@ -10,7 +7,7 @@ from transformers import AutoModel, Wav2Vec2ForCTC
 
 from modeling_braintune import layer_representations, model_facts, representation_cache
 from modeling_braintune.representation_cache import cached_representations
-from tests.command_process import start
+from tests.command_process import run_two, start
 
 BATCH = 8
 # Three blocks: 20 windows of as many lengths and 128 of the common one, 128 of that, and 44.
@@ -286,27 +283,12 @@ def test_a_killed_run_goes_on_where_it_was(cached, checkpoint, audio, cache_dir,
     np.testing.assert_array_equal(found, expected)
 
 
-def be_one_of_two(rank, port):
-    """What `torchrun --nproc_per_node 2` tells each of its processes."""
-    told = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "LOCAL_WORLD_SIZE": 2}
-    told |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-    os.environ.update({name: str(value) for name, value in told.items()})
-
-
 def test_processes_share_the_work(cached, checkpoint, audio, cache_dir, tmp_path):
     np.savez(tmp_path / "request.npz", audio=audio, windows=WINDOWS)
     program = PROGRAM.replace("checkpoint, request", SIDE_BY_SIDE + "checkpoint, request")
     (tmp_path / "program.py").write_text(program)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
     words = (checkpoint, tmp_path / "request.npz", cache_dir, tmp_path / "out")
-    processes = [
-        start(tmp_path / "program.py", *words, prepare=partial(be_one_of_two, rank, port))
-        for rank in (0, 1)
-    ]
-    for process in processes:
-        process.join()
-        assert process.exitcode == 0
+    run_two(tmp_path / "program.py", *words)
     expected, _ = cached(AutoModel.from_pretrained(checkpoint), cache_dir=tmp_path / "another")
     n_forwards = []
     for index in (0, 1):

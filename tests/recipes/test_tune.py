@@ -21,7 +21,7 @@ from recipes.command.arguments import parse_arguments
 from recipes.stages.training import train
 from recipes.stages.tuning_options import TrainerOptions, TuningOptions
 from recipes.tune import DEFAULT_CONFIG, tune
-from tests.command_process import run_command
+from tests.command_process import run_command, run_two
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 RECIPE = str(REPOSITORY / "recipes" / "tune.py")
@@ -158,13 +158,8 @@ def test_one_seed_gives_the_same_losses_and_another_does_not(finished, tmp_path)
         assert other[name]["train"][0][1] != first[name]["train"][0][1]
 
 
-def torchrun(config, output, *more):
-    words = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    done = subprocess.run(
-        words + command(config, output, *more), capture_output=True, text=True, env=environment()
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+def together(config, output, *more):
+    return run_two(RECIPE, "--config", config, "--output_dir", output, *more)
 
 
 def curves(output):
@@ -191,7 +186,7 @@ def test_two_processes_give_the_losses_of_one_with_the_same_batch(deterministic,
     config, alone = deterministic
     more = ("--per_device_train_batch_size", "4", "--layerdrop", "0.1")
     more += ("--activation_checkpointing", "true")
-    printed = torchrun(config, tmp_path / "two", *more)
+    printed = together(config, tmp_path / "two", *more)
     assert printed.count("Estimated time: ") == printed.count("LayerDrop is off") == 1
     one, two = curves(alone), curves(tmp_path / "two")
     assert len(one["train"]) > 3
@@ -203,7 +198,7 @@ def test_sharded_parameters_give_the_losses_of_whole_ones(deterministic, tmp_pat
     config, alone = deterministic
     shards = str(REPOSITORY / "recipes" / "configs" / "fsdp.json")
     batch = ("--per_device_train_batch_size", "4")
-    torchrun(config, tmp_path / "shards", "--fsdp", "--fsdp_config", shards, *batch)
+    together(config, tmp_path / "shards", "--fsdp", "--fsdp_config", shards, *batch)
     one, two = curves(alone), curves(tmp_path / "shards")
     np.testing.assert_allclose(two["train"], one["train"], rtol=1e-5)
     np.testing.assert_allclose(two["validation"], one["validation"], rtol=1e-5)
