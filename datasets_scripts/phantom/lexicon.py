@@ -5,6 +5,10 @@ modulo 5: two orthogonal Latin squares, so that within every category each onset
 each coda occurs exactly once. Phone statistics are therefore the same in all categories, and a
 linear readout of averaged phone features knows nothing of meaning; who knows which phones stood
 together knows everything.
+
+New words are kept for where generalisation is tested. Their categories follow the same rule, of
+onset and vowel, but each has another coda, (i + 2 j + 2) modulo 5. Who has learned the rule knows
+them too; who knows words by heart, or goes by their codas, does not.
 """
 
 from typing import NamedTuple
@@ -23,15 +27,16 @@ class Word(NamedTuple):
     category: int | None  # None: a function word, without meaning
 
 
-def _content_words():
+def _content_words(shift):
     n = len(CATEGORIES)
     for i, onset in enumerate(ONSETS):
         for j, vowel in enumerate(VOWELS):
-            phones = (onset, vowel, CODAS[(i + 2 * j) % n])
+            phones = (onset, vowel, CODAS[(i + 2 * j + shift) % n])
             yield Word("".join(phones).lower(), phones, (i + j) % n)
 
 
-CONTENT_WORDS = tuple(_content_words())
+CONTENT_WORDS = tuple(_content_words(0))
+NEW_WORDS = tuple(_content_words(2))
 
 FUNCTION_WORDS = tuple(
     Word(label, tuple(phones.split()), None)

@@ -12,17 +12,19 @@ from os import PathLike
 from pathlib import Path
 
 import h5py
-import nibabel
 import numpy as np
 import soundfile
 from scipy.fft import rfft, rfftfreq
 from scipy.ndimage import gaussian_filter1d
+from scipy.signal import lfilter
+from scipy.spatial.distance import cdist
 from scipy.stats import gamma, zscore
 
-from ..recordings import write_textgrid
+from ..recordings import write_anatomy, write_textgrid
 from ..story import Interval, tr_midpoints
 from ..whole_files import made_whole
-from .lexicon import CATEGORIES, CONTENT_WORDS, FUNCTION_WORDS, semantic_vectors
+from .cortex import lay_out
+from .lexicon import CATEGORIES, CONTENT_WORDS, FUNCTION_WORDS, NEW_WORDS, semantic_vectors
 from .speech import PHONES, SAMPLING_RATE, SILENCE, VOICES, synthesise
 
 TEST_STORY = "repeated"
@@ -30,6 +32,7 @@ TR = 2.0
 STEP = 0.1  # seconds between two values of a planted signal
 BANDS = np.geomspace(100, 8000, 9)  # edges in Hz of the bands that auditory voxels are tuned to
 FLOOR_DB = -45.0  # silence, relative to the story's mean power
+PASSAGE = 120.0  # seconds in which a story with new words comes to them once, at the end
 # Two TRs are left of 20 seconds, fewer of less; a noise ceiling takes two repeats.
 LEAST = dict(seed=0, n_stories=0, seconds=20, test_seconds=20, n_repeats=2)
 VOXEL_COUNTS = ("n_language", "n_auditory", "n_noise", "n_dead")
@@ -51,7 +54,7 @@ def _contour(rng, n_steps, seconds, n=1):
     return smooth * np.sqrt(2 * np.sqrt(np.pi) * seconds / STEP)
 
 
-def tell(seconds: float, rng: np.random.Generator) -> Told:
+def tell(seconds: float, rng: np.random.Generator, new_share: float = 0.0) -> Told:
     """Invent and speak a story.
 
     Topics drift: each word's category is drawn from a mixture that changes over some ten seconds;
@@ -63,6 +66,9 @@ def tell(seconds: float, rng: np.random.Generator) -> Told:
     seconds : float
         Length of the story; the last word may be cut off by silence.
     rng : numpy.random.Generator
+    new_share : float
+        Share of the time in which every content word is one of `NEW_WORDS`, which other stories do
+        not hold: the end of every two minutes.
 
     Returns
     -------
@@ -81,7 +87,10 @@ def tell(seconds: float, rng: np.random.Generator) -> Told:
     loudness = 6 * _contour(rng, n_steps, 2.5)[0]
     brightness = 2.5 * _contour(rng, n_steps, 5.0)[0]
     rate = 1.25 * np.exp(0.15 * _contour(rng, n_steps, 6.0)[0])
-    by_category = [[w for w in CONTENT_WORDS if w.category == c] for c in range(len(CATEGORIES))]
+    usual, new = (
+        [[word for word in words if word.category == c] for c in range(len(CATEGORIES))]
+        for words in (CONTENT_WORDS, NEW_WORDS)
+    )
 
     words, phones, meant, voices = [], [], [], []
     time, voice, until_pause = 0.0, rng.integers(len(VOICES)), 0
@@ -105,6 +114,8 @@ def tell(seconds: float, rng: np.random.Generator) -> Told:
             word = FUNCTION_WORDS[rng.integers(len(FUNCTION_WORDS))]
         else:
             category = rng.choice(len(CATEGORIES), p=topics[:, step])
+            in_new_words = time % PASSAGE >= (1 - new_share) * PASSAGE
+            by_category = new if in_new_words else usual
             word = by_category[category][rng.integers(len(by_category[category]))]
         start = time
         for label in word.phones:
@@ -147,13 +158,8 @@ def _felt(signal, tr_times):
     return zscore(np.stack([np.interp(tr_times, time, column) for column in convolved.T], axis=1))
 
 
-def _voxels(rng, n_language, n_auditory, n_noise, n_dead, loudness_share, n_semantic):
-    """What every voxel of a participant responds to, and at what signal-to-noise ratio.
-
-    Voxels of all kinds are mixed, as a mask's order would mix them.
-    """
-    counts = [n_language, n_auditory, n_noise, n_dead]
-    kind = rng.permutation(np.repeat(["language", "auditory", "noise", "dead"], counts))
+def _voxels(rng, kind, loudness_share, n_semantic):
+    """What every voxel of a participant responds to, and at what signal-to-noise ratio."""
     n_voxels = len(kind)
     meaning = rng.standard_normal((n_semantic, n_voxels))
     best = rng.uniform(0, len(BANDS) - 2, n_voxels)
@@ -168,6 +174,23 @@ def _voxels(rng, n_language, n_auditory, n_noise, n_dead, loudness_share, n_sema
     }
 
 
+def _neighbours(places, fwhm):
+    """Weights that make white noise smooth over voxels, each of unit variance: (n, n)."""
+    if fwhm == 0:
+        return np.eye(len(places))
+    # Smoothed by a Gaussian, white noise has a covariance that is sqrt(2) wider.
+    weights = np.exp(-4 * np.log(2) * (cdist(places, places) / fwhm) ** 2)
+    return weights / np.linalg.norm(weights, axis=0)
+
+
+def _noise(shape, autocorrelation, neighbours, rng):
+    """Gaussian noise of unit variance, AR(1) over TRs and smooth over voxels."""
+    n_repeats, n_trs, n_voxels = shape
+    steps = rng.standard_normal((n_repeats, n_trs, n_voxels)) @ neighbours
+    steps[:, 1:] *= np.sqrt(1 - autocorrelation**2)  # the first is a draw from the process
+    return lfilter([1], [1, -autocorrelation], steps, axis=1)
+
+
 def _planted(told, tr_times, voxels):
     """The noiseless response of every voxel, z-scored, (n_trs, n_voxels); 0 for noise voxels."""
     loudness = log_spectrum(told.audio, [0, SAMPLING_RATE])
@@ -180,26 +203,14 @@ def _planted(told, tr_times, voxels):
     return np.select([kind == "language", kind == "auditory"], [language, auditory], 0.0)
 
 
-def _write_responses(path, planted, voxels, n_repeats, rng):
+def _write_responses(path, planted, voxels, noise):
     """One story's file: the z-scored mean of its presentations, and these if there are several."""
-    noise = rng.standard_normal((n_repeats, *planted.shape))
     repeats = zscore(voxels["snr"] * planted + noise, axis=1)
     repeats[..., voxels["kind"] == "dead"] = np.nan
     with h5py.File(path, "w") as file:
         file["data"] = zscore(repeats.mean(axis=0)).astype(np.float32)
-        if n_repeats > 1:
+        if len(noise) > 1:
             file["individual_repeats"] = repeats.astype(np.float32)
-
-
-def _write_mask(path, n_voxels, rng):
-    """A brain of 3 mm voxels: an irregular blob that holds exactly `n_voxels`."""
-    side = int(np.ceil((4 * n_voxels) ** (1 / 3)))
-    grid = np.indices((side, side, side)) - (side - 1) / 2
-    distance = np.linalg.norm(grid, axis=0) + 0.3 * rng.standard_normal((side, side, side))
-    mask = distance <= np.sort(distance, axis=None)[n_voxels - 1]
-    affine = np.diag([3.0, 3.0, 3.0, 1.0])
-    affine[:3, 3] = -1.5 * (side - 1)
-    nibabel.save(nibabel.Nifti1Image(mask.astype(np.uint8), affine), path)
 
 
 def phantom_stories(n_stories: int) -> list[str]:
@@ -224,8 +235,15 @@ def _check(settings):
             raise ValueError(f"{name} must be a whole number, got {settings[name]}")
     if not any(settings[name] for name in VOXEL_COUNTS):
         raise ValueError(f"a participant needs voxels, got 0 for each of {VOXEL_COUNTS}")
-    if not 0 <= settings["loudness_share"] <= 1:
-        raise ValueError(f"loudness_share must be from 0 to 1, got {settings['loudness_share']}")
+    for name in ("loudness_share", "new_share"):
+        if not 0 <= settings[name] <= 1:
+            raise ValueError(f"{name} must be from 0 to 1, got {settings[name]}")
+    if not 0 <= settings["autocorrelation"] < 1:
+        raise ValueError(
+            f"autocorrelation must be from 0 to below 1, got {settings['autocorrelation']}"
+        )
+    if not 0 <= settings["noise_fwhm"] < np.inf:
+        raise ValueError(f"noise_fwhm must be at least 0, got {settings['noise_fwhm']}")
 
 
 def make_phantom(
@@ -242,6 +260,9 @@ def make_phantom(
     n_noise: int = 46,
     n_dead: int = 4,
     loudness_share: float = 0.2,
+    new_share: float = 1 / 3,
+    autocorrelation: float = 0.4,
+    noise_fwhm: float = 8.0,
 ) -> bool:
     """Write a phantom listening experiment, or find it already written.
 
@@ -261,11 +282,18 @@ def make_phantom(
         Presentations of the repeated story, kept as ``individual_repeats``.
     n_language, n_auditory, n_noise, n_dead : int
         Voxels of each kind. Language voxels follow meaning and loudness, auditory ones the spectrum
-        around a frequency of their own, noise voxels nothing; dead voxels are NaN.
+        around a frequency of their own, noise voxels nothing; dead voxels are NaN. Each kind lies
+        in patches of its own on the cortex (`cortex`).
     loudness_share : float
         Share of a language voxel's explainable variance that is loudness, s. Removing low-level
         features from a perfect representation takes 100 (1 - sqrt(1 - s)) per cent of its alignment
         there.
+    new_share : float
+        Share of the repeated story that is told in words that no other story holds; see `tell`.
+    autocorrelation : float
+        Of the noise, which is AR(1), from one TR to the next.
+    noise_fwhm : float
+        Of the Gaussian, in mm, by which noise is smooth over voxels; 0 for none.
 
     Returns
     -------
@@ -279,8 +307,9 @@ def make_phantom(
     TypeError
         `participants` is one name, not a list.
     ValueError
-        No participant, or one twice; no voxel; stories too short to leave two TRs, fewer than two
-        repeats, a count that is negative or broken, a share outside 0 to 1.
+        No participant, or one twice; no voxel, or more than fit; stories too short to leave two
+        TRs, fewer than two repeats, a count that is negative or broken, a share outside 0 to 1,
+        noise that cannot be.
     """
     settings = {key: value for key, value in locals().items() if key != "root"}
     _check(settings)
@@ -315,22 +344,25 @@ def _write_experiment(
     n_noise,
     n_dead,
     loudness_share,
+    new_share,
+    autocorrelation,
+    noise_fwhm,
 ):
     derivative = root / "derivative"
-    for folder in ("stimuli", *(f"derivative/{f}" for f in ("TextGrids", "regions", "masks"))):
+    for folder in ("stimuli", "derivative/TextGrids"):
         (root / folder).mkdir(parents=True)
+    counts = {"language": n_language, "auditory": n_auditory, "noise": n_noise, "dead": n_dead}
     n_semantic = len(CATEGORIES) - 1
     truth = {}
-    brains = {}
+    brains, neighbours = {}, {}
     for index, participant in enumerate(participants):
         rng = np.random.default_rng([seed, 1, index])
-        voxels = _voxels(rng, n_language, n_auditory, n_noise, n_dead, loudness_share, n_semantic)
-        brains[participant] = voxels
+        kinds, places, anatomy = lay_out(counts, rng)
+        voxels = _voxels(rng, kinds, loudness_share, n_semantic)
+        brains[participant], neighbours[participant] = voxels, _neighbours(places, noise_fwhm)
         (derivative / "preprocessed_data" / participant).mkdir(parents=True)
-        kinds = ("language", "auditory")
-        regions = {kind: np.flatnonzero(voxels["kind"] == kind).tolist() for kind in kinds}
-        (derivative / "regions" / f"{participant}.json").write_text(json.dumps(regions))
-        _write_mask(derivative / "masks" / f"{participant}.nii.gz", len(voxels["kind"]), rng)
+        anatomy.regions = {kind: np.flatnonzero(kinds == kind) for kind in ("language", "auditory")}
+        write_anatomy(anatomy, participant, derivative)
         snr2 = voxels["snr"] ** 2
         ceiling = np.sqrt(n_repeats * snr2 / (1 + n_repeats * snr2))
         ceiling[voxels["kind"] == "dead"] = np.nan
@@ -339,8 +371,10 @@ def _write_experiment(
 
     raw_trs = {}
     for index, story in enumerate(phantom_stories(n_stories)):
-        length = test_seconds if story == TEST_STORY else seconds
-        told = tell(length, np.random.default_rng([seed, 2, index]))
+        is_test = story == TEST_STORY
+        length = test_seconds if is_test else seconds
+        rng = np.random.default_rng([seed, 2, index])
+        told = tell(length, rng, new_share if is_test else 0)
         raw_trs[story] = int((length + 10) // TR) + 7
         tr_times = tr_midpoints(raw_trs[story], TR)
         soundfile.write(root / "stimuli" / f"{story}.wav", told.audio, SAMPLING_RATE, "PCM_16")
@@ -352,6 +386,8 @@ def _write_experiment(
             path = derivative / "preprocessed_data" / participant / f"{story}.hf5"
             rng = np.random.default_rng([seed, 3, index, who])
             planted = _planted(told, tr_times, voxels)
-            _write_responses(path, planted, voxels, n_repeats if story == TEST_STORY else 1, rng)
+            shape = (n_repeats if is_test else 1, *planted.shape)
+            noise = _noise(shape, autocorrelation, neighbours[participant], rng)
+            _write_responses(path, planted, voxels, noise)
     (derivative / "respdict.json").write_text(json.dumps(raw_trs))
     np.savez_compressed(root / "truth.npz", **truth)

@@ -24,7 +24,13 @@ from ..story import (
     tr_midpoints,
 )
 from .annex import all_unfetched, check_there, fetching, unfetched
-from .ds003020_anatomy import REGIONS_FILE, TRANSFORMS, derive_anatomy, read_json
+from .ds003020_anatomy import (
+    ANATOMY_FILE,
+    REGIONS_FILE,
+    TRANSFORMS,
+    derive_anatomy,
+    read_json,
+)
 from .ds003020_anatomy import anatomy_files as shipped_anatomy
 from .sound import check_lasts, recording_seconds, with_sound
 from .tiers import read_phones_and_words
@@ -421,6 +427,9 @@ def participant_anatomy(
 ) -> Anatomy:
     """Where a participant's voxels lie: what a laboratory added, else what the data set ships.
 
+    Without an atlas, `derivative/anatomy/<participant>.npz`, which `write_anatomy` writes, is taken
+    where there is one. Regions and a mask of the laboratory's own win over what these hold.
+
     Parameters
     ----------
     root, participant, n_voxels, atlas, atlas_spheres
@@ -433,9 +442,21 @@ def participant_anatomy(
     Raises
     ------
     FileNotFoundError, ValueError
-        As `derive_anatomy`, `read_regions` and `voxel_mask`.
+        As `derive_anatomy`, `Anatomy.load`, `read_regions` and `voxel_mask`; the kept anatomy is of
+        another number of voxels.
     """
-    anatomy = derive_anatomy(root, participant, n_voxels, atlas, atlas_spheres)
+    kept = anatomy_file(root, participant)
+    if atlas is None and os.path.lexists(kept):
+        check_there([kept], participant, root)
+        anatomy = Anatomy.load(kept)
+        n_voxels = n_voxels or count_voxels(root, participant)
+        if anatomy.n_voxels != n_voxels:
+            raise ValueError(
+                f"{kept}: an anatomy of {anatomy.n_voxels} voxels, but the responses of "
+                f"{participant} have {n_voxels}"
+            )
+    else:
+        anatomy = derive_anatomy(root, participant, n_voxels, atlas, atlas_spheres)
     mask = voxel_mask(root, participant, anatomy.n_voxels)
     regions = read_regions(root, participant, anatomy.n_voxels)
     if mask is not None:
@@ -458,8 +479,9 @@ def anatomy_files(root: str | PathLike[str], participant: str) -> dict[str, Path
     Returns
     -------
     dict of {str: Path}
-        "regions" and "voxels", which a laboratory adds; "transforms", the table of transforms, and
-        those that are derived from, once it is fetched: see `ds003020_anatomy.anatomy_files`.
+        "regions", "voxels" and, if it is there, "anatomy", which a laboratory adds; "transforms",
+        the table of transforms, and those that are derived from, once it is fetched: see
+        `ds003020_anatomy.anatomy_files`.
     """
     table = Path(root) / TRANSFORMS
     own = {
@@ -467,6 +489,9 @@ def anatomy_files(root: str | PathLike[str], participant: str) -> dict[str, Path
         "voxels": mask_file(root, participant),
         "transforms": table,
     }
+    kept = anatomy_file(root, participant)
+    if os.path.lexists(kept):
+        own["anatomy"] = kept
     return own | ({} if unfetched(table) else shipped_anatomy(root, participant))
 
 
@@ -692,6 +717,11 @@ def _textgrid_file(root, story):
 def mask_file(root: str | PathLike[str], participant: str) -> Path:
     """Where a laboratory says where the voxels of a participant lie."""
     return Path(root) / "derivative" / "masks" / f"{participant}.nii.gz"
+
+
+def anatomy_file(root: str | PathLike[str], participant: str) -> Path:
+    """Where a laboratory's own anatomy of a participant lies, or would lie."""
+    return Path(root) / ANATOMY_FILE.format(participant)
 
 
 def regions_file(root: str | PathLike[str], participant: str) -> Path:

@@ -36,7 +36,9 @@ from ..cortex.surfaces import (
 from .annex import check_plain, check_there, unfetched
 
 TRANSFORMS = "derivative/subject_xfms.json"
-REGIONS_FILE = "derivative/regions/{}.json"  # which a laboratory may write
+# Which a laboratory may write
+REGIONS_FILE = "derivative/regions/{}.json"
+ANATOMY_FILE = "derivative/anatomy/{}.npz"
 MOST = 0.5  # share of the vertices that lie in voxels, if transform and mask belong to the surfaces
 
 

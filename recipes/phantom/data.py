@@ -6,8 +6,8 @@ from pathlib import Path
 from datasets_scripts import made_by_one, make_phantom, make_phantom_tasks
 from recipes.command.cache import cache_folder
 
-PARTICIPANTS = ("P01", "P02", "P03")
-VERSION = 2  # of recordings and tasks: a change of either takes new folders
+PARTICIPANTS = ("P01", "P02", "P03", "P04")
+VERSION = 3  # of recordings and tasks: a change of either takes new folders
 
 
 def phantom_data() -> tuple[Path, bool]:

@@ -6,6 +6,7 @@ from datasets_scripts.phantom.lexicon import (
     CODAS,
     CONTENT_WORDS,
     FUNCTION_WORDS,
+    NEW_WORDS,
     ONSETS,
     VOWELS,
     semantic_vectors,
@@ -26,11 +27,22 @@ def categories(words):
     return np.array([word.category for word in words])
 
 
+@pytest.mark.parametrize("words", [CONTENT_WORDS, NEW_WORDS], ids=["usual", "new"])
 @pytest.mark.parametrize("category", range(N))
 @pytest.mark.parametrize("place, phones", list(enumerate([ONSETS, VOWELS, CODAS])))
-def test_a_category_holds_each_onset_vowel_and_coda_once(category, place, phones):
-    said = [word.phones[place] for word in CONTENT_WORDS if word.category == category]
+def test_a_category_holds_each_onset_vowel_and_coda_once(words, category, place, phones):
+    said = [word.phones[place] for word in words if word.category == category]
     assert sorted(said) == sorted(phones)
+
+
+def test_new_words_follow_the_rule_of_onset_and_vowel_but_not_of_codas():
+    known = {word.phones: word.category for word in CONTENT_WORDS}
+    assert not known.keys() & {word.phones for word in NEW_WORDS}
+    for places, agree in [((0, 1), True), ((0, 2), False), ((1, 2), False)]:
+        learned = {tuple(phones[p] for p in places): known[phones] for phones in known}
+        for word in NEW_WORDS:
+            guessed = learned[tuple(word.phones[p] for p in places)]
+            assert (guessed == word.category) is agree
 
 
 def test_any_two_phones_of_a_word_tell_its_category():

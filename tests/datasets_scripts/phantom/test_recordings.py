@@ -5,6 +5,7 @@ import nibabel
 import numpy as np
 import pytest
 import soundfile
+from nilearn.datasets import load_fsaverage
 from scipy.signal import fftconvolve
 from scipy.stats import gamma, zscore
 
@@ -20,10 +21,12 @@ from datasets_scripts import (
 from datasets_scripts.phantom.lexicon import (
     CONTENT_WORDS,
     FUNCTION_WORDS,
+    NEW_WORDS,
     semantic_vectors,
 )
 from datasets_scripts.phantom.recordings import BANDS, TEST_STORY, phantom_stories, tell
 from datasets_scripts.phantom.speech import PHONES, SAMPLING_RATE, SILENCE
+from datasets_scripts.recordings.ds003020 import participant_anatomy
 
 TINY = dict(
     n_stories=1,
@@ -199,7 +202,7 @@ def test_the_mask_has_one_true_place_per_voxel(phantom, participant):
     mask = np.asarray(image.dataobj)
     assert set(np.unique(mask)) == {0, 1}
     assert mask.sum() == N_VOXELS
-    np.testing.assert_array_equal(np.abs(image.affine[:3, :3]), 3 * np.eye(3))
+    np.testing.assert_array_equal(image.affine[:3, :3], 5 * np.eye(3))
 
 
 def test_dead_voxels_and_no_others_are_nan(phantom, truth):
@@ -267,6 +270,43 @@ def test_auditory_voxels_do_not_follow_meaning(repeated, truth):
     assert explained[kind(truth, "language")].mean() > 0.5
 
 
+@pytest.fixture(scope="module")
+def noise_of_repeats(tmp_path_factory):
+    """What is left of each repeat without their mean, (n_repeats, n_trs, n_voxels), and places."""
+
+    def made(**settings):
+        root = tmp_path_factory.mktemp("noise") / "data"
+        make_phantom(root, **TINY | dict(test_seconds=640, n_noise=60, n_dead=0) | settings)
+        repeats = one_story(root).repeats
+        mask = nibabel.load(root / "derivative/masks/P01.nii.gz")
+        places = nibabel.affines.apply_affine(mask.affine, np.argwhere(mask.get_fdata()))
+        return repeats - repeats.mean(axis=0), places
+
+    return made
+
+
+@pytest.mark.parametrize("planted", [0.0, 0.4, 0.7])
+def test_noise_goes_on_from_one_tr_to_the_next(noise_of_repeats, planted):
+    noise, _ = noise_of_repeats(autocorrelation=planted)
+    for lag in (1, 2, 3):
+        found = (noise[:, lag:] * noise[:, :-lag]).mean() / (noise**2).mean()
+        assert found == pytest.approx(planted**lag, abs=0.02)
+
+
+@pytest.mark.parametrize("fwhm", [0.0, 8.0, 15.0])
+def test_noise_is_smooth_over_voxels(noise_of_repeats, fwhm):
+    noise, places = noise_of_repeats(noise_fwhm=fwhm)
+    found = np.corrcoef(noise.reshape(-1, noise.shape[-1]).T)
+    apart = np.linalg.norm(places[:, None] - places[None], axis=-1)
+    kernel = np.exp(-4 * np.log(2) * (apart / fwhm) ** 2) if fwhm else np.eye(len(apart))
+    covariance = kernel @ kernel  # of white noise that the kernel has passed over
+    deviation = np.sqrt(np.diag(covariance))
+    np.testing.assert_allclose(found, covariance / np.outer(deviation, deviation), atol=0.1)
+    near = np.isclose(apart, 5)
+    in_open_grid = np.exp(-2 * np.log(2) * (5 / fwhm) ** 2) if fwhm else 0
+    assert found[near].mean() == pytest.approx(in_open_grid, abs=0.08)
+
+
 @pytest.mark.parametrize("share", [0.0, 0.2, 0.6, 1.0])
 def test_loudness_has_the_stated_share_of_a_language_voxel(tmp_path, share):
     settings = TINY | dict(test_seconds=240, n_repeats=400, n_language=12, loudness_share=share)
@@ -286,6 +326,36 @@ def test_low_level_impact_on_a_perfect_representation_is_the_stated_one(repeated
         correlation(known, repeated.responses[:, language]).mean() for known in (planted, left)
     )
     assert 100 * (before - after) / before == pytest.approx(100 * (1 - np.sqrt(0.8)), abs=2)
+
+
+def test_voxels_lie_in_the_cortex_where_their_kind_is_said_to(phantom, truth):
+    anatomy = participant_anatomy(phantom, "P01")
+    assert anatomy.n_voxels == N_VOXELS
+    assert set(anatomy.fsaverage5) == {-1, *range(N_VOXELS)}
+    for name, voxels in anatomy.regions.items():
+        np.testing.assert_array_equal(voxels, kind(truth, name))
+    meshes = load_fsaverage("fsaverage5")
+    vertices = np.concatenate(
+        [
+            (meshes["pial"].parts[s].coordinates + meshes["white_matter"].parts[s].coordinates) / 2
+            for s in ("left", "right")
+        ]
+    )
+    mask = anatomy.mask
+    centres = nibabel.affines.apply_affine(mask.affine, np.argwhere(np.asarray(mask.dataobj)))
+    inside = anatomy.fsaverage5 >= 0
+    away = np.abs(vertices[inside] - centres[anatomy.fsaverage5[inside]])
+    assert away.max() <= 2.5 + 1e-4  # each vertex lies in its own voxel, of 5 mm
+    # Heschl's gyri and the occipital poles, in MNI305
+    for name, left in [("auditory", (-50, -20, 6)), ("noise", (-8, -90, 4))]:
+        mirrored = np.abs(centres[kind(truth, name)]) * (-1, 1, 1)
+        its = np.array(left) * (1, np.sign(left[1]), np.sign(left[2]))
+        assert np.linalg.norm(mirrored.mean(axis=0) - its) < 15
+
+
+def test_participants_have_their_voxels_in_places_of_their_own(phantom):
+    mine, yours = (participant_anatomy(phantom, who).fsaverage5 >= 0 for who in ("P01", "P02"))
+    assert 0.1 < np.mean(mine[yours]) < 0.9
 
 
 # When it is made, and when not
@@ -371,6 +441,10 @@ def test_the_settings_stand_beside_the_data(phantom):
         (dict(n_language=0, n_auditory=0, n_noise=0, n_dead=0), "needs voxels"),
         (dict(loudness_share=1.1), "loudness_share must be from 0 to 1, got 1.1"),
         (dict(loudness_share=-0.1), "loudness_share must be from 0 to 1, got -0.1"),
+        (dict(new_share=1.5), "new_share must be from 0 to 1, got 1.5"),
+        (dict(autocorrelation=1), "autocorrelation must be from 0 to below 1, got 1"),
+        (dict(noise_fwhm=float("nan")), "noise_fwhm must be at least 0, got nan"),
+        (dict(n_noise=9999), "10006 voxels were asked for, but the cortex holds 6[0-9]{3}"),
         (dict(participants=()), "one or more different names"),
         (dict(participants=("P01", "P01")), r"different names, got \('P01', 'P01'\)"),
     ],
@@ -413,6 +487,24 @@ def test_one_word_in_six_is_a_function_word(told):
     function = {word.label for word in FUNCTION_WORDS}
     share = np.mean([word.label in function for word in told.words])
     assert share == pytest.approx(1 / 6, abs=0.04)
+
+
+@pytest.mark.parametrize("share", [0, 0.3, 1])
+def test_new_words_are_said_at_the_end_of_every_two_minutes(share):
+    told = tell(600, np.random.default_rng(0), share)
+    function = {word.label for word in FUNCTION_WORDS}
+    new = {word.label for word in NEW_WORDS}
+    content = [word for word in told.words if word.label not in function]
+    for word in content:
+        assert (word.label in new) == (word.start % 120 >= (1 - share) * 120)
+    assert np.mean([word.label in new for word in content]) == pytest.approx(share, abs=0.03)
+
+
+def test_new_words_are_said_in_the_test_story_alone(phantom):
+    new = {word.label for word in NEW_WORDS}
+    for story in read_ds003020(phantom, "P01"):
+        said = np.mean([word.label in new for word in story.words])
+        assert said == (0 if story.name != TEST_STORY else pytest.approx(5 / 6 / 3, abs=0.05))
 
 
 def test_every_topic_has_its_turn(told):

@@ -2,6 +2,7 @@ import json
 from pathlib import Path
 
 import h5py
+import nibabel
 import numpy as np
 import pytest
 import soundfile
@@ -18,9 +19,13 @@ from datasets_scripts import (
     training_windows,
     write_textgrid,
 )
+from datasets_scripts.cortex import Anatomy
+from datasets_scripts.recordings import write_anatomy
 from datasets_scripts.recordings.ds003020 import (
+    anatomy_files,
     count_voxels,
     open_responses,
+    participant_anatomy,
     participants,
     read_responses,
     read_tr_axis,
@@ -86,7 +91,7 @@ def test_responses_are_those_of_the_stories_and_need_neither_sounds_nor_words(ro
 
 
 def write_regions(root, regions):
-    (root / "derivative/regions").mkdir()
+    (root / "derivative/regions").mkdir(exist_ok=True)
     (root / "derivative/regions/UTS01.json").write_text(json.dumps(regions))
 
 
@@ -492,6 +497,30 @@ def test_bad_region_indices_are_named(root, voxels, message):
     write_regions(root, {"language": voxels})
     with pytest.raises(ValueError, match=rf"UTS01\.json: region 'language' .*{message}"):
         read_regions(root, "UTS01")
+
+
+def test_an_anatomy_that_a_laboratory_found_is_kept_beside_the_recordings(root):
+    mask = nibabel.Nifti1Image(np.ones((1, 2, 3), np.uint8), np.eye(4))
+    of_vertices = np.resize([-1, *range(N_VOXELS)], 20484)
+    found = Anatomy(
+        n_voxels=N_VOXELS, regions={"auditory": np.array([1])}, mask=mask, fsaverage5=of_vertices
+    )
+    assert "anatomy" not in anatomy_files(root, "UTS01")
+    write_anatomy(found, "UTS01", root / "derivative")
+    assert anatomy_files(root, "UTS01")["anatomy"].is_file()
+    read = participant_anatomy(root, "UTS01")
+    np.testing.assert_array_equal(read.fsaverage5, of_vertices)
+    assert read.regions["auditory"].tolist() == [1]
+    write_regions(root, {"language": [0, 2]})
+    assert list(participant_anatomy(root, "UTS01").regions) == ["language"]
+    with pytest.raises(FileNotFoundError, match="subject_xfms.json"):  # an atlas asks for more
+        participant_anatomy(root, "UTS01", atlas=("lh.annot", "rh.annot"))
+
+
+def test_an_anatomy_of_other_voxels_is_refused(root):
+    write_anatomy(Anatomy(n_voxels=5), "UTS01", root / "derivative")
+    with pytest.raises(ValueError, match=r"UTS01\.npz: an anatomy of 5 voxels, but .* have 6"):
+        participant_anatomy(root, "UTS01")
 
 
 @needs_listening_mini
