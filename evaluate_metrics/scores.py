@@ -198,6 +198,34 @@ class Scores:
                 )
         return model.drawn
 
+    def within_trs(
+        self, model: ScoredLayers, trs: np.ndarray, baseline: ScoredLayers | None = None
+    ) -> ByRegion:
+        """Alignment at some of the story's TRs, or what it is above a baseline's, as `alignment`.
+
+        Correlations are over these TRs alone, a bool array of shape (n_trs,), and resamples are
+        those of the whole story. The interval is None where a resample holds none of them.
+        """
+
+        def drawn(model, members):
+            return alignment_resamples(
+                model.within(members),
+                self.references[:, members],
+                self.ceiling[members],
+                block=self.block,
+                trs=trs,
+            )
+
+        def score(_, members):
+            found = drawn(model, members)
+            if baseline is not None:
+                found = found - drawn(baseline, members)
+            sure = np.isfinite(found).all()
+            interval = student_interval(found, self.n_blocks) if sure else None
+            return {"mean": float(found[0]), "interval": interval}
+
+        return self._by_region(score)
+
     def tests(self, model: ScoredLayers, baseline: ScoredLayers) -> ByRegion:
         """Block-exchange test of two models, with "p_holm" over the regions that are not empty."""
         tests = {

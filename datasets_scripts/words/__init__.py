@@ -9,13 +9,16 @@ from .neighbours import (
     word_phones,
     write_neighbours,
 )
+from .new_words import NewWords, new_words
 from .tokens import WordToken, cut_tokens, draw_tokens, word_tokens
 
 __all__ = [
+    "NewWords",
     "WordToken",
     "cut_tokens",
     "draw_tokens",
     "draw_words",
+    "new_words",
     "read_neighbours",
     "spoken_neighbours",
     "word_meanings",

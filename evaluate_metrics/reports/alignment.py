@@ -21,6 +21,7 @@ COVERED = (
     "Intervals and p are over blocks of the story's TRs, of models as they are: they do not cover "
     "other seeds of tuning, participants or stories."
 )
+KINDS_OF_WORDS = ("known", "new")
 MANY = 5  # per cent of voxels at an end of the grid of penalties
 COLUMNS = (
     *("model", "participant", "region", "layer", "feature", "measure", "value"),
@@ -86,6 +87,9 @@ def rows(results: dict) -> Iterator[dict[str, Any]]:
             for region, test in by_region.items():
                 what = (model, region, "mean", feature, "impact change")
                 yield row(*what, test["mean"], test, test["interval"], test)
+    for kind, measure, model, region, scores in _by_words(results):
+        what = (model, region, "mean", None, f"{measure}, {kind} words")
+        yield row(*what, scores["mean"], scores, scores["interval"])
     for model, by_region in results["predicted_voxels"].items():
         for region, scores in by_region.items():
             what = (model, region, "last", None, "predicted_voxels")
@@ -117,6 +121,8 @@ def table(results: dict) -> str:
             header = [f"{region}, by layer", *(f"layer {layer}" for layer in layers)]
             values = {model: alignment[model][region]["layers"].values() for model in alignment}
             parts.append(text_table(header, [[m, *map(cell, v)] for m, v in values.items()]))
+    if results["by_words"] and results["by_words"]["n_new"] and any(_by_words(results)):
+        parts.append(_words(results, regions))
     if results["impact"]:
         kinds = dict.fromkeys(map(_lags_of, next(iter(results["impact"].values()))))
         parts += [_impact(results, region, lags) for region in regions for lags in kinds]
@@ -152,6 +158,38 @@ def _means(results, regions):
         lines.append([f"head, {model}", *cells])
     header = [f"{region} ({s['n_voxels']} voxels)" for region, s in regions.items()]
     return text_table(["", *header], lines)
+
+
+def _by_words(results):
+    """(kind of words, measure, model, region, scores) of what is scored at TRs that follow them."""
+    for kind in KINDS_OF_WORDS:
+        for measure in ("alignment", "gain"):
+            by_model = (results["by_words"] or {}).get(kind, {}).get(measure, {})
+            for model, by_region in by_model.items():
+                for region, scores in by_region.items():
+                    yield kind, measure, model, region, scores
+
+
+def _words(results, regions):
+    """Alignment and gains at TRs that follow known words only, and at the others."""
+    found = results["by_words"]
+    lines = {}
+    for kind, measure, model, region, scores in _by_words(results):
+        name = model if measure == "alignment" else f"gain, {model}"
+        text = cell(scores["mean"], scores["interval"], sign=measure == "gain")
+        lines.setdefault(name, {})[region, kind] = text
+    columns = [(region, kind) for region in regions for kind in KINDS_OF_WORDS]
+    header = ["", *(f"{region}, {kind}" for region, kind in columns)]
+    n_known, n_new = (found[kind]["n_trs"] for kind in KINDS_OF_WORDS)
+    cells = [
+        [name, *(by_column.get(column, NOT_DETERMINED) for column in columns)]
+        for name, by_column in lines.items()
+    ]
+    return (
+        f"{n_known} TRs follow known words only; {n_new} follow new ones, which no training story "
+        f"holds ({found['n_new'] / found['n_words']:.0%} of the words)\n"
+        f"{text_table(header, cells)}"
+    )
 
 
 def _lags_of(feature):
@@ -201,8 +239,8 @@ def notes(results: dict, regions: dict) -> list[str]:
     Parameters
     ----------
     results : dict
-        Of a measurement, with "n_trs", "n_excluded", "penalty_edges", "evaluation_stride" and
-        "normalisation".
+        Of a measurement, with "n_trs", "n_excluded", "penalty_edges", "by_words",
+        "evaluation_stride" and "normalisation".
     regions : dict
         Of the participant; empty if there are none.
 
@@ -212,6 +250,8 @@ def notes(results: dict, regions: dict) -> list[str]:
     """
     said = stride_note(results["evaluation_stride"], results["evaluation_chunk"])
     said.append(penalty_note(results["penalty_edges"]))
+    if results["by_words"] and not results["by_words"]["n_new"]:
+        said.append("Every word of the test story is in a training story too.")
     if not regions:
         limits = {NORMALISED: " above the noise ceiling", ACROSS_LISTENERS: " above the threshold"}
         which = limits.get(results["normalisation"], "")

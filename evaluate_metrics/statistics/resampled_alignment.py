@@ -109,6 +109,7 @@ def alignment_resamples(
     n_resamples: int = 1000,
     seed: int = 0,
     voxel_batch: int = 1024,
+    trs: np.ndarray | None = None,
 ) -> np.ndarray:
     """Alignment averaged over voxels and layers, as observed and in resamples of blocks of TRs.
 
@@ -119,11 +120,14 @@ def alignment_resamples(
     ----------
     predictions, references, noise_ceiling, block, n_resamples, seed, voxel_batch
         As in `alignment_interval`.
+    trs : bool array of shape (n_trs,), optional
+        The TRs that are scored; those of whole blocks are drawn all the same, so that resamples
+        are those of the whole story.
 
     Returns
     -------
     array of shape (1 + n_resamples,)
-        The first is the alignment itself.
+        The first is the alignment itself. NaN where a resample holds none of `trs`.
 
     Raises
     ------
@@ -137,6 +141,10 @@ def alignment_resamples(
     resamples = resampled_rows(n_trs, block, n_resamples, seed)
     rows_of = [np.arange(n_trs), *resamples]
     shares = np.stack([np.bincount(rows, minlength=n_trs) for rows in rows_of]) / n_trs
+    if trs is not None:
+        shares = np.where(trs, shares, 0)
+        held = shares.sum(axis=1, keepdims=True)
+        shares = shares / np.where(held > 0, held, 1)
 
     totals = np.zeros(len(shares))
     for start in range(0, n_voxels, voxel_batch):
@@ -149,6 +157,8 @@ def alignment_resamples(
             covariance = shares @ (x * y) - x_mean * y_mean
             correlations = correlations_of(covariance, np.sqrt(x_variance * y_variance))
             totals += correlations @ (1 / noise_ceiling[voxels])
+    if trs is not None:
+        totals[held[:, 0] == 0] = np.nan
     return totals / (n_voxels * len(predictions))
 
 

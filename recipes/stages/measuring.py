@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from datasets_scripts import Story, low_level_features, training_windows
+from datasets_scripts.words import new_words
 from evaluate_metrics import LAGS, Scores
 from evaluate_metrics.reports import notes
 from modeling_braintune import AutoModelForBrainTuning, load_feature_extractor
@@ -15,6 +16,7 @@ from recipes.stages.recordings import Listener, TuningListener, check_test_story
 
 USUAL_DELAYS = [1, 2, 3, 4]
 LOW = 0.2  # noise ceiling, by which a division means little
+FEW = 20  # TRs, over which a correlation means little
 
 
 def measure(
@@ -180,6 +182,11 @@ def align(
           "n_blocks";
         - "penalty_edges" {model: {"smallest", "largest"}}: per cent of voxels, averaged over
           layers, that chose an end of the grid of penalties;
+        - "by_words": what is scored at TRs that follow words which no training story holds, of
+          `new_words`, and at the others: "n_new" and "n_words", and for "known" and "new" words
+          "n_trs", "alignment" {model: {region: scores}} and "gain" {model: {region: scores}} over
+          the baseline, of `Scores.within_trs`; without the last two where TRs are below 20. None
+          where the stories have no words;
         - "evaluation_stride" and "evaluation_chunk": of the extraction, in seconds, which
           alignment depends on;
         - "n_trs", and "n_excluded": voxels left out for all models, since their scored responses
@@ -273,6 +280,9 @@ def align(
             model: dict(zip(("smallest", "largest"), _shares(one, len(voxels)), strict=True))
             for model, one in encoded.items()
         },
+        "by_words": _by_words(
+            scored, layers, new_words(test_story, train_stories, delays), test_skip_trs
+        ),
         "evaluation_stride": extraction.stride,
         "evaluation_chunk": max(extraction.chunk, extraction.stride),
         "n_trs": len(references),
@@ -287,6 +297,25 @@ def align(
             for model, other in pairs
         ],
     }
+
+
+def _by_words(scored, layers, words, skipped):
+    """Alignment at TRs that follow known words only, and at those that follow new ones."""
+    if not words.n_words:
+        return None
+    baseline, *others = layers
+    new = words.follows[skipped:]
+    found = {"n_new": words.n_new, "n_words": words.n_words}
+    for kind, trs in (("known", ~new), ("new", new)):
+        found[kind] = {"n_trs": int(trs.sum())}
+        if found[kind]["n_trs"] >= FEW:
+            found[kind]["alignment"] = {
+                model: scored.within_trs(of, trs) for model, of in layers.items()
+            }
+            found[kind]["gain"] = {
+                model: scored.within_trs(layers[model], trs, layers[baseline]) for model in others
+            }
+    return found
 
 
 def _impact_tests(scored, impact, baseline):

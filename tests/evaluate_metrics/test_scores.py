@@ -452,3 +452,45 @@ def test_without_ceilings_alignment_is_the_correlation(simulated):
 def test_blocks_grow_with_the_story_but_leave_eight(n_trs, block):
     scored = Scores(np.zeros((n_trs, 1)), np.ones(1), {})
     assert scored.block == block and scored.n_blocks == n_trs / block
+
+
+def test_alignment_at_some_trs_is_that_of_these_trs(simulated):
+    scored, good, worse = simulated
+    trs = np.arange(N_TRS) % 20 < 12
+    expected = {
+        name: np.mean(
+            [
+                [
+                    pearsonr(p[trs, voxel], scored.references[trs, voxel])[0]
+                    / scored.ceiling[voxel]
+                    for voxel in MEMBERS["language"]
+                ]
+                for p in predictions.values()
+            ]
+        )
+        for name, predictions in (("good", good), ("worse", worse))
+    }
+    good, worse = scored.score(good), scored.score(worse)
+    found = scored.within_trs(good, trs)
+    assert found["language"]["mean"] == pytest.approx(expected["good"], abs=1e-5)
+    low, high = found["language"]["interval"]
+    assert low < found["language"]["mean"] < high
+    assert found["silent"] == EMPTY
+    gain = scored.within_trs(good, trs, worse)["language"]
+    assert gain["mean"] == pytest.approx(expected["good"] - expected["worse"], abs=1e-5)
+    everywhere = scored.within_trs(good, np.ones(N_TRS, dtype=bool))["language"]
+    whole = scored.alignment(good)["language"]
+    assert everywhere["mean"] == pytest.approx(whole["mean"], abs=1e-6)
+    assert everywhere["interval"] == pytest.approx(whole["interval"], abs=1e-6)
+
+
+def test_what_is_predicted_at_some_trs_alone_is_found_at_these(simulated):
+    scored, _, _ = simulated
+    trs = np.arange(N_TRS) % 30 < 15
+    noise = np.random.default_rng(1).standard_normal(scored.references.shape).astype(np.float32)
+    there = scored.score({1: np.where(trs[:, np.newaxis], scored.references, noise)})
+    known, new = (scored.within_trs(there, which)["auditory"] for which in (trs, ~trs))
+    perfect = np.mean(1 / scored.ceiling[MEMBERS["auditory"]])
+    assert known["mean"] == pytest.approx(perfect, abs=1e-5)
+    assert abs(new["mean"]) < 0.4 * perfect
+    assert scored.within_trs(there, np.arange(N_TRS) == 0)["auditory"]["interval"] is None

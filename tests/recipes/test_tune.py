@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -456,3 +457,26 @@ def test_recordings_that_this_project_did_not_make(configuration, tmp_path, caps
     printed = capsys.readouterr().out
     assert "28 TRs are few" in printed and "[" in printed
     assert AutoModelForBrainTuning.from_pretrained(tmp_path / "output" / "brain-tuned")
+
+
+def cells(markdown):
+    """A Markdown table's rows of cells, and the line below it."""
+    lines = markdown.splitlines()
+    table = [line for line in lines if line.startswith("|")]
+    below = next(line for line in lines[lines.index(table[-1]) + 1 :] if line)
+    return [[cell.strip() for cell in row.strip("|").split("|")] for row in table], below
+
+
+def test_seeds_are_brought_together_as_the_table_of_the_phantom_has_them(configuration, tmp_path):
+    config = configuration(num_train_epochs=1, eval_strategy="epoch", save_strategy="epoch")
+    done = run_command("tune", *command(config, tmp_path / "output")[1:], "--seeds", 0, 1)
+    assert done.returncode == 0, done.stderr
+    written, caption = cells((tmp_path / "output" / "seeds.md").read_text())
+    readme = (REPOSITORY / "recipes" / "phantom" / "README.md").read_text()
+    shown, its_caption = cells(readme[readme.index("\n## Seeds") :])
+    kept = [0, 1, -2, -1]  # what it is of, mean and spread; in between stand the seeds
+    assert [written[0][k] for k in kept] == [shown[0][k] for k in kept]
+    assert written[0][2:-2] == ["seed 0", "seed 1"]
+    assert [row[:2] for row in written] == [row[:2] for row in shown]
+    covered = [re.split(r"are over \d+ seeds, ", text)[1] for text in (caption, its_caption)]
+    assert covered[0] == covered[1]

@@ -88,6 +88,7 @@ def compare(low_level):
         "evaluation_chunk": 0.1,
         "normalisation": "normalised",
         "penalty_edges": {model: {"smallest": 0.0, "largest": 1.0} for model in MODELS},
+        "by_words": None,
         "n_excluded": 0,
         "participant": "UTS03",
         "test_story": "wheretheressmoke",
@@ -426,11 +427,19 @@ def test_report_without_impact_leaves_it_out(tmp_path):
 
 
 def test_notes_say_that_regions_are_missing_voxels_dead_or_trs_few():
-    def said(n_trs=100, n_excluded=0, regions=MEMBERS, stride=0.1, normalisation=NORMALISED):
+    def said(
+        n_trs=100,
+        n_excluded=0,
+        regions=MEMBERS,
+        stride=0.1,
+        normalisation=NORMALISED,
+        words=None,
+    ):
         found = {"n_trs": n_trs, "n_excluded": n_excluded, "evaluation_stride": stride}
         found["evaluation_chunk"] = 0.1
         found |= {"normalisation": normalisation}
         found |= {"penalty_edges": {"tuned": {"smallest": 0.0, "largest": 1.0}}}
+        found |= {"by_words": words}
         penalties = "Voxels that chose the smallest and the largest penalty: tuned 0.0 % and 1.0 %."
         return [note for note in notes(found, regions) if note != penalties]
 
@@ -445,6 +454,9 @@ def test_notes_say_that_regions_are_missing_voxels_dead_or_trs_few():
     (dead,) = said(n_excluded=3)
     assert dead.startswith("3 voxels are left out")
     assert said(99, 3, {}) == [regions, dead, few]
+    (known,) = said(words={"n_new": 0, "n_words": 5})
+    assert known == "Every word of the test story is in a training story too."
+    assert said(words={"n_new": 1, "n_words": 5}) == []
     (sparse,) = said(stride=0.2)
     assert sparse.startswith("Warning: representations every 0.2 s, not 0.1 s")
 
@@ -533,3 +545,40 @@ def test_what_is_normalised_across_listeners_says_so(results):
     text = table(results | {"normalisation": "normalised across listeners"})
     assert text.startswith("\nBrain alignment, normalised across listeners on 'wheretheressmoke'")
     assert table(results).startswith("\nNormalised brain alignment on 'wheretheressmoke'")
+
+
+def by_words(**new):
+    """What is scored at TRs that follow known words and new ones."""
+
+    def scores(mean):
+        there = {"mean": mean, "interval": (mean - 0.05, mean + 0.05), "n_voxels": 3}
+        return {"late_language": there, "auditory": {"mean": None, "interval": None, "n_voxels": 0}}
+
+    known = {
+        "n_trs": 70,
+        "alignment": {"pretrained": scores(0.41), "brain-tuned": scores(0.62)},
+        "gain": {"brain-tuned": scores(0.21)},
+    }
+    return {"n_new": 3, "n_words": 12, "known": known, "new": known | {"n_trs": 50} | new}
+
+
+def test_known_and_new_words_stand_side_by_side(results):
+    found = results | {"by_words": by_words()}
+    text = table(found)
+    assert "70 TRs follow known words only; 50 follow new ones" in text and "(25% of" in text
+    assert text.count("+0.21 [+0.16, +0.26]") == 2
+    read = {(r["measure"], r["model"], r["region"]): r for r in rows(found)}
+    new = read["gain, new words", "brain-tuned", "late_language"]
+    assert new["value"] == 0.21 and new["interval_low"] == pytest.approx(0.16)
+    assert read["alignment, known words", "pretrained", "auditory"]["value"] is None
+
+
+def test_what_too_few_trs_follow_is_not_determined(results):
+    few = by_words()
+    few["new"] = {"n_trs": 4}
+    found = results | {"by_words": few}
+    text = table(found)
+    assert "4 follow new ones" in text and "not determined" in text
+    assert not any("new words" in row["measure"] for row in rows(found))
+    few["known"] = {"n_trs": 9}
+    assert "follow new ones" not in table(found)

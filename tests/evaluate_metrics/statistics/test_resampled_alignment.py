@@ -101,3 +101,27 @@ def test_impact_has_no_interval_where_alignment_may_be_none_at_all():
     rng = np.random.default_rng(4)
     references, noise, rest = rng.standard_normal((3, 60, 2))
     assert impact_resamples([noise], [rest], references, np.ones(2)) is None
+
+
+def test_some_trs_alone_are_scored_in_the_resamples_of_the_whole_story(simulate):
+    layers, references, ceiling = simulate()
+    n_trs = len(references)
+    trs = np.arange(n_trs) % 3 == 0
+
+    def alignment(rows):
+        rows = rows[trs[rows]]
+        return np.mean([(pearson(x[rows], references[rows]) / ceiling).mean() for x in layers])
+
+    drawn = []
+    bootstrap_interval(
+        lambda rows: drawn.append(alignment(rows)) or 0.0, n_trs, n_resamples=50, seed=5
+    )
+    found = alignment_resamples(layers, references, ceiling, n_resamples=50, seed=5, trs=trs)
+    np.testing.assert_allclose(found, [alignment(np.arange(n_trs)), *drawn], atol=1e-10)
+
+
+def test_a_resample_without_any_of_the_trs_is_nan(simulate):
+    layers, references, ceiling = simulate()
+    trs = np.arange(len(references)) < 10  # a block
+    found = alignment_resamples(layers, references, ceiling, n_resamples=200, trs=trs)
+    assert np.isfinite(found[0]) and 0 < np.isnan(found).mean() < 0.9

@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import zscore
 from transformers import AutoFeatureExtractor, AutoModel, Wav2Vec2Model, set_seed
 
-from datasets_scripts import Story, low_level_features, noise_ceiling, read_ds003020
+from datasets_scripts import Interval, Story, low_level_features, noise_ceiling, read_ds003020
 from evaluate_metrics.reports import notes
 from recipes.stages import measuring
 from recipes.stages.encoding import Extraction, layer_features
@@ -271,7 +271,7 @@ def test_a_head_hears_the_trs_up_to_and_including_the_one_that_it_is_scored_on(m
 def test_division_by_a_noise_ceiling_near_zero_is_warned_of(monkeypatch):
     found = {"per_voxel": {"voxels": np.array([0, 1, 3])}, "n_trs": 300, "n_excluded": 0}
     found |= {"evaluation_stride": 0.1, "evaluation_chunk": 0.1}
-    found |= {"penalty_edges": {"pretrained": {"smallest": 0, "largest": 0}}}
+    found |= {"penalty_edges": {"pretrained": {"smallest": 0, "largest": 0}}, "by_words": None}
     monkeypatch.setattr(measuring, "align", lambda *_, **__: found)
     one = SimpleNamespace(
         name="P01",
@@ -295,6 +295,34 @@ def test_division_by_a_noise_ceiling_near_zero_is_warned_of(monkeypatch):
         "Encoding models have delays of 0, 1 TRs.",
         "Penalties of encoding models were chosen on story33.",
     ]
+
+
+def test_trs_that_follow_new_words_are_scored_apart(planted, pretrained, other, monkeypatch):
+    train, test = planted
+    late = dataclasses.replace(test, words=[Interval(20.0, 20.5, "lighthouse")])
+    ceiling, regions = np.full(25, 0.9), {"follows": np.arange(20)}
+
+    def measured(test, skipped=0):
+        checkpoints = {"other": other, "true": pretrained}
+        return align(checkpoints, train, test, ceiling, regions, LAYER_2, test_skip_trs=skipped)[
+            "by_words"
+        ]
+
+    first = int(np.argmax(test.tr_times > 20.25 + test.tr / 2))
+    monkeypatch.setattr(measuring, "FEW", 2)
+    found = measured(late)
+    assert (found["n_new"], found["n_words"], found["new"]["n_trs"]) == (1, 1, 4)
+    n_trs = len(test.responses)
+    assert found["known"]["n_trs"] == n_trs - 4
+    gain, alignment = (found["known"][what] for what in ("gain", "alignment"))
+    assert gain["true"]["follows"]["mean"] == pytest.approx(
+        alignment["true"]["follows"]["mean"] - alignment["other"]["follows"]["mean"]
+    )
+    # of the four TRs that follow it, the last two are left when all before them are not scored
+    assert measured(late, skipped=first + 2)["new"]["n_trs"] == 2
+    monkeypatch.setattr(measuring, "FEW", 20)
+    assert measured(late)["new"] == {"n_trs": 4}
+    assert measured(dataclasses.replace(test, words=[])) is None
 
 
 def test_penalties_can_be_chosen_on_other_stories_and_delays_be_others(planted, pretrained):
