@@ -11,7 +11,9 @@ FILES = (
     *("alignment.json", "results.json", "compare.json"),
     *("probes.json", "asr.json", "preference.json", SWEEP),
 )
-# What a value is of: a row has a region or a task, and those of a sweep what was tuned on how much.
+SETTINGS = "settings.json"  # of a run, beside its results
+# What a value is of: a row has a region or a task; "pretrained" is the model that was started from,
+# and rows of a sweep have the share of the stories that were tuned on.
 WHAT = ("model", "region", "task", "layer", "feature", "measure", "pretrained", "fraction")
 NEEDED = (
     *("model", "participant", "layer", "feature", "measure", "value"),
@@ -19,7 +21,7 @@ NEEDED = (
 )
 COLUMNS = (
     *(*NEEDED, "region", "task", "p", "p_holm", "stride", "normalisation", "majority"),
-    *("pretrained", "fraction", "n_trs", "n_parameters", "chunk"),
+    *("pretrained", "fraction", "n_trs", "n_parameters", "chunk", "seed"),
 )
 
 # How alignment was measured: rows that differ here are not compared.
@@ -72,6 +74,9 @@ def _searched(folder):
 def merged(paths: list[Path]) -> list[dict]:
     """One table of all results.
 
+    Which model was started from and with which seed follows from the settings, in the file or in
+    `settings.json` beside it.
+
     Parameters
     ----------
     paths : list of Path
@@ -102,7 +107,7 @@ def merged(paths: list[Path]) -> list[dict]:
                             f"{value.format(another)}, which cannot be compared: measure with one "
                             f"{option}"
                         )
-            key = (row["participant"], *(row[name] for name in WHAT))
+            key = (row["participant"], row["seed"], *(row[name] for name in WHAT))
             known = table.setdefault(key, row)["value"]
             origin = origins.setdefault(key, path)
             if not _same(known, row["value"]):
@@ -151,4 +156,22 @@ def _read(path):
         if lacking or (row.get("region") is None) is (row.get("task") is None):
             wrong = f"lacks {', '.join(lacking)}" if lacking else "needs a region or else a task"
             raise ValueError(f"{path}: a row {wrong}: {row}")
-    return [dict.fromkeys(COLUMNS) | row for row in found]
+    own = dict.fromkeys(COLUMNS) | _started(path, held)
+    found = [own | row for row in found]
+    for row in found:
+        if row["pretrained"] is not None:  # wherever it lies, in a folder or on the Hub
+            row["pretrained"] = Path(row["pretrained"]).name
+    return found
+
+
+def _started(path, held):
+    """The model that a run started from, or compared with, and its seed, as far as is known."""
+    settings = held.get("settings")
+    if settings is None and (beside := path.with_name(SETTINGS)).is_file():
+        settings = json.loads(beside.read_text(encoding="utf-8"))
+    settings = settings if isinstance(settings, dict) else {}
+    model = settings.get("pretrained") or settings.get("baseline")
+    return {
+        "pretrained": model if isinstance(model, str) else None,  # a sweep has several
+        "seed": settings.get("seed"),
+    }

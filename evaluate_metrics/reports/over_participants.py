@@ -37,7 +37,8 @@ def layer_means(table: list[dict]) -> list[dict]:
     groups = {}
     for row in table:
         if row["task"] is not None and isinstance(row["layer"], int) and row["layer"] > 0:
-            key = (row["model"], row["participant"], row["task"], row["measure"])
+            what = ("model", "participant", "task", "measure", "pretrained", "seed", "fraction")
+            key = tuple(row[name] for name in what)
             groups.setdefault(key, []).append(row)
     averaged = ("value", "interval_low", "interval_high")
     return [
@@ -55,8 +56,9 @@ def _mean(found, name):
 def over_participants(table: list[dict], baseline: str = BASELINE) -> list[dict]:
     """Average over participants, and test against the baseline.
 
-    A model's value that is not of one participant stands for all in comparisons. Empty values are
-    left out, and so are ratios that are not determined.
+    A participant's value is the mean over seeds, where there are several. A model's value that is
+    not of one participant stands for all in comparisons. Empty values are left out, and so are
+    ratios that are not determined.
 
     Parameters
     ----------
@@ -83,9 +85,13 @@ def over_participants(table: list[dict], baseline: str = BASELINE) -> list[dict]
         key = tuple(row[name] for name in WHAT)
         by_participant = groups.setdefault(key, {})
         if row["value"] is not None:
-            by_participant[row["participant"]] = row
+            by_participant.setdefault(row["participant"], []).append(row)
         elif row["n"]:  # voxels: there is something, but no stable number for it
             undetermined.setdefault(key, []).append(row)
+    groups = {
+        key: {participant: _over_seeds(rows) for participant, rows in found.items()}
+        for key, found in groups.items()
+    }
     check_name("baseline", baseline, {model for model, *_ in groups})
     summary, families = [], {}
     for (model, *what), found in groups.items():
@@ -105,11 +111,18 @@ def over_participants(table: list[dict], baseline: str = BASELINE) -> list[dict]
     return summary
 
 
+def _over_seeds(rows):
+    """A row of the mean over seeds, without an interval unless all have the same value."""
+    if len({row["value"] for row in rows}) == 1:
+        return rows[0]
+    return rows[0] | {"value": _mean(rows, "value"), "interval_low": None, "interval_high": None}
+
+
 def _family(line):
     """What a line's p is corrected along with: other regions, or other tasks."""
     if line["measure"] in SCORES:  # whatever a task is scored by, and had from all layers
         layer = "mean" if line["layer"] == "all" else line["layer"]
-        return (line["model"], layer)
+        return tuple(line[name] for name in ("model", "pretrained", "fraction")) + (layer,)
     return tuple(line[name] for name in WHAT if name not in ("region", "task"))
 
 

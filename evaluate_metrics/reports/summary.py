@@ -93,6 +93,8 @@ def markdown(summary: list[dict], notes: list[str]) -> str:
         ),
     ):
         if lines:
+            if len({line["pretrained"] for line in lines}) > 1 and "pretrained" not in names:
+                names = ("pretrained", *names)
             stride, chunk = lines[0]["stride"], lines[0]["chunk"]  # none of tasks
             how = "" if stride is None else f", {every(stride, chunk)}"
             sections += [f"### {title}{how}", _table_of(lines, names, digits)]

@@ -130,18 +130,30 @@ def _by(lines, name):
     return groups
 
 
+def _families(lines, title=""):
+    """(title, lines) of each model that was started from; titles name them if they are several."""
+    families = _by(lines, "pretrained")
+    for family, found in families.items():
+        named = f"{title}, {family}" if title else str(family)
+        yield (named if len(families) > 1 else title), found
+
+
 def _alignment_bars(summary):
     used = alignment_lines(summary)
-    panel = {"title": "", "label": normalised_as(used), "number": "{:.2f}"}
-    return [panel | {"scores": _bars(used, lambda line: line["region"])}], used
+    panel = {"label": normalised_as(used), "number": "{:.2f}"}
+    return [
+        panel | {"title": title, "scores": _bars(lines, lambda line: line["region"])}
+        for title, lines in _families(used)
+    ], used
 
 
 def _impact_bars(summary):
     used = lines_of(summary, "impact", layer="mean")
     panel = {"label": MEASURES["impact"], "number": "{:.0f}"}
     return [
-        panel | {"title": words(region), "scores": _bars(lines, lambda line: line["feature"])}
-        for region, lines in _by(used, "region").items()
+        panel | {"title": title, "scores": _bars(lines, lambda line: line["feature"])}
+        for region, of_region in _by(used, "region").items()
+        for title, lines in _families(of_region, words(region))
     ], used
 
 
@@ -155,14 +167,15 @@ def _task_bars(summary):
 
     return [
         {
-            "title": "",
+            "title": title,
             "label": MEASURES[measure],
             "number": "{:.2f}",
-            "scores": _bars(by_measure[measure], name),
-            "reference": {name(line): line["majority"] for line in by_measure[measure]},
+            "scores": _bars(lines, name),
+            "reference": {name(line): line["majority"] for line in lines},
         }
         for measure in SCORES
         if measure in by_measure
+        for title, lines in _families(by_measure[measure])
     ], used
 
 
@@ -180,17 +193,19 @@ def _stage_lines(summary):
     return [
         _line_panel(
             lines,
-            title=task_name(lines[0]),
+            title=title,
             aside=aside(lines[0]),
             label=MEASURES[lines[0]["measure"]],
             share=task,
             reference=lines[0]["majority"],
             **layer,
         )
-        for task, lines in _by(tasks, "task").items()
+        for task, of_task in _by(tasks, "task").items()
+        for title, lines in _families(of_task, task_name(of_task[0]))
     ] + [
-        _line_panel(lines, title=region, aside="brain", **layer)
-        for region, lines in _by(aligned, "region").items()
+        _line_panel(lines, title=title, aside="brain", **layer)
+        for region, of_region in _by(aligned, "region").items()
+        for title, lines in _families(of_region, region)
     ], [*tasks, *aligned]
 
 

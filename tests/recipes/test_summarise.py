@@ -50,6 +50,7 @@ def measured(participant, gain):
         "evaluation_stride": 0.1,
         "evaluation_chunk": 0.1,
         "normalisation": "normalised",
+        "by_words": None,
         "alignment": {model: alignment(model) for model in models},
         "gain": {"brain-tuned": {"language": scores(gain), "auditory": scores(0.0)}},
         "tests": {"brain-tuned": {region: {"p": 0.5, "p_holm": 1.0} for region in REGIONS}},

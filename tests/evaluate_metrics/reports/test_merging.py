@@ -125,3 +125,24 @@ def test_places_without_results_are_named(tmp_path):
         result_files([str(tmp_path / "nowhere")])
     with pytest.raises(FileNotFoundError, match="none of alignment.json, .* in it"):
         result_files([str(tmp_path)])
+
+
+def test_results_of_two_families_and_of_two_seeds_are_kept_apart(tmp_path):
+    """The model that a run started from stands in its file, or in the settings beside it."""
+    known = {("wav2vec2-base", 0): 0.5, ("hubert-base", 0): 0.6, ("hubert-base", 1): 0.7}
+    paths = []
+    for (family, seed), value in known.items():
+        folder = tmp_path / family / str(seed)
+        content = {"rows": [row("brain-tuned", value=value, pretrained=None, seed=None)]}
+        del content["rows"][0]["pretrained"], content["rows"][0]["seed"]
+        settings = {"pretrained": f"some/{family}", "seed": seed}
+        if seed:
+            content["settings"] = settings
+        else:
+            written(folder / "settings.json", settings)
+        paths.append(written(folder / "probes.json", content))
+    found = merged(paths)
+    assert {(one["pretrained"], one["seed"]): one["value"] for one in found} == known
+    measured = written(tmp_path / "p.json", content | {"settings": {"baseline": "a/whisper-tiny"}})
+    (one,) = merged([measured])
+    assert (one["pretrained"], one["seed"]) == ("whisper-tiny", None)

@@ -155,3 +155,40 @@ def test_rows_of_a_sweep_are_compared_at_each_size():
 def test_a_baseline_that_is_not_there_is_an_error():
     with pytest.raises(ValueError, match="baseline: got 'pretrain'. Did you mean 'pretrained'?"):
         over_participants([row()], "pretrain")
+
+
+def test_a_participant_counts_once_however_many_seeds_there_are():
+    values = {("P01", 0): 0.4, ("P01", 1): 0.6, ("P02", 0): 0.7, ("P02", 1): 0.9}
+    table = [
+        row("pretrained", participant, 0.3, region="language", seed=seed)
+        for participant, seed in values
+    ]
+    table += [
+        row("brain-tuned", participant, value, region="language", seed=seed)
+        for (participant, seed), value in values.items()
+    ]
+    lines = over_participants(table)
+    tuned = only(lines, model="brain-tuned")
+    assert (tuned["n"], tuned["n_tested"]) == (2, 2)
+    assert tuned["value"] == pytest.approx(0.65)
+    assert tuned["gain"] == pytest.approx(0.35)
+    assert tuned["standard_error"] == pytest.approx(np.std([0.5, 0.8], ddof=1) / np.sqrt(2))
+    alone = only(over_participants([r for r in table if r["participant"] == "P01"])[1:])
+    assert (alone["value"], alone["interval_low"]) == (pytest.approx(0.5), None)
+    same = only(over_participants([r for r in table if r["participant"] == "P01"])[:1])
+    assert (same["value"], same["interval_low"]) == (0.3, pytest.approx(0.2))
+
+
+def test_families_are_compared_with_their_own_baselines():
+    starts = {"wav2vec2-base": 0.2, "hubert-base": 0.4}
+    table = [
+        row(model, f"P{i}", start + gain, region="language", pretrained=family)
+        for family, start in starts.items()
+        for model, gain in (("pretrained", 0), ("brain-tuned", 0.1 + start))
+        for i in (1, 2)
+    ]
+    lines = selected(over_participants(table), model="brain-tuned")
+    assert {line["pretrained"]: line["gain"] for line in lines} == {
+        "wav2vec2-base": pytest.approx(0.3),
+        "hubert-base": pytest.approx(0.5),
+    }

@@ -145,3 +145,11 @@ def test_a_single_measurement_is_not_tested_and_it_is_said():
 def test_a_summary_of_what_is_not_normalised_says_so():
     text = markdown(both(line, normalisation="not normalised"), [])
     assert "### Brain alignment, not normalised\n" in text
+
+
+def test_several_families_are_rows_of_their_own():
+    lines = [line(m, pretrained=f) for f in ("hubert", "whisper") for m in ("pretrained", "tuned")]
+    text = unpadded(markdown(lines, []))
+    assert "| pretrained | region | pretrained | tuned |" in text
+    assert "| hubert | language |" in text and "| whisper | language |" in text
+    assert "| region | pretrained |" in unpadded(markdown(lines[:2], []))

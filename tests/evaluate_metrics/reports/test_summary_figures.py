@@ -3,8 +3,9 @@
 import pytest
 from matplotlib.image import imread
 
+from evaluate_metrics.reports import summary_figures
 from evaluate_metrics.reports.over_participants import SUMMARY
-from evaluate_metrics.reports.summary_figures import _caption, draw
+from evaluate_metrics.reports.summary_figures import _alignment_bars, _caption, draw
 
 
 def line(model="brain-tuned", value=0.5, **more):
@@ -69,3 +70,26 @@ def test_a_baseline_that_is_the_same_at_every_amount_of_data_is_a_level_line(tmp
         middle = (columns.min() + columns.max()) / 2
         heights[model] = rows[columns < middle].mean() - rows[columns > middle].mean()
     assert heights["brain-tuned"] > 50 > 5 > abs(heights["pretrained"])
+
+
+def test_each_family_has_panels_of_its_own(tmp_path, monkeypatch):
+    drawn = {}
+    monkeypatch.setattr(
+        summary_figures, "bar_figure", lambda panels, path, *_: drawn.update({path.stem: panels})
+    )
+    lines = [
+        line(model, value, pretrained=family, **more)
+        for family, value in (("wav2vec2-base", 0.4), ("hubert-base", 0.6))
+        for model in ("pretrained", "brain-tuned")
+        for more in ({}, {"measure": "impact", "feature": "diphones"})
+    ]
+    draw(lines, tmp_path)
+    for figure, title in (("alignment", "{}"), ("impact", "language, {}")):
+        scores = {panel["title"]: panel["scores"] for panel in drawn[figure]}
+        group = "language" if figure == "alignment" else "diphones"
+        assert {name: of["brain-tuned"][group]["mean"] for name, of in scores.items()} == {
+            title.format("wav2vec2-base"): 0.4,
+            title.format("hubert-base"): 0.6,
+        }
+    (one,) = {panel["title"] for panel in _alignment_bars(lines[:4])[0]}
+    assert one == ""
