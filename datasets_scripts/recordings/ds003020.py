@@ -364,14 +364,18 @@ def voxel_mask(
     """
     check_name(f"participant in {root}", participant, participants(root))
     path = mask_file(root, participant)
-    if not os.path.lexists(path):
-        return None
-    waiting = all_unfetched([path])
-    if waiting:
-        warnings.warn(f"no maps: {fetching(waiting, participant, root)}", stacklevel=2)
+    if not _for_maps(path, participant, root):
         return None
     inside, affine = read_mask(path, n_voxels or count_voxels(root, participant))
     return nibabel.Nifti1Image(inside.astype(np.uint8), affine)
+
+
+def _for_maps(path, participant, root):
+    """Whether a file that only maps need is there; a warning where it is not fetched yet."""
+    waiting = all_unfetched([path])
+    if waiting:
+        warnings.warn(f"no maps: {fetching(waiting, participant, root)}", stacklevel=3)
+    return os.path.lexists(path) and not waiting
 
 
 def count_voxels(
@@ -428,7 +432,7 @@ def participant_anatomy(
     """Where a participant's voxels lie: what a laboratory added, else what the data set ships.
 
     Without an atlas, `derivative/anatomy/<participant>.npz`, which `write_anatomy` writes, is taken
-    where there is one. Regions and a mask of the laboratory's own win over what these hold.
+    where there is one that is fetched. Regions and a mask of the laboratory's own win over what these hold.
 
     Parameters
     ----------
@@ -444,10 +448,14 @@ def participant_anatomy(
     FileNotFoundError, ValueError
         As `derive_anatomy`, `Anatomy.load`, `read_regions` and `voxel_mask`; the kept anatomy is of
         another number of voxels.
+
+    Warns
+    -----
+    UserWarning
+        A file that a laboratory added is not fetched yet.
     """
     kept = anatomy_file(root, participant)
-    if atlas is None and os.path.lexists(kept):
-        check_there([kept], participant, root)
+    if atlas is None and _for_maps(kept, participant, root):
         anatomy = Anatomy.load(kept)
         n_voxels = n_voxels or count_voxels(root, participant)
         if anatomy.n_voxels != n_voxels:

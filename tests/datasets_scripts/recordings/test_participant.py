@@ -183,7 +183,8 @@ def test_voxels_in_another_order_than_the_mask_says_are_refused(recordings, tmp_
     copy = shutil.copytree(recordings, tmp_path / "copy")
     inside = np.ones((16, 18, 20), dtype=np.uint8)
     smooth = gaussian_filter(np.random.default_rng(0).standard_normal(inside.shape), 1.5)
-    (copy / "derivative/regions/P01.json").unlink()
+    for added in ("regions/P01.json", "anatomy/P01.npz"):
+        (copy / "derivative" / added).unlink()
     path = copy / "derivative/masks/P01.nii.gz"
     nibabel.save(nibabel.Nifti1Image(inside, np.eye(4)), path)
     for file in (copy / "derivative/preprocessed_data/P01").iterdir():
@@ -360,25 +361,26 @@ def test_transposed_responses_are_named_and_not_those_they_differ_from(copy, tmp
 
 def test_regions_are_fetched_with_the_stories_and_a_mask_is_not_needed(copy, tmp_path, unfetch):
     opened = {"stories": ["story01"], "cache_dir": tmp_path / "cache"}
-    unfetch(copy / "derivative/masks/P01.nii.gz")
+    for added in ("masks/P01.nii.gz", "anatomy/P01.npz"):
+        unfetch(copy / "derivative" / added)
     with pytest.warns(UserWarning, match="no maps: 1 file of P01 is not fetched yet"):
-        assert open_participant(copy, "P01", **opened).mask is None
+        assert open_participant(copy, "P01", **opened).mask is None  # one for each of the two
     unfetch(copy / "derivative/regions/P01.json")
     with pytest.raises(FileNotFoundError, match=r"datalad get derivative/regions/P01\.json"):
         open_participant(copy, "P01", **opened)
 
 
 def test_what_is_prepared_is_not_prepared_again(copy, tmp_path, read):
-    regions, mask = (copy / f"derivative/{name}" for name in ("regions", "masks"))
-    shutil.move(regions, tmp_path / "regions")
-    shutil.move(mask, tmp_path / "masks")
+    added = [copy / f"derivative/{name}" for name in ("regions", "masks", "anatomy")]
+    for folder in added:
+        shutil.move(folder, tmp_path / folder.name)
     cache = tmp_path / "cache"
     before = open_participant(copy, "P01", ["repeated"], cache_dir=cache)
     assert (before.regions, before.mask) == ({}, None)
     assert set(read) == {"repeated"}
     read.clear()
-    shutil.move(tmp_path / "regions", regions)
-    shutil.move(tmp_path / "masks", mask)
+    for folder in added:
+        shutil.move(tmp_path / folder.name, folder)
     counts = copy / "derivative/respdict.json"
     counts.write_text(json.dumps(json.loads(counts.read_text()) | {"further": 300}))
     files_of(copy, "story02")[0].touch()
