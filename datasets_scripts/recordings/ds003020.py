@@ -432,7 +432,8 @@ def participant_anatomy(
     """Where a participant's voxels lie: what a laboratory added, else what the data set ships.
 
     Without an atlas, `derivative/anatomy/<participant>.npz`, which `write_anatomy` writes, is taken
-    where there is one that is fetched. Regions and a mask of the laboratory's own win over what these hold.
+    where there is one that is fetched. Regions and a mask of the laboratory's own win over what
+    these hold.
 
     Parameters
     ----------
