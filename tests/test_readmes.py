@@ -14,6 +14,7 @@ import pytest
 from transformers import AutoModel, set_seed
 
 import recipes.phantom.data
+import recipes.phantom.models
 from datasets_scripts import make_phantom
 from modeling_braintune import AutoModelForBrainTuning
 from recipes.command.arguments import CONFIGS, parse_arguments
@@ -50,8 +51,8 @@ def folder(tmp_path_factory):
     for room in ROOMS:
         (folder / room).symlink_to(ROOT / room)
     cache = folder / "huggingface" / "braintune"
-    version = recipes.phantom.data.VERSION
-    recordings, pretrained = cache / f"phantom-{version}", cache / f"{PRETRAINED}-{version}"
+    recordings = cache / f"phantom-{recipes.phantom.data.VERSION}"
+    pretrained = cache / f"{PRETRAINED}-{recipes.phantom.models.VERSION}"
     voxels = dict(n_language=12, n_auditory=12, n_noise=4, n_dead=2)
     cache.mkdir(parents=True)
     make_phantom(
