@@ -29,11 +29,8 @@ def repeat_permutation_p(
         Responses to one story heard repeatedly.
     block : int
         TRs per block, about: blocks are as equal as the story's length allows.
-    n_permutations : int
-        The same permutations are used for all voxels.
-    seed : int
-    voxel_batch : int
-        Voxels per pass, which bounds memory.
+    n_permutations, seed, voxel_batch
+        As in `block_permutation_p`.
 
     Returns
     -------

@@ -47,31 +47,12 @@ from recipes.command.output_folder import (
     run_settings,
     write_checked,
 )
-from recipes.command.vocabulary import (
-    Attention,
-    EarlyStopping,
-    Pretrained,
-    Recordings,
-    TestStory,
-    TrainingWindow,
-    TrainStories,
-    ValidationStories,
-)
 from recipes.stages.controls import STIMULUS_TUNED
-from recipes.stages.tuning_options import TrainerOptions, check_splits
+from recipes.stages.tuning_options import TrainerOptions, Training
 
 
 @dataclass(kw_only=True)
-class StimulusOptions(
-    Recordings,
-    Pretrained,
-    TrainStories,
-    ValidationStories,
-    TestStory,
-    TrainingWindow,
-    EarlyStopping,
-    Attention,
-):
+class StimulusOptions(Training):
     """Which model goes on learning from the sound of which stories.
 
     A participant's TRs say where windows lie; the responses are not looked at.
@@ -89,10 +70,6 @@ class StimulusOptions(
     mask_time_length: int = field(
         default=10, metadata={"help": "Number of frames in a masked span; 10 by default."}
     )
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_splits(self)
 
 
 def sound_windows(

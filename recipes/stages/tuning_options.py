@@ -1,7 +1,7 @@
 """The options of tuning, for all commands that tune a model on targets."""
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from datasets_scripts import check_name
 from modeling_braintune import OBJECTIVES, BrainTuningArguments
@@ -151,7 +151,7 @@ class Licences(Words):
 
 
 @dataclass(kw_only=True)
-class TuningOptions(
+class Training(
     Recordings,
     Pretrained,
     TrainStories,
@@ -160,12 +160,28 @@ class TuningOptions(
     TrainingWindow,
     EarlyStopping,
     Attention,
-    Layers,
-    Alignment,
-    Representations,
-    Controls,
-    Licences,
 ):
+    """Which model learns from which recordings, each story of which is in one split."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        splits = {
+            "train_stories": self.train_stories,
+            "validation_stories": self.validation_stories,
+            "test_story": [self.test_story],
+        }
+        seen = {}
+        for split, names in splits.items():
+            for story in names:
+                if story in seen:
+                    raise ValueError(
+                        f"story {story!r} is in {seen[story]} and in {split}; name it once"
+                    )
+                seen[story] = split
+
+
+@dataclass(kw_only=True)
+class TuningOptions(Training, Layers, Alignment, Representations, Controls, Licences):
     """What is tuned on which recordings, and how the result is measured."""
 
     group = "Tuning"
@@ -247,7 +263,6 @@ class TuningOptions(
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_splits(self)
         tuned = self.tuning_stories or []
         for story in tuned:
             check_name("training story to tune on", story, self.train_stories)
@@ -268,28 +283,6 @@ class TuningOptions(
             )
         if self.heads_only and self.lora_rank:
             raise ValueError("heads_only leaves nothing for adapters to change: drop lora_rank")
-
-
-def check_splits(stories: Any) -> None:
-    """Refuse a story that is named twice, in one split or in two.
-
-    Raises
-    ------
-    ValueError
-    """
-    splits = {
-        "train_stories": stories.train_stories,
-        "validation_stories": stories.validation_stories,
-        "test_story": [stories.test_story],
-    }
-    seen = {}
-    for split, names in splits.items():
-        for story in names:
-            if story in seen:
-                raise ValueError(
-                    f"story {story!r} is in {seen[story]} and in {split}; name it once"
-                )
-            seen[story] = split
 
 
 @dataclass(kw_only=True)

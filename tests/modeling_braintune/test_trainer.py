@@ -18,6 +18,7 @@ from modeling_braintune import (
 )
 
 N_VOXELS = 5
+WORSE = dict(learning_rate=1.0, head_learning_rate=1.0, warmup_steps=0)  # at every step
 
 
 class Windows(torch.utils.data.Dataset):
@@ -62,6 +63,12 @@ def make_trainer(make_model, make_extractor, tmp_path):
         )
 
     return make
+
+
+def saved_every(steps):
+    """Options of a training that is evaluated and saved at every so many steps."""
+    every = {"eval_steps": steps, "save_steps": steps, "load_best_model_at_end": True}
+    return every | {"eval_strategy": "steps", "save_strategy": "steps"}
 
 
 def losses(trainer):
@@ -232,15 +239,7 @@ def test_half_precision_is_for_gpus_that_have_it(tmp_path):
 
 @pytest.mark.parametrize("stochastic", [False, True])
 def test_an_interrupted_training_ends_as_one_that_was_not(stochastic, make_trainer, tmp_path):
-    options = dict(
-        deterministic=not stochastic,
-        max_steps=6,
-        eval_strategy="steps",
-        eval_steps=2,
-        save_strategy="steps",
-        save_steps=2,
-        load_best_model_at_end=True,
-    )
+    options = dict(deterministic=not stochastic, max_steps=6, **saved_every(2))
     whole = make_trainer(**options, output_dir=str(tmp_path / "whole"))
     expected = train_resumably(whole)
     assert [step for step, _ in expected["train"]] == [1, 2, 3, 4, 5, 6]
@@ -264,17 +263,7 @@ def test_an_interrupted_training_ends_as_one_that_was_not(stochastic, make_train
 
 
 def test_at_the_end_of_patience_nothing_is_left_to_train(make_trainer, tmp_path):
-    options = dict(
-        max_steps=8,
-        eval_strategy="steps",
-        eval_steps=1,
-        save_strategy="steps",
-        save_steps=1,
-        load_best_model_at_end=True,
-        learning_rate=1.0,  # every step makes it worse
-        head_learning_rate=1.0,
-        warmup_steps=0,
-    )
+    options = dict(max_steps=8, **saved_every(1), **WORSE)
     whole = make_trainer(**options)
     whole.add_callback(Patience(2))
     expected = train_resumably(whole)
@@ -287,8 +276,7 @@ def test_at_the_end_of_patience_nothing_is_left_to_train(make_trainer, tmp_path)
 
 @pytest.mark.parametrize("limit", [{"max_steps": 5}, {"max_steps": -1, "num_train_epochs": 2.5}])
 def test_at_the_last_step_nothing_is_left_to_train(limit, make_trainer, tmp_path):
-    options = limit | {"save_strategy": "steps", "save_steps": 5, "eval_strategy": "steps"}
-    options |= {"eval_steps": 5, "load_best_model_at_end": False}
+    options = limit | saved_every(5) | {"load_best_model_at_end": False}
     whole = make_trainer(**options)
     expected = train_resumably(whole)
     assert [step for step, _ in expected["train"]] == [1, 2, 3, 4, 5]
@@ -299,17 +287,7 @@ def test_at_the_last_step_nothing_is_left_to_train(limit, make_trainer, tmp_path
 
 
 def test_the_best_checkpoint_is_found_where_a_folder_was_moved_to(make_trainer, tmp_path):
-    options = dict(
-        max_steps=4,
-        eval_strategy="steps",
-        eval_steps=1,
-        save_strategy="steps",
-        save_steps=1,
-        load_best_model_at_end=True,
-        learning_rate=1.0,  # every step makes it worse
-        head_learning_rate=1.0,
-        warmup_steps=0,
-    )
+    options = dict(max_steps=4, **saved_every(1), **WORSE)
     whole = make_trainer(**options, output_dir=str(tmp_path / "before"))
     expected = train_resumably(whole)
     assert expected["chosen_step"] < 4
