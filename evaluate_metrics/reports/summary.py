@@ -15,7 +15,7 @@ from .summary_lines import (
     stars,
     swept_lines,
 )
-from .tables import BASELINE, EMPTY, NOT_DETERMINED, cell, escaped, markdown_table
+from .tables import BASELINE, EMPTY, NOT_DETERMINED, cell, chance, escaped, markdown_table
 
 
 def notes_on(summary: list[dict], table: list[dict], baseline: str) -> list[str]:
@@ -136,7 +136,9 @@ def _cell(line, digits):
     if left_out:
         text += f" (without {left_out} of {line['n'] + left_out}, {NOT_DETERMINED})"
     if line["gain"] is not None:
-        p = "" if line["p_holm"] is None else f", p={line['p']:.3f}, Holm {line['p_holm']:.3f}"
+        p = ""
+        if line["p_holm"] is not None:
+            p = f", p{chance(line['p'])}, Holm {chance(line['p_holm']).lstrip('=')}"
         gain = cell(line["gain"], digits=digits, sign=True)
         text += f" ({gain}{p})" + stars(line).replace("*", "\\*")
     return text

@@ -59,8 +59,19 @@ def cell(
     if value is None:
         return text
     if p is not None:
-        text += f" p={p:.3f}"
+        text += f" p{chance(p)}"
     return text + star
+
+
+def chance(p: float) -> str:
+    """Write a p as what follows the letter; none is 0.
+
+    Examples
+    --------
+    >>> chance(0.04), chance(0.0004)
+    ('=0.040', '<0.001')
+    """
+    return "<0.001" if p < 0.001 else f"={p:.3f}"
 
 
 def star(p: float | None) -> str:

@@ -51,6 +51,7 @@ def test_a_cell_holds_mean_and_error_and_the_gain_with_its_p():
     ("change", "cell"),
     [
         ({"p_holm": 0.031}, "0.50 ± 0.02 (+0.10, p=0.031, Holm 0.031)\\*\\*"),
+        ({"p": 0.0002, "p_holm": 0.0004}, "0.50 ± 0.02 (+0.10, p<0.001, Holm <0.001)\\*\\*"),
         ({"p": 0.05, "p_holm": 0.1}, "0.50 ± 0.02 (+0.10, p=0.050, Holm 0.100)"),
         (ALONE | {"interval_low": 0.4, "interval_high": 0.6}, "0.50 [0.40, 0.60] (+0.10)"),
         ({"value": None}, "empty"),
