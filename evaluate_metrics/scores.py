@@ -199,32 +199,46 @@ class Scores:
         return model.drawn
 
     def within_trs(
-        self, model: ScoredLayers, trs: np.ndarray, baseline: ScoredLayers | None = None
-    ) -> ByRegion:
-        """Alignment at some of the story's TRs, or what it is above a baseline's, as `alignment`.
+        self, models: dict[str, ScoredLayers], trs: np.ndarray
+    ) -> dict[str, dict[str, ByRegion]]:
+        """ "alignment" {model: scores} at some TRs, and "gain" {model: scores} over the first model.
 
         Correlations are over these TRs alone, a bool array of shape (n_trs,), and resamples are
-        those of the whole story. The interval is None where a resample holds none of them.
+        those of the whole story. An interval is None where a resample holds none of them.
         """
+        drawn = {
+            model: {
+                region: alignment_resamples(
+                    of.within(members),
+                    self.references[:, members],
+                    self.ceiling[members],
+                    block=self.block,
+                    trs=trs,
+                )
+                for region, members in self.regions.items()
+                if members.any()
+            }
+            for model, of in models.items()
+        }
 
-        def drawn(model, members):
-            return alignment_resamples(
-                model.within(members),
-                self.references[:, members],
-                self.ceiling[members],
-                block=self.block,
-                trs=trs,
-            )
-
-        def score(_, members):
-            found = drawn(model, members)
-            if baseline is not None:
-                found = found - drawn(baseline, members)
+        def scores(found):
             sure = np.isfinite(found).all()
             interval = student_interval(found, self.n_blocks) if sure else None
             return {"mean": float(found[0]), "interval": interval}
 
-        return self._by_region(score)
+        baseline, *others = drawn.values()
+        return {
+            "alignment": {
+                model: self._by_region(lambda region, _, of=of: scores(of[region]))
+                for model, of in drawn.items()
+            },
+            "gain": {
+                model: self._by_region(
+                    lambda region, _, of=of: scores(of[region] - baseline[region])
+                )
+                for model, of in zip([*models][1:], others, strict=True)
+            },
+        }
 
     def tests(self, model: ScoredLayers, baseline: ScoredLayers) -> ByRegion:
         """Block-exchange test of two models, with "p_holm" over the regions that are not empty."""

@@ -303,18 +303,12 @@ def _by_words(scored, layers, words, skipped):
     """Alignment at TRs that follow known words only, and at those that follow new ones."""
     if not words.n_words:
         return None
-    baseline, *others = layers
     new = words.follows[skipped:]
     found = {"n_new": words.n_new, "n_words": words.n_words}
     for kind, trs in (("known", ~new), ("new", new)):
         found[kind] = {"n_trs": int(trs.sum())}
         if found[kind]["n_trs"] >= FEW:
-            found[kind]["alignment"] = {
-                model: scored.within_trs(of, trs) for model, of in layers.items()
-            }
-            found[kind]["gain"] = {
-                model: scored.within_trs(layers[model], trs, layers[baseline]) for model in others
-            }
+            found[kind] |= scored.within_trs(layers, trs)
     return found
 
 

@@ -471,14 +471,17 @@ def test_alignment_at_some_trs_is_that_of_these_trs(simulated):
         for name, predictions in (("good", good), ("worse", worse))
     }
     good, worse = scored.score(good), scored.score(worse)
-    found = scored.within_trs(good, trs)
+    both = scored.within_trs({"worse": worse, "good": good}, trs)
+    found = both["alignment"]["good"]
     assert found["language"]["mean"] == pytest.approx(expected["good"], abs=1e-5)
     low, high = found["language"]["interval"]
     assert low < found["language"]["mean"] < high
     assert found["silent"] == EMPTY
-    gain = scored.within_trs(good, trs, worse)["language"]
+    gain = both["gain"]["good"]["language"]
+    assert list(both["gain"]) == ["good"]
     assert gain["mean"] == pytest.approx(expected["good"] - expected["worse"], abs=1e-5)
-    everywhere = scored.within_trs(good, np.ones(N_TRS, dtype=bool))["language"]
+    everywhere = scored.within_trs({"good": good}, np.ones(N_TRS, dtype=bool))
+    everywhere = everywhere["alignment"]["good"]["language"]
     whole = scored.alignment(good)["language"]
     assert everywhere["mean"] == pytest.approx(whole["mean"], abs=1e-6)
     assert everywhere["interval"] == pytest.approx(whole["interval"], abs=1e-6)
@@ -489,8 +492,12 @@ def test_what_is_predicted_at_some_trs_alone_is_found_at_these(simulated):
     trs = np.arange(N_TRS) % 30 < 15
     noise = np.random.default_rng(1).standard_normal(scored.references.shape).astype(np.float32)
     there = scored.score({1: np.where(trs[:, np.newaxis], scored.references, noise)})
-    known, new = (scored.within_trs(there, which)["auditory"] for which in (trs, ~trs))
+
+    def found(which):
+        return scored.within_trs({"there": there}, which)["alignment"]["there"]["auditory"]
+
+    known, new = found(trs), found(~trs)
     perfect = np.mean(1 / scored.ceiling[MEMBERS["auditory"]])
     assert known["mean"] == pytest.approx(perfect, abs=1e-5)
     assert abs(new["mean"]) < 0.4 * perfect
-    assert scored.within_trs(there, np.arange(N_TRS) == 0)["auditory"]["interval"] is None
+    assert found(np.arange(N_TRS) == 0)["interval"] is None
