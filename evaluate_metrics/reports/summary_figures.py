@@ -236,24 +236,24 @@ def stage_lines(
 
     def aside(line):
         stage = STAGE_OF.get(task_name(line), "other")
-        return words(f"{stage}, {collection(line)}") if several else stage
+        return f"{stage}, {collection(line)}" if several else stage
 
     return [
         line_panel(
             lines,
-            title=title,
-            aside=aside(lines[0]),
+            title=task_name(lines[0]),
+            aside=words(named),
             label=MEASURES[lines[0]["measure"]],
             share=task,
             reference=lines[0]["majority"],
             **layer,
         )
         for task, of_task in grouped(tasks, "task").items()
-        for title, lines in _families(of_task, task_name(of_task[0]))
+        for named, lines in _families(of_task, aside(of_task[0]))
     ] + [
-        line_panel(lines, title=title, aside="brain", **layer)
+        line_panel(lines, title=region, aside=words(named), **layer)
         for region, of_region in grouped(aligned, "region").items()
-        for title, lines in _families(of_region, region)
+        for named, lines in _families(of_region, "brain")
     ], [*tasks, *aligned]
 
 

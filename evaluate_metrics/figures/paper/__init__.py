@@ -6,8 +6,11 @@ Each is drawn from the tidy table and nothing else; maps from voxel arrays that 
 from functools import partial
 
 from .drawn import Drawn, Missing, PaperFigure
+from .layers import larger, preference, stages
 from .measured import MAIN
 from .regions import ALIGNMENT, IMPACT, region_bars
+from .scaling import scaling
+from .tasks import task_layers, task_means
 
 _BOTH = "of a pretrained and a brain-tuned model of one family"
 _CONTROLS = f"{_BOTH} and of controls"
@@ -39,6 +42,18 @@ _ALL = (
         panels=partial(region_bars, metric=IMPACT, within="auditory", models=MAIN),
     ),
     PaperFigure(
+        number="4",
+        title="Downstream tasks",
+        needs=(f"scores in tasks {_BOTH}",),
+        panels=partial(task_means, models=MAIN),
+    ),
+    PaperFigure(
+        number="5",
+        title="A tuned model against a larger one",
+        needs=(f"alignment and low-level impact by layer {_BOTH} and of a larger model",),
+        panels=larger,
+    ),
+    PaperFigure(
         number="6",
         title="Brain alignment beside all controls",
         needs=(f"alignment {_CONTROLS}",),
@@ -49,6 +64,42 @@ _ALL = (
         title="Low-level impact beside all controls",
         needs=(f"low-level impact {_CONTROLS}",),
         panels=partial(region_bars, metric=IMPACT),
+    ),
+    PaperFigure(
+        number="8",
+        title="Semantic against phonetic preference",
+        needs=(f"the preference d by layer {_BOTH}",),
+        panels=preference,
+    ),
+    PaperFigure(
+        number="9",
+        title="MFCC and FBANK in representations",
+        needs=(f"scores of MFCC and FBANK {_BOTH}",),
+        panels=partial(task_means, models=MAIN, sound=True),
+    ),
+    PaperFigure(
+        number="10",
+        title="Downstream tasks beside all controls",
+        needs=(f"scores in tasks {_CONTROLS}",),
+        panels=task_means,
+    ),
+    PaperFigure(
+        number="11",
+        title="Downstream tasks, layer by layer",
+        needs=(f"scores in tasks by layer {_BOTH}",),
+        panels=task_layers,
+    ),
+    PaperFigure(
+        number="12",
+        title="Gain in tasks by share of the data and size of the model",
+        needs=("scores in tasks of models tuned on shares of the stories",),
+        panels=scaling,
+    ),
+    PaperFigure(
+        number="stages",
+        title="From sound to meaning, layer by layer",
+        needs=(f"alignment and scores in tasks by layer {_BOTH}",),
+        panels=stages,
     ),
 )
 FIGURES = {figure.number: figure for figure in _ALL}

@@ -15,6 +15,7 @@ from .drawn import Drawn, Missing, Rows
 
 TUNED = "brain-tuned"
 MAIN = tuple(COLOURS)  # of the main figures: the two models, and the control of chance
+RAISES, LOWERS, UNCLEAR = "raises", "lowers", "does not clearly change"
 COLUMNS = (
     *("family", "model", "region", "task", "layer", "depth", "feature", "metric", "fraction"),
     *("n_parameters", "value", "standard_error", "interval_low", "interval_high", "n", "unit"),
@@ -115,6 +116,17 @@ def depths_of(table: Rows) -> dict[str, int] | None:
     return depths
 
 
+def change_of(line: dict[str, Any]) -> str:
+    """Whether a line's gain raises or lowers, or is below two standard errors: no clear change.
+
+    That of one participant has no error, and always raises or lowers.
+    """
+    gain, error = line["gain"], line["gain_error"]
+    if gain == 0 or (error is not None and abs(gain) < 2 * error):
+        return UNCLEAR
+    return RAISES if gain > 0 else LOWERS
+
+
 def gains_told(lines: Rows, what: str, digits: int = 2, *, share: bool = False) -> str:
     """Say what brain-tuning changes, family by family.
 
@@ -132,8 +144,7 @@ def gains_told(lines: Rows, what: str, digits: int = 2, *, share: bool = False) 
     Returns
     -------
     str
-        "Brain-tuning raises ... of hubert 0.30 to 0.45 (+0.15, +50 %, n = 4)." A gain below two
-        standard errors is no clear change; that of one participant has none, and n says so.
+        "Brain-tuning raises ... of hubert 0.30 to 0.45 (+0.15, +50 %, n = 4)."
     """
     told = {}
     of_baseline = {line["pretrained"]: line for line in lines if line["model"] == BASELINE}
@@ -141,11 +152,7 @@ def gains_told(lines: Rows, what: str, digits: int = 2, *, share: bool = False) 
         before = of_baseline.get(line["pretrained"], {}).get("value")
         if line["model"] != TUNED or None in (line["gain"], before):
             continue
-        gain, error = line["gain"], line["gain_error"]
-        if gain == 0 or (error is not None and abs(gain) < 2 * error):
-            verb = "does not clearly change"
-        else:
-            verb = "raises" if gain > 0 else "lowers"
+        gain, verb = line["gain"], change_of(line)
         parts = [f"{gain:+.{digits}f}"]
         if share and before > 0:
             parts.append(f"{100 * gain / before:+.0f} %")
@@ -167,7 +174,13 @@ def caption_with_stars(bars: str, lines: Rows, baseline: str = BASELINE) -> str:
 
 
 def finished(
-    number: str, title: str, pictures: list[Path], alt: str, lines: Rows, caption: str
+    number: str,
+    title: str,
+    pictures: list[Path],
+    alt: str,
+    lines: Rows,
+    caption: str,
+    depths: dict[str, int] | None = None,
 ) -> Drawn:
     """Write the table behind a figure and return both.
 
@@ -177,6 +190,8 @@ def finished(
         As `Drawn`.
     lines : list of dict
         Those that are drawn; of their columns the table has those of `COLUMNS` that hold something.
+    depths : dict, optional
+        From `depths_of`, for a column of relative depth.
 
     Returns
     -------
@@ -186,6 +201,9 @@ def finished(
         {**line, "family": line["pretrained"], "metric": line["measure"], "stars": stars(line)}
         for line in lines
     ]
+    for row in told if depths else ():
+        if isinstance(row["layer"], int):
+            row["depth"] = row["layer"] / depths[row["family"]]
     held = [name for name in COLUMNS if any(row.get(name) not in (None, "") for row in told)]
     table = [{name: row.get(name) for name in held} for row in told]
     write_csv(pictures[0].with_name(f"{number}.csv"), held, table)
