@@ -116,6 +116,9 @@ def _legended(path, title, caption, size, colours):
     from matplotlib.patches import Patch
 
     caption = textwrap.fill(caption, int(11 * size[0]))
+    legend = sum(0.9 + 0.11 * len(model) for model in colours)  # inches, as the title's
+    if title and 0.17 * len(title) + legend > size[0]:
+        title = f"\n{title}"  # the legend stands above it
     with slide(path, title, caption, size) as figure:
         yield figure
         swatches = [Patch(color=colour, label=model) for model, colour in colours.items()]
@@ -185,4 +188,4 @@ def _draw_panel_of_lines(axes, panel, colours):
     axes.set_ylabel(panel["label"])
     axes.set_title(panel["title"], pad=14)
     aside = {"size": 11, "style": "italic", "weight": "normal", "color": QUIET}
-    axes.set_title(panel["aside"], loc="right", pad=14, **aside)
+    axes.set_title(textwrap.fill(panel["aside"], 20), loc="right", pad=14, **aside)

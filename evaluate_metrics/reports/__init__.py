@@ -10,12 +10,14 @@ from .over_participants import layer_means, over_participants
 from .seeds import over_seeds
 from .summary import markdown, summary_of, summary_report
 from .tables import BASELINE, cell, markdown_table, star, text_table
+from .tidy import Source, read_tidy, tidy, write_tidy
 
 __all__ = [
     "ACROSS_LISTENERS",
     "BASELINE",
     "NORMALISED",
     "NOT_NORMALISED",
+    "Source",
     "average_maps",
     "cell",
     "comparison_report",
@@ -26,6 +28,7 @@ __all__ = [
     "merged",
     "notes",
     "over_participants",
+    "read_tidy",
     "report",
     "result_files",
     "rows",
@@ -36,5 +39,7 @@ __all__ = [
     "summary_report",
     "table",
     "text_table",
+    "tidy",
     "title_of",
+    "write_tidy",
 ]

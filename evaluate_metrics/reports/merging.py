@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from .alignment import rows
@@ -92,31 +93,60 @@ def merged(paths: list[Path]) -> list[dict]:
         A file holds no results, two hold different values of the same thing, or alignment at
         different strides or normalised differently.
     """
+    return joined(((path, read_rows(path)) for path in paths), ("participant", "seed", *WHAT))
+
+
+def joined(found: Iterable[tuple[Path, list[dict]]], key: Sequence[str]) -> list[dict]:
+    """Rows of several files, of which those of one key stand once.
+
+    Parameters
+    ----------
+    found : iterable of (Path, list of dict)
+        The rows of each file.
+    key : sequence of str
+        Columns that say what a value is of.
+
+    Returns
+    -------
+    list of dict
+        The same ones in whatever order the files come.
+
+    Raises
+    ------
+    ValueError
+        Two files hold different values of the same thing, or alignment at different strides or
+        normalised differently.
+    """
     table, origins = {}, {}
     ways: dict[str, dict] = {column: {} for column in WAYS}
-    for path in paths:
-        for row in _read(path):
+    for path, rows_of_file in found:
+        for row in rows_of_file:
             if row["region"] is not None:
-                for column, (said, value, option) in WAYS.items():
-                    paths_by_value = ways[column]
-                    paths_by_value.setdefault(row[column], path)
-                    if len(paths_by_value) > 1:
-                        (one, its), (another, other) = paths_by_value.items()
-                        raise ValueError(
-                            f"{its} and {other} hold alignment {said} {value.format(one)} and "
-                            f"{value.format(another)}, which cannot be compared: measure with one "
-                            f"{option}"
-                        )
-            key = (row["participant"], row["seed"], *(row[name] for name in WHAT))
-            known = table.setdefault(key, row)["value"]
-            origin = origins.setdefault(key, path)
-            if not _same(known, row["value"]):
-                what = ", ".join(str(part) for part in key if part is not None)
+                _check_ways(row, path, ways)
+            what = tuple(row[name] for name in key)
+            known, origin = table.setdefault(what, row), origins.setdefault(what, path)
+            if not _same(known["value"], row["value"]):
+                named = ", ".join(str(part) for part in what if part is not None)
                 raise ValueError(
-                    f"{origin} and {path} hold different values of {what}: {known} and "
+                    f"{origin} and {path} hold different values of {named}: {known['value']} and "
                     f"{row['value']}; leave out one of the files"
                 )
+            if known != row:  # by rounding, or in what does not say what the value is of
+                table[what] = min(known, row, key=lambda one: repr(sorted(one.items())))
     return list(table.values())
+
+
+def _check_ways(row, path, ways):
+    """Refuse alignment that is measured otherwise than that of an earlier file."""
+    for column, (said, value, option) in WAYS.items():
+        paths_by_value = ways[column]
+        paths_by_value.setdefault(row[column], path)
+        if len(paths_by_value) > 1:
+            (one, its), (another, other) = paths_by_value.items()
+            raise ValueError(
+                f"{its} and {other} hold alignment {said} {value.format(one)} and "
+                f"{value.format(another)}, which cannot be compared: measure with one {option}"
+            )
 
 
 def _same(a, b):
@@ -124,8 +154,24 @@ def _same(a, b):
     return a == b or (None not in (a, b) and math.isclose(a, b, rel_tol=1e-6))
 
 
-def _read(path):
-    """Rows of a file, in one schema."""
+def read_rows(path: Path) -> list[dict]:
+    """Rows of a file of results, in one schema.
+
+    Parameters
+    ----------
+    path : Path
+        As `result_files` finds it.
+
+    Returns
+    -------
+    list of dict
+        With all `COLUMNS`, None where a row has no such thing.
+
+    Raises
+    ------
+    ValueError
+        It is no file of results, or lacks what these have.
+    """
 
     def refused(constant):
         raise ValueError(f"a value is {constant}")

@@ -13,8 +13,8 @@ from .tables import BASELINE
 
 SUMMARY = (
     *(*WHAT, "value", "n", "unit", "standard_error", "interval_low", "interval_high"),
-    *("gain", "n_tested", "p", "p_holm", "majority", "n_trs", "n_parameters", "stride"),
-    *("normalisation", "n_undetermined", "chunk"),
+    *("gain", "gain_error", "n_tested", "p", "p_holm", "majority", "n_trs", "n_parameters"),
+    *("stride", "normalisation", "n_undetermined", "chunk"),
 )
 
 
@@ -71,9 +71,9 @@ def over_participants(table: list[dict], baseline: str = BASELINE) -> list[dict]
     list of dict
         With the columns of `SUMMARY`: "value" is the mean over "n" participants, with its standard
         error if they are several and the measurement's own interval if it is one; "gain" the mean
-        difference to the baseline; "p" of a two-sided Wilcoxon test over "n_tested" participants,
-        "p_holm" adjusted over regions or tasks. "n_undetermined" counts the ratios that are left
-        out; the only one's interval is there.
+        difference to the baseline and "gain_error" its standard error; "p" of a two-sided Wilcoxon
+        test over "n_tested" participants, "p_holm" adjusted over regions or tasks.
+        "n_undetermined" counts the ratios that are left out; the only one's interval is there.
 
     Raises
     ------
@@ -137,10 +137,15 @@ def _average(found):
     line |= {"n": len(found), "unit": "participants"}
     if len(found) > 1:
         values = [row["value"] for row in found]
-        return line | {"standard_error": float(np.std(values, ddof=1) / math.sqrt(len(found)))}
+        return line | {"standard_error": _error(values)}
     if found[0]["participant"] is None:
         line["unit"] = "models"
     return line | {name: found[0][name] for name in ("interval_low", "interval_high")}
+
+
+def _error(values):
+    """Standard error of a mean."""
+    return float(np.std(values, ddof=1) / math.sqrt(len(values)))
 
 
 def _comparison(found, of_baseline):
@@ -151,9 +156,11 @@ def _comparison(found, of_baseline):
     ]
     if not pairs:
         return {}
-    line = {"gain": float(np.mean([a - b for a, b in pairs])), "n_tested": len(pairs)}
+    gains = [a - b for a, b in pairs]
+    line = {"gain": float(np.mean(gains)), "n_tested": len(pairs)}
     if len(pairs) == 1:
         return line
+    line["gain_error"] = _error(gains)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that participants are few is in the notes
         return line | {"p": paired_test(*zip(*pairs, strict=True))["p"]}

@@ -1,7 +1,9 @@
 """Figures of a summary over participants."""
 
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from ..figures import bar_figure, line_figure
 from ..figures.slide import words
@@ -51,11 +53,11 @@ def draw(summary: list[dict], folder: Path, baseline: str = BASELINE) -> list[Pa
     bars = {
         "alignment": ("Brain alignment", _alignment_bars),
         "impact": ("Low-level impact", _impact_bars),
-        "tasks": ("Downstream tasks", _task_bars),
+        "tasks": ("Downstream tasks", task_bars),
     }
     n_regions = len({line["region"] for line in swept_lines(summary)})  # a row per starting model
     lines = {
-        "layers": ("From sound to meaning, layer by layer", _stage_lines, 4),
+        "layers": ("From sound to meaning, layer by layer", stage_lines, 4),
         "data-size": ("Alignment by amount of data", _data_lines, n_regions),
         "model-size": ("Alignment by size of the model", _size_lines, 3),
     }
@@ -64,17 +66,26 @@ def draw(summary: list[dict], folder: Path, baseline: str = BASELINE) -> list[Pa
         panels, used = panels_of(summary)
         if used:
             paths.append(folder / f"{name}.png")
-            bar_figure(panels, paths[-1], title, _caption("Error bars", used, baseline))
+            bar_figure(panels, paths[-1], title, caption_of("Error bars", used, baseline))
     for name, (title, panels_of, columns) in lines.items():
         panels, used = panels_of(summary)
         if used:
             paths.append(folder / f"{name}.png")
-            line_figure(panels, paths[-1], title, _caption("Bands", used), columns)
+            line_figure(panels, paths[-1], title, caption_of("Bands", used), columns)
     return paths
 
 
-def _caption(bars, lines, baseline=None):
-    """What error bars, dashed lines and (where there is a baseline) stars are."""
+def caption_of(bars: str, lines: list[dict], baseline: str | None = None) -> str:
+    """What error bars, dashed lines and (where there is a baseline) stars are.
+
+    Parameters
+    ----------
+    bars : str
+        What intervals are drawn as: "Error bars" or "Bands".
+    lines : list of dict
+        From `over_participants`, those that are drawn.
+    baseline : str, optional
+    """
     several = {line["n"] for line in lines if line["standard_error"] is not None}
     single = any(line["interval_low"] is not None for line in lines)
     said = []
@@ -96,33 +107,40 @@ def _caption(bars, lines, baseline=None):
     return text.strip()
 
 
-def _interval(line):
+def interval_of(line):
     if line["standard_error"] is not None:
         error = line["standard_error"]
         return line["value"] - error, line["value"] + error
     return None if line["interval_low"] is None else (line["interval_low"], line["interval_high"])
 
 
-def _bars(lines, group):
-    """{model: {group: scores}}, as `bar_figure` takes them."""
+def bars_of(lines: list[dict], group: Callable[[dict], str]) -> dict[str, dict[str, dict]]:
+    """{model: {group: scores}}, as `bar_figure` takes them, with the group of each line."""
     scores = {}
     for line in lines:
-        of_group = {"mean": line["value"], "interval": _interval(line), "stars": stars(line)}
+        of_group = {"mean": line["value"], "interval": interval_of(line), "stars": stars(line)}
         of_group["determined"] = not line["n_undetermined"]
         scores.setdefault(line["model"], {})[group(line)] = of_group
     return scores
 
 
-def _line_panel(lines, title, x, label="alignment", share="alignment", **more):
+def line_panel(
+    lines: list[dict],
+    title: str,
+    x: Callable[[dict], float],
+    label: str = "alignment",
+    share: str = "alignment",
+    **more: Any,
+) -> dict[str, Any]:
     """A panel as `line_figure` takes it, with x of every line."""
     points = {}
     for line in sorted(lines, key=x):
         if line["value"] is not None:
-            points.setdefault(line["model"], []).append((x(line), line["value"], _interval(line)))
+            points.setdefault(line["model"], []).append((x(line), line["value"], interval_of(line)))
     return {"title": words(title), "lines": points, "label": label, "share": share, **more}
 
 
-def _by(lines, name):
+def grouped(lines: list[dict], name: str) -> dict[Any, list[dict]]:
     """{value of a column: lines}, in the order of their first appearance."""
     groups = {}
     for line in lines:
@@ -132,7 +150,7 @@ def _by(lines, name):
 
 def _families(lines, title=""):
     """(title, lines) of each model that was started from; titles name them if they are several."""
-    families = _by(lines, "pretrained")
+    families = grouped(lines, "pretrained")
     for family, found in families.items():
         named = f"{title}, {family}" if title else str(family)
         yield (named if len(families) > 1 else title), found
@@ -142,7 +160,7 @@ def _alignment_bars(summary):
     used = alignment_lines(summary)
     panel = {"label": normalised_as(used), "number": "{:.2f}"}
     return [
-        panel | {"title": title, "scores": _bars(lines, lambda line: line["region"])}
+        panel | {"title": title, "scores": bars_of(lines, lambda line: line["region"])}
         for title, lines in _families(used)
     ], used
 
@@ -151,16 +169,28 @@ def _impact_bars(summary):
     used = lines_of(summary, "impact", layer="mean")
     panel = {"label": MEASURES["impact"], "number": "{:.0f}"}
     return [
-        panel | {"title": title, "scores": _bars(lines, lambda line: line["feature"])}
-        for region, of_region in _by(used, "region").items()
+        panel | {"title": title, "scores": bars_of(lines, lambda line: line["feature"])}
+        for region, of_region in grouped(used, "region").items()
         for title, lines in _families(of_region, words(region))
     ], used
 
 
-def _task_bars(summary):
+def layer_axis(depths: dict[str, int] | None = None) -> dict[str, Any]:
+    """What `line_panel` takes for an axis of layers, or of relative depth where `depths` are."""
+    if depths is None:
+        return {"x": lambda line: line["layer"], "x_label": "layer"}
+    return {
+        "x": lambda line: line["layer"] / depths[line["pretrained"]],
+        "x_label": "relative depth",
+        "ticks": {0: "0", 0.5: "0.5", 1: "1"},
+    }
+
+
+def task_bars(summary: list[dict]) -> tuple[list[dict], list[dict]]:
+    """Panels of bars of tasks, as `bar_figure` takes them, and the lines that they show."""
     used = score_lines(summary)
     several = len({collection(line) for line in used}) > 1
-    by_measure = _by(used, "measure")
+    by_measure = grouped(used, "measure")
 
     def name(line):
         return f"{task_name(line)} ({collection(line)})" if several else task_name(line)
@@ -170,7 +200,7 @@ def _task_bars(summary):
             "title": title,
             "label": MEASURES[measure],
             "number": "{:.2f}",
-            "scores": _bars(lines, name),
+            "scores": bars_of(lines, name),
             "reference": {name(line): line["majority"] for line in lines},
         }
         for measure in SCORES
@@ -179,40 +209,58 @@ def _task_bars(summary):
     ], used
 
 
-def _stage_lines(summary):
+def stage_lines(
+    summary: list[dict], depths: dict[str, int] | None = None
+) -> tuple[list[dict], list[dict]]:
+    """Panels of lines over layers, from acoustic to semantic tasks and on to the brain.
+
+    Parameters
+    ----------
+    summary : list of dict
+        From `over_participants`.
+    depths : dict of {model that was started from: number of layers}, optional
+        For relative depth in place of layers.
+
+    Returns
+    -------
+    panels : list of dict
+        As `line_figure` takes them.
+    used : list of dict
+        The lines that they show.
+    """
     layered = [line for line in summary if isinstance(line["layer"], int)]
     tasks = sorted(lines_of(layered, *SCORES, "d"), key=stage_place)
     aligned = lines_of(layered, "alignment")
-    layer = {"x": lambda line: line["layer"], "x_label": "layer"}
+    layer = layer_axis(depths)
     several = len({collection(line) for line in tasks}) > 1
 
     def aside(line):
         stage = STAGE_OF.get(task_name(line), "other")
-        return words(f"{stage}, {collection(line)}") if several else stage
+        return f"{stage}, {collection(line)}" if several else stage
 
     return [
-        _line_panel(
+        line_panel(
             lines,
-            title=title,
-            aside=aside(lines[0]),
+            title=task_name(lines[0]),
+            aside=words(named),
             label=MEASURES[lines[0]["measure"]],
             share=task,
             reference=lines[0]["majority"],
             **layer,
         )
-        for task, of_task in _by(tasks, "task").items()
-        for title, lines in _families(of_task, task_name(of_task[0]))
+        for task, of_task in grouped(tasks, "task").items()
+        for named, lines in _families(of_task, aside(of_task[0]))
     ] + [
-        _line_panel(lines, title=title, aside="brain", **layer)
-        for region, of_region in _by(aligned, "region").items()
-        for title, lines in _families(of_region, region)
+        line_panel(lines, title=region, aside=words(named), **layer)
+        for region, of_region in grouped(aligned, "region").items()
+        for named, lines in _families(of_region, "brain")
     ], [*tasks, *aligned]
 
 
 def _data_lines(summary):
     used = swept_lines(summary)
     return [
-        _line_panel(
+        line_panel(
             lines,
             title=region,
             aside=Path(pretrained).name,
@@ -221,8 +269,8 @@ def _data_lines(summary):
             log=True,
             ticks={line["n_trs"]: f"{line['n_trs']:,.0f}" for line in lines},
         )
-        for pretrained, of_model in _by(used, "pretrained").items()
-        for region, lines in _by(of_model, "region").items()
+        for pretrained, of_model in grouped(used, "pretrained").items()
+        for region, lines in grouped(of_model, "region").items()
     ], used
 
 
@@ -240,7 +288,7 @@ def _size_lines(summary):
         for name, place in places.items()
     }
     return [
-        _line_panel(
+        line_panel(
             lines,
             title=region,
             aside="all stories" if most == 1 else f"{most:g} of the stories",
@@ -248,5 +296,5 @@ def _size_lines(summary):
             x_label="starting model and its weights",
             ticks=ticks,
         )
-        for region, lines in _by(used, "region").items()
+        for region, lines in grouped(used, "region").items()
     ], used

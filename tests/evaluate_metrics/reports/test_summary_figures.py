@@ -5,7 +5,7 @@ from matplotlib.image import imread
 
 from evaluate_metrics.reports import summary_figures
 from evaluate_metrics.reports.over_participants import SUMMARY
-from evaluate_metrics.reports.summary_figures import _alignment_bars, _caption, draw
+from evaluate_metrics.reports.summary_figures import _alignment_bars, caption_of, draw
 
 
 def line(model="brain-tuned", value=0.5, **more):
@@ -52,11 +52,11 @@ def test_what_is_there_is_drawn(lines, names, tmp_path):
 
 
 def test_captions_of_alignment_say_its_stride():
-    said = _caption("Bars", [line(stride=0.5, chunk=0.5)])
+    said = caption_of("Bars", [line(stride=0.5, chunk=0.5)])
     assert "Normalised brain alignment: representations every 0.5 s." in said
-    said = _caption("Bars", [line(stride=0.5, chunk=0.5, normalisation="not normalised")])
+    said = caption_of("Bars", [line(stride=0.5, chunk=0.5, normalisation="not normalised")])
     assert "Brain alignment, not normalised: representations every 0.5 s." in said
-    assert "every" not in _caption("Bars", [task("a/word")])
+    assert "every" not in caption_of("Bars", [task("a/word")])
 
 
 def test_a_baseline_that_is_the_same_at_every_amount_of_data_is_a_level_line(tmp_path):

@@ -1,0 +1,177 @@
+"""The tidy table: a row for each value that was measured, whatever it is of and wherever it was."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from .files import write_csv
+from .merging import joined, read_rows
+
+TEXT = (
+    *("family", "model", "participant", "region", "task", "layer", "feature", "metric", "unit"),
+    *("normalisation", "settings_hash", "code_version"),
+)
+WHOLE = ("n_layers", "seed", "n_parameters", "n")
+COLUMNS = (
+    *("family", "model", "participant", "region", "task", "layer", "n_layers", "feature"),
+    *("metric", "seed", "fraction", "n_parameters", "value", "unit"),
+    *("interval_low", "interval_high", "n", "p", "p_holm", "majority"),
+    *("stride", "chunk", "normalisation", "settings_hash", "code_version"),
+)
+KEY = (
+    *("family", "model", "participant", "region", "task", "layer", "feature", "metric"),
+    *("seed", "fraction"),
+)
+NAMES = ("results.parquet", "results.csv")
+
+
+class Source(NamedTuple):
+    """A file of results, and what holds for all of it.
+
+    Parameters
+    ----------
+    path : Path
+        As `result_files` finds it.
+    facts : dict of {column: value}
+        Columns of the tidy table that the file does not tell; what it tells goes before them. A
+        participant counts where the file names none at all. Without "family" it is the name of the
+        model that was started from.
+    """
+
+    path: Path
+    facts: dict[str, Any] = {}
+
+
+def tidy(sources: Iterable[Source]) -> list[dict[str, Any]]:
+    """One table of all results, a row for a value.
+
+    Parameters
+    ----------
+    sources : iterable of Source
+
+    Returns
+    -------
+    list of dict
+        Rows with the columns of `COLUMNS`, sorted by `KEY`; a layer is text: a number, "mean",
+        "last" or "all".
+
+    Raises
+    ------
+    ValueError
+        As `read_rows` and `joined`, or facts have a name that is no column.
+    """
+    return _sorted(joined(((source.path, _rows(source)) for source in sources), KEY))
+
+
+def _rows(source):
+    unknown = source.facts.keys() - set(COLUMNS)
+    if unknown:
+        raise ValueError(
+            f"{source.path}: facts must be columns of the tidy table, got {', '.join(unknown)}; "
+            f"there are {', '.join(COLUMNS)}"
+        )
+    found, facts = read_rows(Path(source.path)), dict(source.facts)
+    if any(row["participant"] is not None for row in found):
+        facts.pop("participant", None)  # a row without one is of a model that has none
+    rows = []
+    for row in found:
+        told = row | {"metric": row["measure"], "family": None}
+        told |= {name: value for name, value in facts.items() if told.get(name) is None}
+        told["family"] = told["family"] or row["pretrained"]
+        rows.append({name: _typed(name, told.get(name)) for name in COLUMNS})
+    return rows
+
+
+def _typed(name, value):
+    if value is None:
+        return None
+    return str(value) if name in TEXT else int(value) if name in WHOLE else float(value)
+
+
+def _sorted(rows):
+    return sorted(rows, key=lambda row: [_place(row[name]) for name in KEY])
+
+
+def _place(value):
+    """Where a value of a column comes: none first, numbers in their order, layers too."""
+    text = "" if value is None else str(value)
+    number = float(text) if text.replace(".", "", 1).isdecimal() else float("inf")
+    return (value is not None, number, text)
+
+
+def write_tidy(rows: Iterable[dict[str, Any]], folder: str | Path) -> list[Path]:
+    """Write a tidy table as Parquet and as CSV; rows in any order give the same bytes.
+
+    Parameters
+    ----------
+    rows : iterable of dict
+        With the columns of `COLUMNS`.
+    folder : path-like
+        Is made if need be.
+
+    Returns
+    -------
+    list of Path
+        `results.parquet` and `results.csv`.
+    """
+    from datasets import Dataset
+
+    folder, rows = Path(folder), _sorted(rows)
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / name for name in NAMES]
+    partial = [path.with_name(f".{path.name}.partial") for path in paths]
+    columns = {name: [row[name] for row in rows] for name in COLUMNS}
+    Dataset.from_dict(columns, features=_features()).to_parquet(str(partial[0]))
+    write_csv(partial[1], COLUMNS, rows)
+    for made, path in zip(partial, paths, strict=True):
+        made.replace(path)
+    return paths
+
+
+def read_tidy(paths: Iterable[str | Path]) -> list[dict[str, Any]]:
+    """Concatenate tidy tables, of one laboratory or several.
+
+    Parameters
+    ----------
+    paths : iterable of path-like
+        Parquet or CSV files of `write_tidy`.
+
+    Returns
+    -------
+    list of dict
+        Rows with the columns of `COLUMNS`, sorted by `KEY`.
+
+    Raises
+    ------
+    ValueError
+        A file lacks columns, or two hold different values of the same thing, as where participants
+        of two laboratories have one name.
+    """
+    return _sorted(joined(((Path(path), _table(Path(path))) for path in paths), KEY))
+
+
+def _table(path):
+    from pyarrow import csv, parquet
+
+    schema = _features().arrow_schema
+    if path.suffix == ".csv":
+        options = csv.ConvertOptions(
+            column_types=dict(zip(schema.names, schema.types, strict=True)),
+            null_values=[""],
+            strings_can_be_null=True,
+        )
+        text = csv.ParseOptions(newlines_in_values=True)
+        table = csv.read_csv(path, parse_options=text, convert_options=options)
+    else:
+        table = parquet.read_table(path)
+    lacking = [name for name in COLUMNS if name not in table.column_names]
+    if lacking:
+        raise ValueError(f"{path} is no tidy table: it lacks the columns {', '.join(lacking)}")
+    return table.select(COLUMNS).to_pylist()
+
+
+def _features():
+    from datasets import Features, Value
+
+    kinds = dict.fromkeys(TEXT, "string") | dict.fromkeys(WHOLE, "int64")
+    return Features({name: Value(kinds.get(name, "float64")) for name in COLUMNS})
