@@ -201,8 +201,9 @@ class Scores:
     def within_trs(
         self, models: dict[str, ScoredLayers], trs: np.ndarray
     ) -> dict[str, dict[str, ByRegion]]:
-        """ "alignment" {model: scores} at some TRs, and "gain" {model: scores} over the first model.
+        """Alignment at some TRs, and what it is above that of the first model.
 
+        "alignment" and "gain" {model: scores}.
         Correlations are over these TRs alone, a bool array of shape (n_trs,), and resamples are
         those of the whole story. An interval is None where a resample holds none of them.
         """
