@@ -1,0 +1,55 @@
+"""What is planted in the phantom, and so must be found: it stands in the place of publications."""
+
+from .agreement import BASELINE, Published
+
+DESIGN = "the phantom's design"
+GAIN = "Gain in brain alignment, {} over pretrained"
+
+
+def _gain(figure, model, place, sign, words, **more):
+    return Published(
+        figure=figure,
+        what=GAIN.format(model),
+        metric="alignment",
+        place=place,
+        contrast=(model, BASELINE),
+        sign=sign,
+        words=words,
+        source=DESIGN,
+        **more,
+    )
+
+
+def _task(figure, task, metric, sign, words):
+    return Published(
+        figure=figure,
+        what=f"Change in {metric}, brain-tuned against pretrained",
+        metric=metric,
+        place=task,
+        sign=sign,
+        words=words,
+        source=DESIGN,
+    )
+
+
+PLANTED: list[Published] = [
+    _gain("2", "brain-tuned", "language", 1, "a gain: responses teach meaning"),
+    _gain("2", "brain-tuned", "auditory", 0, "none: sound is known before"),
+    Published(
+        figure="3",
+        what="Change in the impact of the power spectrum, brain-tuned against pretrained",
+        metric="impact",
+        place="language",
+        feature="power_spectrum",
+        sign=-1,
+        unit=" points",
+        words="a fall: loudness is all that is there before meaning",
+        source=DESIGN,
+    ),
+    _task("4", "topic", "macro_f1", 1, "a rise: topics are meaning"),
+    _gain("6", "permuted", "language", 0, "none: other stories' responses teach nothing"),
+    _gain("6", "stimulus-tuned", "language", 0, "none: sound teaches no meaning"),
+    _gain("6", "text-model-tuned", "language", 1, "a gain: the text model knows meaning"),
+    _task("9", "mfcc", "r2", 0, "none: acoustics stay"),
+    _task("9", "fbank", "r2", 0, "none: acoustics stay"),
+]
