@@ -2,7 +2,7 @@
 
 from .agreement import Claim, Published, agreement, claim, claims, claims_by_figure
 from .cautions import cautions
-from .document import DrawnFigure, PageFigure, Study, page
+from .document import PageFigure, Study, page
 from .planted import PLANTED
 from .published import PUBLISHED
 
@@ -10,7 +10,6 @@ __all__ = [
     "PLANTED",
     "PUBLISHED",
     "Claim",
-    "DrawnFigure",
     "PageFigure",
     "Published",
     "Study",

@@ -21,7 +21,7 @@ class Published:
     Parameters
     ----------
     figure : str
-        Number of the figure that shows it; "2" stands for the first of 2a, 2b and 2c.
+        Number of the figure that shows it.
     what : str
         The quantity, in words.
     metric : str
@@ -260,15 +260,10 @@ def claims_by_figure(found: Iterable[Claim], numbers: Sequence[str]) -> dict[str
     Returns
     -------
     dict of {number: list of Claim}
-        A claim of "2" stands with the first of 2a, 2b and 2c that is drawn, and nowhere if none is.
+        A claim whose figure is not drawn stands nowhere.
     """
-    placed = {number: [] for number in numbers}
-    for one in found:
-        wanted = one.published.figure
-        fitting = [n for n in numbers if n == wanted or n.rstrip("abc") == wanted]
-        if fitting:
-            placed[fitting[0]].append(one)
-    return placed
+    found = list(found)
+    return {number: [one for one in found if one.published.figure == number] for number in numbers}
 
 
 def _is_of(published, row):

@@ -6,40 +6,16 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from ...figures.paper import Drawn
 from .agreement import Claim
 
 HERE = Path(__file__).parent
 KINDS = {".png": "image/png", ".svg": "image/svg+xml", ".jpg": "image/jpeg", ".webp": "image/webp"}
-
-
-class DrawnFigure(Protocol):
-    """A figure of the paper as it was drawn.
-
-    Attributes
-    ----------
-    number : str
-        "2a"; or a name, as of the other paper's.
-    title : str
-    pictures : list of Path
-        Of any of `KINDS`; other files, as for printing, are passed over.
-    alt : str
-        What there is to see, for those who cannot.
-    table : list of dict
-        What was drawn.
-    caption : str
-    """
-
-    number: str
-    title: str
-    pictures: list[Path]
-    alt: str
-    table: list[dict]
-    caption: str
 
 
 @dataclass(frozen=True)
@@ -48,12 +24,13 @@ class PageFigure:
 
     Parameters
     ----------
-    drawn : DrawnFigure
+    drawn : Drawn
+        Its pictures of any of `KINDS` are shown, other files passed over.
     claims : list of Claim
         What was expected, and whether it was found.
     """
 
-    drawn: DrawnFigure
+    drawn: Drawn
     claims: Sequence[Claim] = ()
 
 

@@ -33,10 +33,10 @@ def _task(figure, task, metric, sign, words):
 
 
 PLANTED: list[Published] = [
-    _gain("2", "brain-tuned", "language", 1, "a gain: responses teach meaning"),
-    _gain("2", "brain-tuned", "auditory", 0, "none: sound is known before"),
+    _gain("2a", "brain-tuned", "language", 1, "a gain: responses teach meaning"),
+    _gain("2b", "brain-tuned", "auditory", 0, "none: sound is known before"),
     Published(
-        figure="3",
+        figure="3a",
         what="Change in the impact of the power spectrum, brain-tuned against pretrained",
         metric="impact",
         place="language",

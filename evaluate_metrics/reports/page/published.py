@@ -8,7 +8,7 @@ SELF_SUPERVISED = ("wav2vec2", "hubert")
 
 PUBLISHED: list[Published] = [
     Published(
-        figure="2",
+        figure="2a",
         what=GAIN,
         metric="alignment",
         place="late_language",
@@ -20,7 +20,7 @@ PUBLISHED: list[Published] = [
         source=PAPER,
     ),
     Published(
-        figure="2",
+        figure="2a",
         what=GAIN,
         metric="alignment",
         place="late_language",
@@ -32,7 +32,7 @@ PUBLISHED: list[Published] = [
     ),
     *(
         Published(
-            figure="2",
+            figure="2b",
             what=GAIN,
             metric="alignment",
             place=region,

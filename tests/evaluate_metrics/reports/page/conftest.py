@@ -1,25 +1,11 @@
 """A study with pictures, tables and claims, as `page` takes it."""
 
-from dataclasses import dataclass
-from pathlib import Path
-
 import pytest
 from PIL import Image
 
+from evaluate_metrics.figures.paper import Drawn
 from evaluate_metrics.reports.page import PLANTED, PageFigure, Study, claims, claims_by_figure
 from tests.evaluate_metrics.reports.page.tidy_rows import tidy
-
-
-@dataclass
-class Drawn:
-    """What a figure of the paper gives."""
-
-    number: str
-    title: str
-    pictures: list[Path]
-    alt: str
-    table: list[dict]
-    caption: str
 
 
 @pytest.fixture
@@ -40,19 +26,19 @@ def rows():
 
 @pytest.fixture
 def study(rows, tmp_path):
-    """Two figures, one with a wide table and the claims, and one that was left out."""
+    """Three figures, two with claims, and one that was left out."""
     drawn = []
-    for number, size in (("2a", (1800, 900)), ("stages", (400, 300))):
+    for number, size in (("2a", (1800, 900)), ("2b", (400, 300)), ("stages", (400, 300))):
         picture = tmp_path / f"{number}.png"
         Image.new("RGB", size, "#D55E00").save(picture)
         drawn.append(
             Drawn(
-                number,
-                "Alignment by family <and> control",
-                [picture, picture.with_suffix(".pdf")],
-                'Bars: "brain-tuned" above pretrained',
-                rows,
-                "Means over four participants & standard errors.",
+                number=number,
+                title="Alignment by family <and> control",
+                pictures=[picture, picture.with_suffix(".pdf")],
+                alt='Bars: "brain-tuned" above pretrained',
+                table=rows,
+                caption="Means over four participants & standard errors.",
             )
         )
     placed = claims_by_figure(claims(PLANTED, rows), [one.number for one in drawn])

@@ -7,7 +7,15 @@ from html.parser import HTMLParser
 import pytest
 from PIL import Image
 
-from evaluate_metrics.reports.page import PageFigure, Study, page
+from evaluate_metrics.figures.paper import FIGURES
+from evaluate_metrics.reports.page import (
+    PLANTED,
+    PageFigure,
+    Study,
+    claims,
+    claims_by_figure,
+    page,
+)
 from tests.evaluate_metrics.reports.page import chromium
 
 VOID = {"meta", "link", "img", "br"}
@@ -55,13 +63,13 @@ def test_everything_given_is_on_the_page(study):
         assert figure.drawn.title in text and figure.drawn.caption in text
         for claim in figure.claims:
             assert claim.published.words in text and claim.sentence in text
-    language, auditory = (c for c in study.figures[0].claims if not c.why and c.n == 4)
+    (language,), (auditory,), _ = (figure.claims for figure in study.figures)
     assert language.agreement == "above" and auditory.agreement == "within"
     assert "+0.095 [" in text
-    drawn = [text for _, text in outline.all("tr") if text.startswith("language")]
-    assert len(drawn) == 2 * 8  # rows of both tables, whose first column is the region
+    drawn = [text for _, text in outline.all("tr") if text.startswith("wav2vec2")]
+    assert len(drawn) == 3 * 8  # rows of all tables, whose first column is the family
     columns = [text for attributes, text in outline.all("th") if attributes["scope"] == "col"]
-    assert columns.count("value") == 2 and "task" not in columns  # which no row has
+    assert columns.count("value") == 3 and "task" not in columns  # which no row has
 
 
 def test_headings_descend_and_landmarks_tables_and_pictures_have_names(study):
@@ -77,9 +85,9 @@ def test_headings_descend_and_landmarks_tables_and_pictures_have_names(study):
         assert attributes.get("aria-labelledby", ids[0]) in ids
         if attributes.get("href", "").startswith("#"):
             assert attributes["href"][1:] in ids
-    assert len(outline.all("caption")) == len(outline.all("table")) == 3
+    assert len(outline.all("caption")) == len(outline.all("table")) == 4
     assert {a["scope"] for a, _ in outline.all("th")} == {"col", "row"}
-    assert [a["alt"] for a, _ in outline.all("img")] == ['Bars: "brain-tuned" above pretrained'] * 2
+    assert [a["alt"] for a, _ in outline.all("img")] == ['Bars: "brain-tuned" above pretrained'] * 3
     assert outline.all("html")[0][0]["lang"] == "en"
 
 
@@ -107,12 +115,22 @@ def test_several_pictures_are_told_apart(study, tmp_path):
     ]
 
 
+def test_figures_of_the_paper_stand_beside_what_is_planted(rows, tmp_path):
+    drawn = [FIGURES[number].draw(rows, tmp_path) for number in ("2a", "2b")]
+    placed = claims_by_figure(claims(PLANTED, rows), [one.number for one in drawn])
+    html = page(Study("t", figures=[PageFigure(one, placed[one.number]) for one in drawn]))
+    pictures = Outline(html).all("img")
+    assert [attributes["alt"] for attributes, _ in pictures] == [one.alt for one in drawn]
+    assert "The interval lies above 0: as expected." in html
+    assert "The interval holds 0: as expected." in html
+
+
 def test_an_empty_study_is_a_page_too():
     assert "No figure could be drawn." in page(Study("Nothing"))
 
 
 def test_what_cannot_be_shown_is_refused_by_name(study, tmp_path):
-    one, other = study.figures
+    one, *_, other = study.figures
     with pytest.raises(ValueError, match="once on a page; got 2a, 2a"):
         page(replace(study, figures=[one, one]))
     no_picture = PageFigure(replace(one.drawn, pictures=[tmp_path / "only.pdf"]))
@@ -173,7 +191,7 @@ def test_every_picture_is_shown_and_nothing_is_wider_than_the_screen(shown, widt
     shown.show(width, scheme)
     assert shown.value("document.documentElement.scrollWidth") <= width
     widths = shown.value("[...document.images].map(i => [i.naturalWidth, i.width])")
-    assert [natural for natural, _ in widths] == [1800, 400]
+    assert [natural for natural, _ in widths] == [1800, 400, 400]
     assert all(0 < displayed <= width for _, displayed in widths)
     # Unfolded tables scroll in themselves.
     shown.value("document.querySelectorAll('details').forEach(d => d.open = true)")
@@ -209,9 +227,9 @@ def test_text_stands_out(shown, scheme):
 def test_paper_has_what_is_folded_on_the_screen(shown):
     seen = "[...document.querySelectorAll('details table, pre')].map(e => e.checkVisibility())"
     shown.show(700)
-    assert shown.value(seen) == [False] * 3
+    assert shown.value(seen) == [False] * 4
     shown.show(700, media="print")
-    assert shown.value(seen) == [True] * 3
+    assert shown.value(seen) == [True] * 4
     assert shown.value("document.documentElement.scrollWidth") <= 700
     assert shown.value("getComputedStyle(document.querySelector('nav')).display") == "none"
     assert shown.paper().startswith(b"%PDF")

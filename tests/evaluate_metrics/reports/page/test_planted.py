@@ -4,6 +4,7 @@ import pytest
 
 from datasets_scripts.phantom import PHANTOM_TASKS
 from datasets_scripts.phantom.recordings import VOXEL_COUNTS
+from evaluate_metrics.figures.paper import FIGURES
 from evaluate_metrics.reports.page import PLANTED, claims
 from tests.evaluate_metrics.reports.page.tidy_rows import tidy
 
@@ -14,6 +15,9 @@ LOW_LEVEL = {"mfcc", "fbank"}  # regressed from any clips
 @pytest.mark.parametrize("expected", PLANTED, ids=lambda e: f"{e.figure}-{e.place}")
 def test_places_exist_on_the_phantom(expected):
     assert expected.place in {*KINDS, *PHANTOM_TASKS, *LOW_LEVEL}
+    assert expected.figure in FIGURES
+    said = expected.words.partition(":")[0]
+    assert {"none": 0, "a gain": 1, "a rise": 1, "a fall": -1}[said] == expected.sign
 
 
 def test_it_is_found_where_it_is_planted_and_said_to_be_absent_where_not():

@@ -2,6 +2,7 @@
 
 import pytest
 
+from evaluate_metrics.figures.paper import FIGURES
 from evaluate_metrics.reports.page import PLANTED, PUBLISHED, claims
 from tests.evaluate_metrics.reports.page.tidy_rows import tidy
 
@@ -11,6 +12,7 @@ def test_an_expectation_says_what_it_is_and_whence(expected):
     assert all((expected.what, expected.words, expected.source, expected.families))
     assert expected.value is None or expected.words == f"about {expected.value:+g}{expected.unit}"
     assert expected.sign == 0 or expected.value is None
+    assert expected.figure in FIGURES
 
 
 def study(gains, participants=8):
