@@ -3,9 +3,9 @@
 import base64
 import json
 import os
+import select
 import shutil
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -82,9 +82,9 @@ class Tab:
         return base64.b64decode(self.send("Page.printToPDF", preferCSSPageSize=True)["data"])
 
     def _read(self):
-        deadline = time.monotonic() + SECONDS
         while b"\0" not in self.unread:
-            assert time.monotonic() < deadline, "Chromium does not answer"
+            ready, _, _ = select.select([self.answers], [], [], SECONDS)
+            assert ready, "Chromium does not answer"
             read = os.read(self.answers, 1 << 16)
             assert read, "Chromium ended"
             self.unread += read

@@ -66,8 +66,9 @@ def test_everything_given_is_on_the_page(study):
     (language,), (auditory,), _ = (figure.claims for figure in study.figures)
     assert language.agreement == "above" and auditory.agreement == "within"
     assert "+0.095 [" in text
+    assert len(outline.all("details")) == 3 + 1
     drawn = [text for _, text in outline.all("tr") if text.startswith("wav2vec2")]
-    assert len(drawn) == 3 * 8  # rows of all tables, whose first column is the family
+    assert len(drawn) == 3 * 16  # rows of all tables, whose first column is the family
     columns = [text for attributes, text in outline.all("th") if attributes["scope"] == "col"]
     assert columns.count("value") == 3 and "task" not in columns  # which no row has
 
