@@ -29,7 +29,7 @@ def test_it_is_found_where_it_is_planted_and_said_to_be_absent_where_not():
             for n in range(4):
                 change = step(one.sign) + 0.01 * (-1) ** n
                 yield tidy(one.contrast[0], f"P{n}", 0.4 + change, **where)
-                yield tidy("pretrained", f"P{n}", 0.4, **where)
+                yield tidy(one.contrast[1], f"P{n}", 0.4, **where)
 
     found = claims(PLANTED, list(rows(lambda sign: 0.2 * sign)))
     assert len(found) == len(PLANTED)
