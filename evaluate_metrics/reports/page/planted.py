@@ -1,5 +1,6 @@
 """What is planted in the phantom, and so must be found: it stands in the place of publications."""
 
+from ..probes import MEASURES
 from .agreement import BASELINE, Published
 
 DESIGN = "the phantom's design"
@@ -22,7 +23,7 @@ def _gain(figure, model, place, sign, words, other=BASELINE):
 def _task(figure, task, metric, sign, words):
     return Published(
         figure=figure,
-        what=f"Change in {metric}, brain-tuned against pretrained",
+        what=f"Change in {MEASURES[metric]}, brain-tuned against pretrained",
         metric=metric,
         place=task,
         sign=sign,
