@@ -5,6 +5,7 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 FIGURES = ["matplotlib>=3.10.7"]
+REPORT = ["jinja2>=3.1"]
 WORDS = ["nltk>=3.9.1", "rapidfuzz>=3.9.7"]
 
 setup(
@@ -40,7 +41,7 @@ setup(
         include=["modeling_braintune*", "datasets_scripts*", "evaluate_metrics*", "recipes*"]
     ),
     # Cards and requirements of the metrics, templates, type markers, configurations
-    package_data={"": ["*.md", "*.txt", "py.typed"], "recipes": ["configs/*"]},
+    package_data={"": ["*.md", "*.txt", "*.html", "*.css", "py.typed"], "recipes": ["configs/*"]},
     python_requires=">=3.11",
     install_requires=[
         "torch>=2.11",
@@ -68,9 +69,11 @@ setup(
     ],
     extras_require={
         "figures": FIGURES,
+        "report": REPORT,
         "words": WORDS,
         "test": [
             *FIGURES,
+            *REPORT,
             *WORDS,
             "pytest>=9",
             "pytest-xdist>=3.6.1",
