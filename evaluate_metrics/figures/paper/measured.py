@@ -16,6 +16,7 @@ from .drawn import Drawn, Missing, Rows
 TUNED = "brain-tuned"
 MAIN = tuple(COLOURS)  # of the main figures: the two models, and the control of chance
 RAISES, LOWERS, UNCLEAR = "raises", "lowers", "does not clearly change"
+ONE = "in one participant changes"
 COLUMNS = (
     *("family", "model", "region", "task", "layer", "depth", "feature", "metric", "fraction"),
     *("n_parameters", "value", "standard_error", "interval_low", "interval_high", "n", "unit"),
@@ -94,6 +95,12 @@ def tuned_families(table: Rows, what: str, models: Iterable[str] | None = None) 
     ]
 
 
+def check_controls(table: Rows, what: str) -> None:
+    """Raise `Missing` where rows are of no control."""
+    if not {row["model"] for row in table} - {BASELINE, TUNED}:
+        raise Missing(f"no row is of {what} of a control, such as permuted")
+
+
 def averaged(table: Rows, baseline: str = BASELINE) -> Rows:
     """Lines of `over_participants`, of families in the order of their names."""
     return sorted(over_participants(table, baseline), key=lambda line: line["pretrained"] or "")
@@ -119,10 +126,12 @@ def depths_of(table: Rows) -> dict[str, int] | None:
 def change_of(line: dict[str, Any]) -> str:
     """Whether a line's gain raises or lowers, or is below two standard errors: no clear change.
 
-    That of one participant has no error, and always raises or lowers.
+    That of one participant has no error, and says no more than itself.
     """
     gain, error = line["gain"], line["gain_error"]
-    if gain == 0 or (error is not None and abs(gain) < 2 * error):
+    if error is None:
+        return ONE
+    if gain == 0 or abs(gain) < 2 * error:
         return UNCLEAR
     return RAISES if gain > 0 else LOWERS
 

@@ -92,7 +92,8 @@ def test_noise_ceilings_are_of_no_family(show, folders, panels):
 
 
 def test_a_map_is_written(folders, tmp_path):
-    drawn = FIGURES["2c"].draw([], tmp_path, folders)
+    one = {key: folder for key, folder in folders.items() if key[0] == "hubert"}
+    drawn = FIGURES["2c"].draw([], tmp_path, one)
     assert all(path.stat().st_size > 10_000 for path in drawn.pictures)
 
 
