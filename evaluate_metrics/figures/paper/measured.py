@@ -4,11 +4,13 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from scipy.stats import t as student
+
 from ...reports.files import write_csv
 from ...reports.over_participants import over_participants
 from ...reports.summary_figures import caption_of
-from ...reports.summary_lines import legend_of_stars, stars
-from ...reports.tables import BASELINE
+from ...reports.summary_lines import FEWEST, legend_of_stars, stars
+from ...reports.tables import BASELINE, LEVEL
 from ..colours import COLOURS
 from ..slide import minus
 from .drawn import Drawn, Missing, Rows
@@ -124,14 +126,19 @@ def depths_of(table: Rows) -> dict[str, int] | None:
 
 
 def change_of(line: dict[str, Any]) -> str:
-    """Whether a line's gain raises or lowers, or is below two standard errors: no clear change.
+    """Whether a line's gain raises, lowers, or is no clear change.
 
-    That of one participant has no error, and says no more than itself.
+    From six participants on the Wilcoxon test says so, below that Student's 95 % interval of the
+    gain; that of one participant says no more than itself.
     """
-    gain, error = line["gain"], line["gain_error"]
+    gain, error, n_tested = line["gain"], line["gain_error"], line["n_tested"]
     if error is None:
         return ONE
-    if gain == 0 or abs(gain) < 2 * error:
+    if n_tested >= FEWEST:
+        clear = line["p"] < LEVEL
+    else:
+        clear = abs(gain) > student.ppf(1 - LEVEL / 2, n_tested - 1) * error
+    if not clear:
         return UNCLEAR
     return RAISES if gain > 0 else LOWERS
 

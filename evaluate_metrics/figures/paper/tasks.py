@@ -125,8 +125,4 @@ def _told(lines):
             f"{family}: raises {changes.count(RAISES)}, lowers {changes.count(LOWERS)} of "
             f"{len(tuned)}, most in {words(task_name(most))} ({gain}, n = {most['n_tested']})"
         )
-    return (
-        f"Scores that brain-tuning changes by two standard errors. {'; '.join(told)}."
-        if told
-        else ""
-    )
+    return f"Scores that brain-tuning clearly changes. {'; '.join(told)}." if told else ""

@@ -91,6 +91,27 @@ def test_the_words_follow_from_the_numbers(show, regions):
     assert "does not clearly change normalised brain alignment in language of whisper" in alt
 
 
+@pytest.mark.parametrize(
+    ("participants", "noise", "verb"),
+    [(4, 0.02, "does not clearly change"), (4, 0.01, "raises"), (6, 0.02, "raises")],
+)
+def test_words_follow_student_for_few_participants_and_the_test_for_six(
+    show, regions, participants, noise, verb
+):
+    """A gain of 0.03, whose noise has a standard error of 0.0115 over four: 3.18 are 0.037."""
+    names = [f"P{i:02}" for i in range(participants)]
+    values = planted(MAIN[::2])
+    values["hubert", "brain-tuned", "language"] = values["hubert", "pretrained", "language"] + 0.03
+    rows = regions(values, participants=names)
+    for one in rows:
+        if (one["family"], one["model"]) == ("hubert", "brain-tuned"):
+            one["value"] += noise * (1 if int(one["participant"][1:]) % 2 else -1)
+    assert (
+        f"Brain-tuning {verb} normalised brain alignment in language of hubert"
+        in show("2a", rows).drawn.alt
+    )
+
+
 def test_of_one_participant_nothing_is_claimed(show, regions):
     alt = show("2a", regions(planted(MAIN), participants=["P01"])).drawn.alt
     assert "raises" not in alt and "lowers" not in alt
