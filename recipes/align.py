@@ -19,7 +19,7 @@ from recipes.command.process import one_line_errors, prepare_process
 import numpy as np
 from accelerate import PartialState
 
-from evaluate_metrics.reports import average_maps, file_name, report, table
+from evaluate_metrics.reports import average_maps, file_name, report, table, write_places
 from modeling_braintune import (
     CARD,
     add_results,
@@ -143,7 +143,7 @@ def align(arguments: AlignOptions) -> dict[str, dict[str, Any]]:
     )
 
     # A report for each participant
-    results = {}
+    results, placed = {}, {}
     for participant, cortex in zip(participants, cortices, strict=True):
         one = listener(participant, arguments)
         if not state.is_main_process:
@@ -177,6 +177,10 @@ def align(arguments: AlignOptions) -> dict[str, dict[str, Any]]:
         folder = Path(arguments.output_dir)
         folder = folder / file_name(one.name) if len(participants) > 1 else folder
         paths = report(results[one.name], folder, cortex, participant.mask)
+        common = common_cortex(one.name, participant.anatomy, places)
+        if common is not None:
+            placed[one.name] = common
+            paths.append(write_places(common, folder))
         print(f"{', '.join(path.name for path in paths)} are in {folder}/")
         for model in arguments.checkpoints if arguments.update_card else ():
             update_card(model, results[one.name], folder)
@@ -184,8 +188,6 @@ def align(arguments: AlignOptions) -> dict[str, dict[str, Any]]:
     # What they have in common
     if len(results) > 1:
         folder = Path(arguments.output_dir)
-        common = [common_cortex(one.name, one.anatomy, places) for one in participants]
-        placed = {name: c for name, c in zip(results, common, strict=True) if c is not None}
         paths = average_maps([results[name] for name in placed], list(placed.values()), folder)
         if paths:
             print(

@@ -4,7 +4,7 @@ from ..normalisation import ACROSS_LISTENERS, NORMALISED, NOT_NORMALISED
 from .alignment import comparison_report, notes, report, rows, table, title_of
 from .files import file_name
 from .losses import still_falling
-from .maps import average_maps
+from .maps import average_maps, write_places
 from .merging import merged, result_files
 from .over_participants import layer_means, over_participants
 from .seeds import over_seeds
@@ -41,5 +41,6 @@ __all__ = [
     "text_table",
     "tidy",
     "title_of",
+    "write_places",
     "write_tidy",
 ]

@@ -10,7 +10,7 @@ from ..figures import Cortex, change_figure, layer_figure, report_figure
 from ..normalisation import ACROSS_LISTENERS, NORMALISED, alignment_name
 from ..scores import BLOCK, LAGS
 from .files import file_name, write_csv, write_json
-from .maps import brain_maps
+from .maps import VOXELS, brain_maps
 from .stride import every, stride_note
 from .tables import BASELINE, EMPTY, NOT_DETERMINED, cell, star, text_table
 
@@ -345,7 +345,7 @@ def report(
         paths.append(folder / f"change-{file_name(model)}.png")
         label = f"change of {alignment_name(results['normalisation'])}"
         change_figure(change, paths[-1], label, f"{title}: {model} minus {BASELINE}")
-    paths.append(folder / "voxels.npz")
+    paths.append(folder / VOXELS)
     np.savez(paths[-1], **_flat(voxels))
     return paths + brain_maps(results, folder, cortex, mask)
 

@@ -1,13 +1,13 @@
 """Maps of the brain: what a measurement found, voxel by voxel, for one participant or several."""
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ..figures import Cortex, surface_figure, volume_map
+from ..figures import Cortex, fsaverage5, surface_figure, volume_map
 from ..figures.painting import limit_of
 from ..normalisation import alignment_name
 from .files import file_name
@@ -16,6 +16,9 @@ from .tables import BASELINE
 
 if TYPE_CHECKING:
     from nibabel.spatialimages import SpatialImage
+
+
+VOXELS, PLACES = "voxels.npz", "fsaverage5.npz"  # of a measurement: values, and where they lie
 
 
 class Quantity(NamedTuple):
@@ -140,7 +143,7 @@ def brain_maps(
     how = every(results["evaluation_stride"], results["evaluation_chunk"])
     story = f"Story {results['test_story']!r}, {results['n_trs']} TRs, {how}."
     for name, of_models in voxel_maps(results["per_voxel"]).items():
-        shown = _named(QUANTITIES[name], results)
+        shown = named(QUANTITIES[name], results["normalisation"])
         title = f"{results['participant']}: {shown.title}"
         if cortex is not None:
             panels = {model: cortex.on_vertices(values) for model, values in of_models.items()}
@@ -157,7 +160,7 @@ def brain_maps(
                     f"{title}, {model}" if model else title,
                     shown.label,
                     shown.change,
-                    _limit(of_models, shown),
+                    limit_for(of_models, shown),
                     textwrap.fill(f"{SLICES} {shown.caption} {story}".replace("  ", " "), 150),
                 )
     return paths
@@ -199,7 +202,7 @@ def average_maps(
         if len(values) > 1:
             what = name.replace("_", " ")
             raise ValueError(f"results must be of one {what}, got {sorted(values)}")
-    cortex = _common(cortices)
+    cortex = shared_cortex(cortices)
     of_participants = [
         {
             name: {model: own.on_vertices(values) for model, values in of_models.items()}
@@ -209,7 +212,7 @@ def average_maps(
     ]
     paths = []
     for name, quantity in QUANTITIES.items():
-        shown = _named(quantity, results[0])
+        shown = named(quantity, results[0]["normalisation"])
         maps = [of_one.get(name, {}) for of_one in of_participants]
         models = [model for model in maps[0] if all(model in of_one for of_one in maps)]
         if not models:
@@ -244,7 +247,7 @@ def mean_of(values: Sequence[np.ndarray]) -> np.ndarray:
     return np.divide(np.nansum(stacked, axis=0), n, out=np.full(n.shape, np.nan), where=n > 0)
 
 
-def _common(cortices):
+def shared_cortex(cortices: Sequence[Cortex]) -> Cortex:
     """The cortex with each region's vertices in most of the participants who have the region."""
     first = cortices[0]
     regions = {}
@@ -262,15 +265,79 @@ def _common(cortices):
     )
 
 
+def write_places(cortex: Cortex, folder: str | Path) -> Path:
+    """Write which voxel lies at each vertex of fsaverage5, for maps of several measurements.
+
+    Parameters
+    ----------
+    cortex : Cortex
+        fsaverage5 with a participant's voxels and regions.
+    folder : path-like
+        Must exist.
+
+    Returns
+    -------
+    Path
+        `fsaverage5.npz`.
+    """
+    path = Path(folder) / PLACES
+    regions = {f"regions/{name}": vertices for name, vertices in cortex.regions.items()}
+    np.savez(path, voxels=cortex.voxels, **regions)
+    return path
+
+
+def read_maps(folder: str | Path) -> tuple[dict[str, dict[str, np.ndarray]], Cortex]:
+    """Read what a measurement found of the voxels, and where these lie.
+
+    Parameters
+    ----------
+    folder : path-like
+        With `voxels.npz` and `fsaverage5.npz`.
+
+    Returns
+    -------
+    maps : dict of {quantity: {model: array of shape (n_voxels,)}}
+        Of `voxel_maps`.
+    cortex : Cortex
+
+    Raises
+    ------
+    FileNotFoundError
+        The folder lacks one of the files.
+    """
+    for name, why in ((VOXELS, "measure again"), (PLACES, "where the voxels lie is not known")):
+        if not (Path(folder) / name).is_file():
+            raise FileNotFoundError(f"{folder} lacks {name}: {why}")
+    with np.load(Path(folder) / VOXELS) as kept:
+        voxels = _nested(kept)
+    with np.load(Path(folder) / PLACES) as kept:
+        places = _nested(kept)
+    defaults: dict[str, dict] = {"residual_alignment": {}, "above_chance": {}}
+    return voxel_maps(defaults | voxels), fsaverage5(places["voxels"], places.get("regions"))
+
+
+def _nested(kept):
+    """{name: array} and {name: {model: array}} of arrays that are called name/model."""
+    nested = {}
+    for name, array in kept.items():
+        name, _, model = name.partition("/")
+        if model:
+            nested.setdefault(name, {})[model] = array
+        else:
+            nested[name] = array
+    return nested
+
+
 def _on_cortex(cortex, panels, shown, path, title, caption):
-    limit = _limit(panels, shown)
+    limit = limit_for(panels, shown)
     return surface_figure(cortex, panels, path, title, shown.label, shown.change, limit, caption)
 
 
-def _named(quantity, results):
+def named(quantity: Quantity, normalisation: str) -> Quantity:
     """A quantity whose label says how alignment is normalised."""
-    return quantity._replace(label=quantity.label.format(alignment_name(results["normalisation"])))
+    return quantity._replace(label=quantity.label.format(alignment_name(normalisation)))
 
 
-def _limit(of_models, shown):
+def limit_for(of_models: Mapping[str, np.ndarray], shown: Quantity) -> float:
+    """How far the colours of panels reach."""
     return float(np.clip(limit_of(of_models.values()), *shown.reach))

@@ -114,14 +114,13 @@ def write_tidy(rows: Iterable[dict[str, Any]], folder: str | Path) -> list[Path]
     list of Path
         `results.parquet` and `results.csv`.
     """
-    from datasets import Dataset
+    from pyarrow import Table, parquet
 
     folder, rows = Path(folder), _sorted(rows)
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / name for name in NAMES]
     partial = [path.with_name(f".{path.name}.partial") for path in paths]
-    columns = {name: [row[name] for row in rows] for name in COLUMNS}
-    Dataset.from_dict(columns, features=_features()).to_parquet(str(partial[0]))
+    parquet.write_table(Table.from_pylist(rows, _schema()), partial[0])
     write_csv(partial[1], COLUMNS, rows)
     for made, path in zip(partial, paths, strict=True):
         made.replace(path)
@@ -153,7 +152,7 @@ def read_tidy(paths: Iterable[str | Path]) -> list[dict[str, Any]]:
 def _table(path):
     from pyarrow import csv, parquet
 
-    schema = _features().arrow_schema
+    schema = _schema()
     if path.suffix == ".csv":
         options = csv.ConvertOptions(
             column_types=dict(zip(schema.names, schema.types, strict=True)),
@@ -170,8 +169,9 @@ def _table(path):
     return table.select(COLUMNS).to_pylist()
 
 
-def _features():
+def _schema():
+    """The types of the columns, with what tells `datasets.load_dataset` of them."""
     from datasets import Features, Value
 
     kinds = dict.fromkeys(TEXT, "string") | dict.fromkeys(WHOLE, "int64")
-    return Features({name: Value(kinds.get(name, "float64")) for name in COLUMNS})
+    return Features({name: Value(kinds.get(name, "float64")) for name in COLUMNS}).arrow_schema

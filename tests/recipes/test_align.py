@@ -11,6 +11,7 @@ from huggingface_hub import HfApi, ModelCard
 from transformers import AutoFeatureExtractor, AutoModel, Wav2Vec2Model, set_seed
 
 from datasets_scripts import noise_ceiling, open_participant, read_regions
+from evaluate_metrics.reports.maps import read_maps
 from recipes.align import AlignOptions, align, check_card
 
 RECIPE = str(Path(__file__).resolve().parents[2] / "recipes" / "align.py")
@@ -64,6 +65,9 @@ def test_the_recipe_reports_models_against_the_configurations_own(
     figures = ("alignment.png", "layers.png")
     for name in ("alignment.csv", *figures, f"change-{other.name}.png"):
         assert (tmp_path / "report" / name).stat().st_size
+    maps, cortex = read_maps(tmp_path / "report")  # as figures of several measurements do
+    assert list(maps["alignment"]) == list(results["alignment"])
+    assert {*cortex.regions} == {"language", "auditory"}
     assert "impact, language, %" in done.stdout and "Warning: noise ceilings" in done.stdout
 
     # Both cards hold the numbers of the report, and have two of its figures beside them.

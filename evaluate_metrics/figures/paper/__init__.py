@@ -7,6 +7,7 @@ from functools import partial
 
 from .drawn import Drawn, Missing, PaperFigure
 from .layers import larger, preference, stages
+from .maps import average_map, participants_maps
 from .measured import MAIN
 from .regions import ALIGNMENT, IMPACT, region_bars
 from .scaling import scaling
@@ -14,6 +15,7 @@ from .tasks import task_layers, task_means
 
 _BOTH = "of a pretrained and a brain-tuned model of one family"
 _CONTROLS = f"{_BOTH} and of controls"
+_VOXELS = f"voxels and their places on fsaverage5, as align.py leaves them, {_BOTH}"
 _LANGUAGE, _AUDITORY = "language regions", "auditory regions"
 
 _ALL = (
@@ -30,6 +32,12 @@ _ALL = (
         panels=partial(region_bars, metric=ALIGNMENT, within="auditory", models=MAIN),
     ),
     PaperFigure(
+        number="2c",
+        title="Change of brain alignment on the cortex",
+        needs=(_VOXELS,),
+        panels=partial(average_map, quantity="alignment-change"),
+    ),
+    PaperFigure(
         number="3a",
         title="Low-level impact in language regions",
         needs=(f"low-level impact in {_LANGUAGE} {_BOTH}",),
@@ -40,6 +48,12 @@ _ALL = (
         title="Low-level impact in auditory regions",
         needs=(f"low-level impact in {_AUDITORY} {_BOTH}",),
         panels=partial(region_bars, metric=IMPACT, within="auditory", models=MAIN),
+    ),
+    PaperFigure(
+        number="3c",
+        title="Change of low-level impact on the cortex",
+        needs=(_VOXELS,),
+        panels=partial(average_map, quantity="impact-change"),
     ),
     PaperFigure(
         number="4",
@@ -94,6 +108,24 @@ _ALL = (
         title="Gain in tasks by share of the data and size of the model",
         needs=("scores in tasks of models tuned on shares of the stories",),
         panels=scaling,
+    ),
+    PaperFigure(
+        number="13",
+        title="Noise ceilings of each participant",
+        needs=(_VOXELS,),
+        panels=partial(participants_maps, quantity="noise-ceiling"),
+    ),
+    PaperFigure(
+        number="14",
+        title="Change of brain alignment in each participant",
+        needs=(_VOXELS,),
+        panels=partial(participants_maps, quantity="alignment-change"),
+    ),
+    PaperFigure(
+        number="15",
+        title="Change of low-level impact in each participant",
+        needs=(_VOXELS,),
+        panels=partial(participants_maps, quantity="impact-change"),
     ),
     PaperFigure(
         number="stages",

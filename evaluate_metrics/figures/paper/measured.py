@@ -4,11 +4,13 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from scipy.stats import t as student
+
 from ...reports.files import write_csv
 from ...reports.over_participants import over_participants
 from ...reports.summary_figures import caption_of
-from ...reports.summary_lines import legend_of_stars, stars
-from ...reports.tables import BASELINE
+from ...reports.summary_lines import FEWEST, legend_of_stars, stars
+from ...reports.tables import BASELINE, LEVEL
 from ..colours import COLOURS
 from ..slide import minus
 from .drawn import Drawn, Missing, Rows
@@ -16,6 +18,7 @@ from .drawn import Drawn, Missing, Rows
 TUNED = "brain-tuned"
 MAIN = tuple(COLOURS)  # of the main figures: the two models, and the control of chance
 RAISES, LOWERS, UNCLEAR = "raises", "lowers", "does not clearly change"
+ONE = "in one participant changes"
 COLUMNS = (
     *("family", "model", "region", "task", "layer", "depth", "feature", "metric", "fraction"),
     *("n_parameters", "value", "standard_error", "interval_low", "interval_high", "n", "unit"),
@@ -94,6 +97,12 @@ def tuned_families(table: Rows, what: str, models: Iterable[str] | None = None) 
     ]
 
 
+def check_controls(table: Rows, what: str) -> None:
+    """Raise `Missing` where rows are of no control."""
+    if not {row["model"] for row in table} - {BASELINE, TUNED}:
+        raise Missing(f"no row is of {what} of a control, such as permuted")
+
+
 def averaged(table: Rows, baseline: str = BASELINE) -> Rows:
     """Lines of `over_participants`, of families in the order of their names."""
     return sorted(over_participants(table, baseline), key=lambda line: line["pretrained"] or "")
@@ -117,12 +126,19 @@ def depths_of(table: Rows) -> dict[str, int] | None:
 
 
 def change_of(line: dict[str, Any]) -> str:
-    """Whether a line's gain raises or lowers, or is below two standard errors: no clear change.
+    """Whether a line's gain raises, lowers, or is no clear change.
 
-    That of one participant has no error, and always raises or lowers.
+    From six participants on the Wilcoxon test says so, below that Student's 95 % interval of the
+    gain; that of one participant says no more than itself.
     """
-    gain, error = line["gain"], line["gain_error"]
-    if gain == 0 or (error is not None and abs(gain) < 2 * error):
+    gain, error, n_tested = line["gain"], line["gain_error"], line["n_tested"]
+    if error is None:
+        return ONE
+    if n_tested >= FEWEST:
+        clear = line["p"] < LEVEL
+    else:
+        clear = abs(gain) > student.ppf(1 - LEVEL / 2, n_tested - 1) * error
+    if not clear:
         return UNCLEAR
     return RAISES if gain > 0 else LOWERS
 

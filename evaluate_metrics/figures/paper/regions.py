@@ -10,9 +10,9 @@ from ..panels import bar_figure
 from ..slide import words
 from .drawn import Drawn, Maps, Missing, Rows
 from .measured import (
-    MAIN,
     averaged,
     caption_with_stars,
+    check_controls,
     finished,
     gains_told,
     needed,
@@ -43,12 +43,12 @@ def region_bars(
     within : str
         Word in the names of regions that are shown: "language" or "auditory".
     models : iterable of str, optional
-        Those that are shown, all by default, which then must be more than the main ones.
+        Those that are shown, all by default, of which one then must be a control.
 
     Raises
     ------
     Missing
-        As `needed` and `tuned_families`; there is no such region or no other control.
+        As `needed` and `tuned_families`; there is no such region or no control.
     """
     what = f"{metric} by region, mean over layers"
     feature = MEAN_IMPACT if metric == IMPACT else None
@@ -68,8 +68,8 @@ def region_bars(
         there = ", ".join(sorted({line["region"] for line in lines}))
         raise Missing(f"no row is of {metric} in a region called *{within}*, got {there}")
     lines = [line for of_region in found.values() for line in of_region]
-    if models is None and not {line["model"] for line in lines} - {*MAIN}:
-        raise Missing(f"no row is of {metric} of a control other than {', '.join(MAIN)}")
+    if models is None:
+        check_controls(lines, what)
     named = normalised_as(lines)
     panel = {"label": MEASURES[IMPACT], "number": "{:.0f}"}
     if metric == ALIGNMENT:

@@ -17,6 +17,7 @@ from .measured import (
     averaged,
     caption_with_stars,
     change_of,
+    check_controls,
     depths_of,
     finished,
     needed,
@@ -54,18 +55,18 @@ def task_means(
     number, title, rows, folder, maps
         As `PaperFigure`.
     models : iterable of str, optional
-        Those that are shown, all by default, which then must be more than the main ones.
+        Those that are shown, all by default, of which one then must be a control.
     sound : bool
         Whether tasks are MFCC and FBANK, which are otherwise left out; a second picture has layers.
 
     Raises
     ------
     Missing
-        As `needed` and `tuned_families`; there is no other control.
+        As `needed` and `tuned_families`; there is no control.
     """
     table = _task_rows(rows, models, sound=sound)
-    if models is None and not sound and not {row["model"] for row in table} - {*MAIN}:
-        raise Missing(f"no row is of scores in tasks of a control other than {', '.join(MAIN)}")
+    if models is None:
+        check_controls(table, "scores in tasks")
     summary = averaged(table + layer_means(table))
     panels, lines = task_bars(summary)
     caption = caption_with_stars("Error bars", lines)
@@ -124,4 +125,4 @@ def _told(lines):
             f"{family}: raises {changes.count(RAISES)}, lowers {changes.count(LOWERS)} of "
             f"{len(tuned)}, most in {words(task_name(most))} ({gain}, n = {most['n_tested']})"
         )
-    return f"Scores that brain-tuning changes. {'; '.join(told)}." if told else ""
+    return f"Scores that brain-tuning clearly changes. {'; '.join(told)}." if told else ""

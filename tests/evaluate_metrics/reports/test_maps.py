@@ -4,9 +4,17 @@ import nibabel
 import numpy as np
 import pytest
 
+from evaluate_metrics import fsaverage5
 from evaluate_metrics.figures import surface_figure
 from evaluate_metrics.reports import average_maps, maps
-from evaluate_metrics.reports.maps import brain_maps, mean_of, voxel_maps
+from evaluate_metrics.reports.alignment import _flat
+from evaluate_metrics.reports.maps import (
+    brain_maps,
+    mean_of,
+    read_maps,
+    voxel_maps,
+    write_places,
+)
 
 N_VOXELS, VOXELS = 6, np.array([1, 2, 4, 5])
 ALIGNMENT = {
@@ -186,3 +194,21 @@ def test_averages_are_pictures(on_cortex, tmp_path):
     paths = average_maps(results, [on_cortex()] * 2, tmp_path)
     assert len(paths) == 6 and set(tmp_path.iterdir()) == set(paths)
     assert surface_figure is maps.surface_figure
+
+
+def test_what_is_written_of_voxels_and_their_places_is_read_back(tmp_path):
+    regions = {"language": np.array([0, 3, 20000])}
+    write_places(fsaverage5(np.arange(20484) % N_VOXELS, regions), tmp_path)
+    voxels = measured()["per_voxel"]
+    np.savez(tmp_path / "voxels.npz", **_flat(voxels))
+    read, cortex = read_maps(tmp_path)
+    expected = voxel_maps(voxels)
+    assert read.keys() == expected.keys()
+    for quantity, of_models in expected.items():
+        for model, values in of_models.items():
+            np.testing.assert_array_equal(read[quantity][model], values)
+    np.testing.assert_array_equal(cortex.voxels, np.arange(20484) % N_VOXELS)
+    np.testing.assert_array_equal(cortex.regions["language"], regions["language"])
+    (tmp_path / "voxels.npz").unlink()
+    with pytest.raises(FileNotFoundError, match=r"lacks voxels\.npz: measure again"):
+        read_maps(tmp_path)

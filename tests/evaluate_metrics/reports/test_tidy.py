@@ -134,6 +134,17 @@ def test_participants_of_two_laboratories_with_one_name_are_told(tmp_path):
         read_tidy(paths)
 
 
+def test_datasets_reads_what_is_written(tmp_path):
+    datasets = pytest.importorskip("datasets")
+    rows = [row(participant="P01", seed=0, n=30), row(participant="P02", p=0.5)]
+    parquet, csv = map(str, write_tidy(rows, tmp_path))
+    cache = str(tmp_path / "cache")
+    read = datasets.Dataset.from_parquet(parquet, cache_dir=cache)
+    assert read.to_list() == rows
+    assert read.features["n"].dtype == "int64"
+    assert datasets.Dataset.from_csv(csv, cache_dir=cache)["value"] == [0.5, 0.5]
+
+
 def test_another_table_is_refused(tmp_path):
     (tmp_path / "other.csv").write_text("family,value\nhubert,1\n")
     with pytest.raises(

@@ -91,6 +91,33 @@ def test_the_words_follow_from_the_numbers(show, regions):
     assert "does not clearly change normalised brain alignment in language of whisper" in alt
 
 
+@pytest.mark.parametrize(
+    ("participants", "noise", "verb"),
+    [(4, 0.02, "does not clearly change"), (4, 0.01, "raises"), (6, 0.02, "raises")],
+)
+def test_words_follow_student_for_few_participants_and_the_test_for_six(
+    show, regions, participants, noise, verb
+):
+    """A gain of 0.03, whose noise has a standard error of 0.0115 over four: 3.18 are 0.037."""
+    names = [f"P{i:02}" for i in range(participants)]
+    values = planted(MAIN[::2])
+    values["hubert", "brain-tuned", "language"] = values["hubert", "pretrained", "language"] + 0.03
+    rows = regions(values, participants=names)
+    for one in rows:
+        if (one["family"], one["model"]) == ("hubert", "brain-tuned"):
+            one["value"] += noise * (1 if int(one["participant"][1:]) % 2 else -1)
+    assert (
+        f"Brain-tuning {verb} normalised brain alignment in language of hubert"
+        in show("2a", rows).drawn.alt
+    )
+
+
+def test_of_one_participant_nothing_is_claimed(show, regions):
+    alt = show("2a", regions(planted(MAIN), participants=["P01"])).drawn.alt
+    assert "raises" not in alt and "lowers" not in alt
+    assert "Brain-tuning in one participant changes" in alt and "n = 1" in alt
+
+
 def test_a_larger_model_without_tuning_is_in_another_figure(show, regions):
     values = planted(MAIN) | {("hubert-large", "pretrained", "language"): 0.4}
     assert "hubert-large" not in {r["family"] for r in show("2a", regions(values)).drawn.table}
@@ -107,7 +134,7 @@ def test_what_is_missing_is_named(regions, tmp_path, number):
         Missing, match="needs a pretrained and a brain-tuned .* hubert: pretrained;"
     ):
         figure.draw(regions(only, metric), tmp_path)
-    rows = regions(planted(MAIN, ("visual",)), metric)
-    with pytest.raises(Missing, match="of a control other than|in a region called .*, got visual"):
+    rows = regions(planted(MAIN[::2], ("visual",)), metric)
+    with pytest.raises(Missing, match="of a control, such as|in a region called .*, got visual"):
         figure.draw(rows, tmp_path)
     assert not list(tmp_path.iterdir())
