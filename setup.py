@@ -5,6 +5,7 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 FIGURES = ["matplotlib>=3.10.7"]
+CLUSTER = ["submitit>=1.5"]
 REPORT = ["jinja2>=3.1"]
 WORDS = ["nltk>=3.9.1", "rapidfuzz>=3.9.7"]
 
@@ -68,10 +69,12 @@ setup(
         "tqdm>=4.66.3",
     ],
     extras_require={
+        "cluster": CLUSTER,
         "figures": FIGURES,
         "report": REPORT,
         "words": WORDS,
         "test": [
+            *CLUSTER,
             *FIGURES,
             *REPORT,
             *WORDS,

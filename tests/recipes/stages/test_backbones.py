@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoModel
+from transformers import AutoModel, WhisperConfig
 
 from modeling_braintune import layer_representations
-from recipes.stages.backbones import load_backbone
+from recipes.stages.backbones import load_backbone, n_parameters
 
 CODE = """
 from pathlib import Path
@@ -96,3 +96,13 @@ def test_weights_that_cannot_be_read_are_named(pretrained, tmp_path, damage):
         (folder / "pytorch_model.bin").write_bytes(pickle.dumps({"x": load_backbone}, 2))
     with pytest.raises(ValueError, match=f"the weights of '{folder}' "):
         load_backbone(folder)
+
+
+def test_weights_are_those_of_what_is_tuned(pretrained):
+    model = AutoModel.from_pretrained(pretrained)
+    assert n_parameters(model.config) == sum(p.numel() for p in model.parameters())
+    config = WhisperConfig(d_model=16, encoder_layers=1, decoder_layers=2, vocab_size=64)
+    config.encoder_attention_heads = config.decoder_attention_heads = 2
+    config.pad_token_id = 0
+    whisper = AutoModel.from_config(config)
+    assert n_parameters(config) == sum(p.numel() for p in whisper.encoder.parameters())

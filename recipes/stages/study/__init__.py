@@ -1,0 +1,1 @@
+"""A study: all jobs that the figures of both papers take, and running them."""

@@ -1,0 +1,40 @@
+"""A plan as text."""
+
+from collections.abc import Sequence
+
+from tabulate import tabulate
+
+from recipes.stages.study.jobs import Job, done
+
+HEADERS = ("job", "command", "figures", "needs", "hours", "GB", "done")
+
+
+def job_table(jobs: Sequence[Job]) -> str:
+    """Say of each job what it is, what for, from what, what it costs, and whether it is done.
+
+    Parameters
+    ----------
+    jobs : list of Job
+
+    Returns
+    -------
+    str
+    """
+    rows = [
+        (
+            job.name,
+            job.script,
+            " ".join(sorted(job.figures, key=_number)),
+            " ".join(job.needs),
+            "" if job.hours is None else f"{job.hours:.2f}",
+            "" if job.gigabytes is None else f"{job.gigabytes:.2f}",
+            "yes" if done(job) else "no",
+        )
+        for job in jobs
+    ]
+    return tabulate(rows, HEADERS, disable_numparse=True)
+
+
+def _number(figure):
+    number = figure.rstrip("abc")
+    return (int(number) if number.isdecimal() else 99, figure)
