@@ -26,13 +26,20 @@ def job_table(jobs: Sequence[Job]) -> str:
             job.script,
             " ".join(sorted(job.figures, key=_number)),
             " ".join(job.needs),
-            "" if job.hours is None else f"{job.hours:.2f}",
-            "" if job.gigabytes is None else f"{job.gigabytes:.2f}",
+            _amount(job.hours),
+            _amount(job.gigabytes),
             "yes" if done(job) else "no",
         )
         for job in jobs
     ]
     return tabulate(rows, HEADERS, disable_numparse=True)
+
+
+def _amount(value):
+    """Hours or GB to a hundredth; what is less than that is not nothing."""
+    if value is None:
+        return ""
+    return "<0.01" if 0 < value < 0.01 else f"{value:.2f}"
 
 
 def _number(figure):
