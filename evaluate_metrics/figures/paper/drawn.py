@@ -45,15 +45,12 @@ class PaperFigure:
     Parameters
     ----------
     number, title : str
-    needs : tuple of str
-        What it is drawn from, in words.
     panels : callable
         From (number, title, rows, folder, maps) to `Drawn`.
     """
 
     number: str
     title: str
-    needs: tuple[str, ...]
     panels: Callable[..., Drawn]
 
     def draw(self, rows: Rows, folder: str | Path, maps: Maps | None = None) -> Drawn:

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 from scipy.stats import t as student
 
+from ..tables import BASELINE
+
 ABOVE, WITHIN, BELOW = "above", "within", "below"
 # What a row is called that holds the difference to the pretrained model, with its own interval
 CHANGES = {"alignment": "gain", "impact": "impact change", "d": "d_change"}
-BASELINE = "pretrained"
 
 
 @dataclass(frozen=True, kw_only=True)

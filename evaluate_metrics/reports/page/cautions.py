@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-FEWEST = 6  # participants of whom a two-sided Wilcoxon test can give p < .05
+from ..summary_lines import FEWEST
 
 
 def cautions(

@@ -1,6 +1,6 @@
 """What of a study's inputs is missing, figure by figure."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from importlib.util import find_spec
 from typing import Any
@@ -26,7 +26,9 @@ PUBLISHED = ("timit", "slurp", "speech_commands", "crema_d")
 OF_SOUND = frozenset({"9"})  # MFCC and FBANK, of TIMIT alone
 
 
-def look_around(data: str, arguments: Any, splits: dict[str, list[str]]) -> Inventory | None:
+def look_around(
+    data: str, arguments: Any, splits: dict[str, list[str]], say: Callable[[str], object] = print
+) -> Inventory | None:
     """See who has heard what; those who lack too much are left out unless they are named.
 
     Parameters
@@ -36,6 +38,8 @@ def look_around(data: str, arguments: Any, splits: dict[str, list[str]]) -> Inve
     arguments : recipes.command.vocabulary.Recordings
     splits : dict
         Of `splits_of`.
+    say : callable
+        Is told who is left out, and why.
 
     Returns
     -------
@@ -50,7 +54,7 @@ def look_around(data: str, arguments: Any, splits: dict[str, list[str]]) -> Inve
     there = able(found, splits)
     for one in found.participants:
         if one not in there:
-            print(f"{one.name} is left out, who heard {len(one.stories)} of {len(named)} stories")
+            say(f"{one.name} is left out, who heard {len(one.stories)} of {len(named)} stories")
     return replace(found, participants=there)
 
 

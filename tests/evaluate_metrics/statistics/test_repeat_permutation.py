@@ -48,6 +48,26 @@ def test_voxels_that_share_something_are_found_at_the_rate_that_is_asked_for(dri
     assert found[:300].sum() < 0.1 * found.sum()
 
 
+def test_voxels_that_two_repeats_select_by_likeness_are_predicted_wholly_by_an_oracle():
+    """By a threshold on noise ceilings, noise is among them, whose ceiling is too high."""
+    rng = np.random.default_rng(0)
+    snr = np.where(np.arange(400) < 200, rng.uniform(0.3, 1.5, 400), 0)
+    signal = standardised(rng.standard_normal((291, 400)))
+    repeats = standardised(snr * signal + rng.standard_normal((10, 291, 400)), axis=1)
+    first, scored = repeats[:2], standardised(repeats[2:].mean(axis=0))
+    common = (first[0] * first[1]).mean(axis=0).clip(0)  # share of a repeat that the other has
+    ceiling = np.sqrt(8 * common / (1 + 7 * common))  # of the mean of the other eight
+    oracle = (signal * scored).mean(axis=0)
+
+    def reached(voxels):
+        return (oracle[voxels] / ceiling[voxels]).mean()
+
+    by_threshold = ceiling > 0.4
+    alike = fdr(repeat_permutation_p(first)) <= 0.05
+    assert by_threshold[200:].mean() > 0.25 and reached(by_threshold) < 0.85
+    assert alike[200:].mean() < 0.06 and reached(alike) == pytest.approx(1, abs=0.07)
+
+
 @pytest.mark.parametrize(
     ("repeats", "message"),
     [

@@ -1,15 +1,14 @@
 """Which jobs a study takes."""
 
 import dataclasses
-import time
+import importlib
 from pathlib import Path
 
 import pytest
 
-from recipes.command.arguments import CONFIGS, parse_arguments, read_config
+from recipes.command.arguments import CONFIGS, keys_of, parse_arguments, read_config
 from recipes.phantom.data import PARTICIPANTS
 from recipes.reproduce import OF_JOBS, ReproduceOptions, study_of
-from recipes.stages.comparison import CompareOptions
 from recipes.stages.study.jobs import for_figures
 from recipes.stages.study.planning import (
     FIGURES,
@@ -19,7 +18,10 @@ from recipes.stages.study.planning import (
     plan,
     splits_of,
 )
-from recipes.stages.tuning_options import TrainerOptions
+from recipes.stages.tuning_options import TrainerOptions, TuningOptions
+from tests.recipes.command.test_vocabulary import COMMANDS
+
+TAKEN = {"tune", "align", "compare", "stimulus_tune", "sweep", "probe", "preference", "asr"}
 
 
 @pytest.fixture(scope="module")
@@ -38,11 +40,9 @@ def full():
     return study("reproduce.yaml", *words), study("reproduce-phantom.yaml", *phantom)
 
 
-def test_a_study_of_full_size_is_planned_in_seconds_and_has_jobs_for_every_figure(full):
+def test_a_study_of_full_size_has_jobs_for_every_figure(full):
     for study in full:
-        started = time.time()
         jobs = plan(study)
-        assert time.time() - started < 5
         assert frozenset().union(*(job.figures for job in jobs)) == {*FIGURES}
         assert {name for job in jobs for name in job.facts if job.sources} <= {
             *("family", "participant", "n_layers", "n_parameters", "fraction"),
@@ -63,37 +63,14 @@ def test_what_figures_share_is_run_once_and_what_they_do_not_need_is_not(full):
 
 def test_every_job_is_a_command_that_takes_its_words(full):
     """A command of each kind is parsed as the command itself would."""
-    import importlib
-
-    from recipes.align import AlignOptions
-    from recipes.asr import AsrOptions
-    from recipes.command.arguments import keys_of
-    from recipes.command.vocabulary import Seeds
-    from recipes.preference import PreferenceOptions
-    from recipes.probe import ProbeOptions
-    from recipes.stages.recognition import RecognitionOptions
-    from recipes.stages.stimulus import StimulusOptions
-    from recipes.stages.tuning_options import TuningOptions
-    from recipes.sweep import SweepOptions
-
-    takes = {
-        "tune": (Seeds, TuningOptions, TrainerOptions),
-        "align": (AlignOptions,),
-        "compare": (CompareOptions, TrainerOptions),
-        "stimulus_tune": (StimulusOptions, TrainerOptions),
-        "sweep": (SweepOptions, TrainerOptions),
-        "probe": (ProbeOptions,),
-        "preference": (PreferenceOptions,),
-        "asr": (AsrOptions, RecognitionOptions),
-    }
     for study in full:
         kinds = {(job.script, job.name.split("-")[0]): job for job in plan(study)}
-        assert {script for script, _ in kinds} == takes.keys()
+        assert {script for script, _ in kinds} == TAKEN
         for (script, _), job in kinds.items():
             assert Path(job.command[1]).resolve() == RECIPES / f"{script}.py"
             module = importlib.import_module(f"recipes.{script}")
             parsed = parse_arguments(
-                takes[script],
+                COMMANDS[script],
                 getattr(module, "DEFAULT_CONFIG", None),
                 job.command[2:],
                 renamed={"pretrained": "baseline", "output_dir": None} if script == "align" else {},
