@@ -6,6 +6,8 @@ from ..normalisation import NORMALISED, alignment_label
 from .colours import FAINT, INK
 from .slide import legend_above, minus, start_at_zero, words
 
+SMALLEST = 7  # points that a number is read at
+
 
 def draw_alignment(
     axes: Any,
@@ -54,9 +56,11 @@ def draw_bars(
         for model in models
         for scores in table[model].values()
     )
-    # keeps numbers of neighbouring bars apart
-    inches = axes.figure.get_figwidth() * axes.get_position().width * width / len(groups)
-    font_size = min(13, 140 * inches / (1 + longest))
+    # keeps numbers of neighbouring bars apart; those that this makes too small stand upright
+    points = 72 * axes.figure.get_figwidth() * axes.get_position().width * width / len(groups)
+    font = {"fontsize": min(13, 2 * points / (1 + longest)), "rotation": 0}
+    if font["fontsize"] < SMALLEST:
+        font = {"fontsize": min(SMALLEST, points), "rotation": 90}
     for index, model in enumerate(models):
         for place, group in enumerate(groups):
             if group not in table[model]:
@@ -64,7 +68,7 @@ def draw_bars(
             x = place + (index - (len(models) - 1) / 2) * width
             star = (stars or {}).get((model, group))
             scores = table[model][group]
-            _draw_bar(axes, x, width, scores, colours[model], font_size, number, star)
+            _draw_bar(axes, x, width, scores, colours[model], number, star, font)
         axes.bar(0, 0, color=colours[model], label=model)  # the legend's swatch
     axes.axhline(0, color=INK, linewidth=1)
     axes.margins(y=0.2)  # room for what stands on the bars
@@ -73,23 +77,24 @@ def draw_bars(
     axes.grid(axis="y", color=FAINT)
 
 
-def _draw_bar(axes, x, width, scores, colour, font_size, number, star):
-    text = {"textcoords": "offset points", "ha": "center", "fontsize": font_size}
+def _draw_bar(axes, x, width, scores, colour, number, star, font):
+    text = {"textcoords": "offset points", "ha": "center"} | font
     if scores["mean"] is None:
         there = scores.get("n_voxels") or not scores.get("determined", True)
         said = "not determined" if there else "empty"
-        axes.annotate(said, (x, 0), (0, 6), rotation=90, style="italic", **text)
+        axes.annotate(said, (x, 0), (0, 6), style="italic", **text | {"rotation": 90})
         return
     axes.bar(x, scores["mean"], width * 0.92, color=colour)
     top = max(scores["mean"], 0)
     if scores["interval"] is not None:
         low, high = scores["interval"]
-        axes.plot([x, x], [low, high], color=INK, marker="_", markersize=9, linewidth=1.5)
+        cap = 0.7 * text["fontsize"]
+        axes.plot([x, x], [low, high], color=INK, marker="_", markersize=cap, linewidth=1.5)
         top = max(top, high)
-    axes.annotate(minus(number.format(scores["mean"])), (x, top), (0, 5), **text)
+    said = minus(number.format(scores["mean"]))
     if star:
-        text["fontsize"] = 13  # to be seen where the numbers are small
-        axes.annotate(star, (x, top), (0, 5 + 0.9 * font_size), **text)
+        said = f"{said} {star}" if text["rotation"] else f"{star}\n{said}"
+    axes.annotate(said, (x, top), (0, 5), **text)
 
 
 def groups_of(table: dict, name: str) -> list[str]:
