@@ -228,7 +228,7 @@ def draw(
         arguments.numbers,
         planted=is_phantom,
         circular=() if settings.keys() & CEILINGS else study.participants,
-        missing={} if PHANTOM in given else missing_collections(given, arguments.numbers),
+        missing=missing_collections(given, arguments.numbers),
     )
     for number, why in left_out:
         print(f"Figure {number} is not drawn: {why}")
@@ -246,19 +246,26 @@ def forecast(
     if found is None:
         return f"{job_table(jobs)}\n\nOf {arguments.data} neither costs nor gaps are known."
     heard = {one.name: heard_by(one, splits) for one in found.participants}
-    timed = time_backbones(study)
-    operations = operations_a_second()
-    lines, chunks = [], dict.fromkeys([study.evaluation_chunk, *CHUNKS])
-    for chunk in chunks:
-        costs = Costs(replace(study, evaluation_chunk=chunk), heard, timed, operations).of(jobs)
-        if not lines:
-            lines += [job_table(costs), ""]
-        lines.append(f"With --evaluation_chunk {chunk:g}: {summary(costs)}")
+    timed, operations = time_backbones(study), operations_a_second()
+
+    def costing(study: Study, jobs: list[Job]) -> list[Job]:
+        return Costs(study, heard, timed, operations).of(jobs)
+
+    lines = [" ".join(job.command) for job in jobs]
+    lines += ["", job_table(costing(study, jobs)), ""]
+    for chunk in dict.fromkeys([study.evaluation_chunk, *CHUNKS]):
+        costs = summary(costing(replace(study, evaluation_chunk=chunk), jobs))
+        lines.append(f"With --evaluation_chunk {chunk:g}: {costs}")
     lines.append(CHANGES)
-    collections = [given.partition("=")[0] for given in arguments.collections]
+    given = [name.partition("=")[0] for name in arguments.collections]
+    if absent := list(missing_collections(given, arguments.numbers)):
+        collections = [*study.collections, *(f"{name}=<folder>" for name in absent)]
+        whole = replace(study, collections=collections)
+        costs = summary(costing(whole, for_figures(plan(whole), arguments.numbers)))
+        lines.append(f"With {', '.join(absent)} too, at {study.evaluation_chunk:g} s: {costs}")
     has_atlas = arguments.atlas is not None
-    missing = missing_inputs(found, collections, arguments.numbers, has_atlas)
-    return "\n".join([*lines, "", missing_table(missing), "", *(" ".join(j.command) for j in jobs)])
+    missing = missing_inputs(found, given, arguments.numbers, has_atlas)
+    return "\n".join([*lines, "", missing_table(missing)])
 
 
 def default_config() -> Path:

@@ -23,7 +23,7 @@ def study(settings, pretrained, tmp_path):
         "figures": ["2a"],
         "output_dir": str(tmp_path / "study"),
         "checkpoints": {"wav2vec2": str(pretrained)},
-        "jobs": {"all": {"config": str(of_jobs)}},
+        "jobs": {"all": {"config": str(of_jobs)}, "probe": {}},
     }
     path.write_text(yaml.safe_dump(content))
     return path
@@ -49,6 +49,7 @@ def test_a_dry_run_shows_jobs_costs_gaps_and_commands(command, capsys, tmp_path)
         assert float(line.split()[-3].removeprefix("<")) > 0 and line.endswith("no")
         assert f"--participants {participant} " in said
     assert "With --evaluation_chunk 0.1: 4 jobs" in said and "With --evaluation_chunk 1: " in said
+    assert "With timit, slurp, speech_commands, crema_d too, at 0.1 s: 8 jobs" in said
     assert "Figures 2a, 2b, 2c: all is there" in said
     assert "collection timit: give --collections timit=<folder>" in said
     assert not (tmp_path / "study").exists()
