@@ -1,5 +1,6 @@
 """Pictures of many measurements at once: panels of bars, and panels of lines."""
 
+import math
 import textwrap
 from contextlib import contextmanager
 from pathlib import Path
@@ -117,12 +118,13 @@ def _legended(path, title, caption, size, colours):
 
     caption = textwrap.fill(caption, int(11 * size[0]))
     legend = sum(0.9 + 0.11 * len(model) for model in colours)  # inches, as the title's
-    if title and 0.17 * len(title) + legend > size[0]:
-        title = f"\n{title}"  # the legend stands above it
+    n_rows = math.ceil(legend / size[0])
+    if title and (n_rows > 1 or 0.17 * len(title) + legend > size[0]):
+        title = "\n" * n_rows + title  # the legend stands above it
     with slide(path, title, caption, size) as figure:
         yield figure
         swatches = [Patch(color=colour, label=model) for model, colour in colours.items()]
-        figure.legend(handles=swatches, loc="outside upper right", ncols=len(swatches))
+        figure.legend(handles=swatches, loc="outside upper right", ncols=-(-len(swatches) // n_rows))
 
 
 def _rows(widths, widest):

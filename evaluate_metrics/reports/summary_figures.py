@@ -28,7 +28,7 @@ MEASURES = {
     "impact": "low-level impact\n(% of the alignment)",
     "r2": "$R^2$",
     "macro_f1": "macro F1",
-    "1-wer": "1 \N{MINUS SIGN} word error rate",
+    "1-wer": "1 \N{MINUS SIGN} error rate",
     "d": "preference d",
 }
 

@@ -77,6 +77,15 @@ def test_panels_wrap_into_rows_and_long_captions_into_lines(tmp_path):
     assert (pixels[:, -8:] == 255).all()
 
 
+def test_a_legend_of_many_names_takes_rows_above_the_title(tmp_path):
+    panel = bars(0.4)
+    panel["scores"] |= {f"{c}-model-tuned-on-much": panel["scores"]["some-other"] for c in "abc"}
+    pixels = drawn(bar_figure, [panel], tmp_path / "a.png", title="Many models")
+    assert (pixels[:, :8] == 255).all() and (pixels[:, -8:] == 255).all()
+    in_columns = [(pixels[:160] == COLOURS[m]).all(axis=-1).any(axis=1) for m in COLOURS]
+    assert len({tuple(np.flatnonzero(rows)) for rows in in_columns}) == 2  # rows of swatches
+
+
 def test_lines_and_bands_follow_the_values(tmp_path):
     rising, level = (
         drawn(line_figure, [lines(means)], tmp_path / "a.png") for means in ((0.2, 0.6), (0.6, 0.6))
