@@ -124,7 +124,8 @@ def _legended(path, title, caption, size, colours):
     with slide(path, title, caption, size) as figure:
         yield figure
         swatches = [Patch(color=colour, label=model) for model, colour in colours.items()]
-        figure.legend(handles=swatches, loc="outside upper right", ncols=-(-len(swatches) // n_rows))
+        columns = math.ceil(len(swatches) / n_rows)
+        figure.legend(handles=swatches, loc="outside upper right", ncols=columns)
 
 
 def _rows(widths, widest):

@@ -85,9 +85,10 @@ def row_size(panels: Sized) -> tuple[float, float]:
 
 def start_at_zero(axes: Any) -> None:
     """Begin the axis at zero, unless there is something to see below it."""
-    bottom, top = axes.get_ylim()
-    if bottom > -0.02:
-        axes.set_ylim(0, top if top > 1e-6 else 1)  # of nothing but zeros there is no scale
+    if axes.dataLim.height < 1e-6:  # nothing but zeros, which have no scale
+        axes.set_ylim(0, 1)
+    elif axes.get_ylim()[0] > -0.02:
+        axes.set_ylim(bottom=0)
 
 
 def legend_above(axes: Any, n_columns: int, beside: Iterable[Any] = ()) -> None:
