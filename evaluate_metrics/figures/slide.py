@@ -85,7 +85,8 @@ def row_size(panels: Sized) -> tuple[float, float]:
 
 def start_at_zero(axes: Any) -> None:
     """Begin the axis at zero, unless there is something to see below it."""
-    if axes.dataLim.height < 1e-6:  # nothing but zeros, which have no scale
+    together = axes.get_shared_y_axes().get_siblings(axes)
+    if max(one.dataLim.height for one in together) < 1e-6:  # zeros alone, which have no scale
         axes.set_ylim(0, 1)
     elif axes.get_ylim()[0] > -0.02:
         axes.set_ylim(bottom=0)
