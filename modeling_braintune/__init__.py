@@ -6,6 +6,7 @@ from .callbacks import FiniteLoss, LossBar, Patience, StopAt
 from .clip_representations import clip_representations
 from .collator import BrainTuningCollator, cut, model_inputs
 from .configuration_braintune import checkpoint_model_type, without_fields
+from .ctc import FAMILIES as CTC_FAMILIES
 from .ctc import (
     CtcArguments,
     check_family,
@@ -79,6 +80,7 @@ from .training_checkpoints import damaged_file, file_checksums, last_checkpoint
 
 __all__ = [
     "CARD",
+    "CTC_FAMILIES",
     "OBJECTIVES",
     "STIMULUS_FAMILIES",
     "AutoModelForBrainTuning",

@@ -12,7 +12,7 @@ from typing import Any
 from transformers import PreTrainedConfig
 
 from datasets_scripts.collections import COLLECTIONS, TRANSCRIBED
-from modeling_braintune import STIMULUS_FAMILIES
+from modeling_braintune import CTC_FAMILIES, STIMULUS_FAMILIES
 from recipes.command.arguments import CONFIGS, read_config
 from recipes.stages.backbones import n_parameters
 from recipes.stages.controls import BRAIN_TUNED, STIMULUS_TUNED, TARGETS
@@ -292,7 +292,8 @@ def _participant_jobs(study, family, participant, number, shared):
             ("probes.json",),
         )
     heard = [c for c in study.collections if c.partition("=")[0] in TRANSCRIBED]
-    if heard and _takes(study, "asr", number):
+    recognises = study.families[family].config.model_type in CTC_FAMILIES
+    if heard and recognises and _takes(study, "asr", number):
         words = study.options_of("asr") | checkpoints | {"collections": heard[:1]}
         yield _job(
             study,

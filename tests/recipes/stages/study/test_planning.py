@@ -87,6 +87,12 @@ def test_settings_of_a_control_are_its_own(full):
     assert "--num_train_epochs" not in by_name["tune-hubert-UTS01"].command
 
 
+def test_families_without_ctc_are_not_tuned_for_recognition(full):
+    for study in full:
+        names = {job.name.split("-")[1] for job in plan(study) if job.script == "asr"}
+        assert names == {"wav2vec2", "hubert"}
+
+
 def test_who_missed_a_story_is_tuned_on_the_others(full):
     study = dataclasses.replace(full[0], unrecorded={"UTS04": ["life"]})
     by_name = {job.name: job for job in plan(study)}
