@@ -1,6 +1,7 @@
 """A Hub of its own for tests that push and load: to them and their processes, the only one."""
 
 import atexit
+import gc
 import os
 import shutil
 import subprocess
@@ -11,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+WHOLE_RUNS = Path(__file__).with_name("recipes")
 
 # Two processes run the tests: a thread each, or they would be in each other's way.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -70,6 +73,17 @@ atexit.register(shutil.rmtree, OURS, ignore_errors=True)
 HUB = SERVED.enter_context(running_hub(Path(OURS, "served", "hub")))
 atexit.register(SERVED.close)
 os.environ |= HUB.variables(Path(OURS, "home"))
+
+
+def pytest_collection_modifyitems(items):
+    """Whole runs first: what takes longest must not be left to one of two processes at the end."""
+    items.sort(key=lambda item: item.path.parent != WHOLE_RUNS)
+
+
+def pytest_collection_finish():
+    """What is imported need not be looked through for garbage again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
