@@ -79,7 +79,7 @@ setup(
             *REPORT,
             *WORDS,
             "pytest>=9",
-            "pytest-xdist>=3.6.1",
+            "pytest-xdist>=3.8",
             "hypothesis>=6.100",
             "import-linter>=2.5",
             "mypy>=2",

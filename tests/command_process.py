@@ -1,10 +1,11 @@
 """Programs in processes of their own that need not import torch and transformers first.
 
 Python's fork server imports them once; each program is a fork of it, with its own arguments,
-streams and exit status. What a library reads from the environment while it is imported (a Hub's
+streams and exit status. What a library reads from the environment while it is imported (the Hub's
 address, HF_HOME) is that of the tests: a program that needs another is started afresh.
 """
 
+import gc
 import multiprocessing
 import os
 import runpy
@@ -17,7 +18,9 @@ from pathlib import Path
 
 RECIPES = Path(__file__).resolve().parents[1] / "recipes"
 PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["recipes.tune", "recipes.anatomy", "nilearn.surface"])
+PROCESSES.set_forkserver_preload(
+    ["recipes.tune", "recipes.anatomy", "nilearn.surface", "matplotlib.backends.backend_agg"]
+)
 
 
 def start(program, *words, stdout=os.devnull, stderr=os.devnull, prepare=None):
@@ -36,14 +39,19 @@ def start_command(name, *words, **more):
     return start(RECIPES / f"{name}.py", *words, **more)
 
 
-def run_command(name, *words, prepare=None):
-    """Run `recipes/<name>.py` to its end; return what `subprocess.run` would, with its text."""
+def run(program, *words, prepare=None):
+    """Run a program, given by its path, to its end; return what `subprocess.run` would, as text."""
     with tempfile.TemporaryDirectory() as folder:
         streams = [Path(folder, stream) for stream in ("stdout", "stderr")]
-        process = start_command(name, *words, stdout=streams[0], stderr=streams[1], prepare=prepare)
+        process = start(program, *words, stdout=streams[0], stderr=streams[1], prepare=prepare)
         process.join()
         texts = [stream.read_text() for stream in streams]
-        return subprocess.CompletedProcess([name, *words], process.exitcode, *texts)
+        return subprocess.CompletedProcess([program, *words], process.exitcode, *texts)
+
+
+def run_command(name, *words, prepare=None):
+    """`run` of `recipes/<name>.py`."""
+    return run(RECIPES / f"{name}.py", *words, prepare=prepare)
 
 
 def run_two(program, *words):
@@ -76,6 +84,7 @@ def _be_one(rank, port):
 def _program(words, stdout, stderr, prepare):
     for descriptor, path in ((1, stdout), (2, stderr)):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND), descriptor)
+    gc.freeze()  # what is imported need not be looked through by every program
     if prepare is not None:
         prepare()
     sys.argv = words

@@ -1,6 +1,7 @@
-"""A Hub of its own for tests that push and load."""
+"""A Hub of its own for tests that push and load: to them and their processes, the only one."""
 
 import atexit
+import gc
 import os
 import shutil
 import subprocess
@@ -12,11 +13,10 @@ from pathlib import Path
 
 import pytest
 
-# Before any client is imported: what tests cache is theirs, and goes with them.
+WHOLE_RUNS = Path(__file__).with_name("recipes")
+
 # Two processes run the tests: a thread each, or they would be in each other's way.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="braintune-tests-")
-atexit.register(shutil.rmtree, os.environ["HF_HOME"], ignore_errors=True)
 
 
 @dataclass(frozen=True)
@@ -28,26 +28,29 @@ class LoopbackHub:
     user: str = "ada"
     token: str = "hf_ada"
 
-    def environment(self, home):
-        """Return the whole environment of a client process that knows this Hub and no other.
+    def variables(self, home):
+        """Return the variables by which a process knows this Hub.
 
         Parameters
         ----------
         home : path-like
-            What the client caches in.
+            What the process caches in.
         """
-        ours = {k: v for k, v in os.environ.items() if not k.startswith(("HF_", "HUGGINGFACE_"))}
-        return ours | {
+        return {
             "HF_ENDPOINT": self.url,
             "HF_HOME": str(home),
             "HF_TOKEN": self.token,
             "HF_HUB_DISABLE_XET": "1",
             "HF_HUB_DISABLE_TELEMETRY": "1",
-            "HF_HUB_DISABLE_PROGRESS_BARS": "1",
             "HF_UPDATE_DOWNLOAD_COUNTS": "0",  # evaluate would count on a server of its own
             "NO_PROXY": "127.0.0.1",
             "no_proxy": "127.0.0.1",
         }
+
+    def environment(self, home):
+        """Return the whole environment of a client process that knows this Hub and no other."""
+        ours = {k: v for k, v in os.environ.items() if not k.startswith(("HF_", "HUGGINGFACE_"))}
+        return ours | self.variables(home) | {"HF_HUB_DISABLE_PROGRESS_BARS": "1"}
 
 
 @contextmanager
@@ -63,6 +66,26 @@ def running_hub(folder, *options):
             process.terminate()
 
 
+# Before any client is imported, here and in processes that are started from here: what tests cache
+# is theirs and goes with them, and the Hub that they know is theirs.
+OURS, SERVED = tempfile.mkdtemp(prefix="braintune-tests-"), ExitStack()
+atexit.register(shutil.rmtree, OURS, ignore_errors=True)
+HUB = SERVED.enter_context(running_hub(Path(OURS, "served", "hub")))
+atexit.register(SERVED.close)
+os.environ |= HUB.variables(Path(OURS, "home"))
+
+
+def pytest_collection_modifyitems(items):
+    """Whole runs first: what takes longest must not be left to one of two processes at the end."""
+    items.sort(key=lambda item: item.path.parent != WHOLE_RUNS)
+
+
+def pytest_collection_finish():
+    """What is imported need not be looked through for garbage again and again."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(scope="session")
 def start_loopback_hub(tmp_path_factory):
     """Function that starts one more Hub, with further options of its command line."""
@@ -76,9 +99,9 @@ def start_loopback_hub(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def loopback_hub(start_loopback_hub):
-    """A Hub for the whole session; tests take names of their own for their repositories."""
-    return start_loopback_hub()
+def loopback_hub():
+    """The Hub of all tests, as user ada; they take names of their own for their repositories."""
+    return HUB
 
 
 @pytest.fixture(scope="session")

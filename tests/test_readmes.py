@@ -4,9 +4,9 @@ import doctest
 import importlib
 import os
 import re
-import subprocess
 import sys
 from contextlib import chdir
+from functools import partial
 from pathlib import Path
 
 import huggingface_hub.constants
@@ -20,6 +20,7 @@ from modeling_braintune import AutoModelForBrainTuning
 from recipes.command.arguments import CONFIGS, parse_arguments
 from recipes.phantom import MODELS
 from recipes.stages.tuning_options import TrainerOptions, TuningOptions
+from tests.command_process import run_command
 
 ROOT = Path(__file__).resolve().parents[1]
 ROOMS = ["datasets_scripts", "evaluate_metrics", "modeling_braintune", "recipes"]
@@ -42,6 +43,14 @@ def called(page):
                 found = re.search(r"\brecipes[./](\S+?)(?:\.py)?(?:\s|$)(.*)", command)
                 if found and re.match(r"\s*(python|accelerate|torchrun)", command):
                     yield "recipes." + found[1].replace("/", "."), found[2]
+
+
+def in_place_of_the_repository(folder):
+    """Prepare a process that finds a miniature of what the main job makes."""
+    os.chdir(folder)
+    huggingface_hub.constants.HF_HOME = str(folder / "huggingface")
+    # A thread, since the other process of the suite takes the other core
+    os.environ["LOKY_MAX_CPU_COUNT"] = "1"
 
 
 @pytest.fixture(scope="module")
@@ -74,14 +83,7 @@ def folder(tmp_path_factory):
         *("--max_steps", "2", "--eval_steps", "1", "--save_steps", "1", "--use_cpu", "true"),
         *("--evaluation_stride", "8", "--layers", "4", "--targets", "responses"),
     ]
-    done = subprocess.run(
-        [sys.executable, ROOT / "recipes" / "tune.py", *words],
-        cwd=folder,
-        # A thread, since the other process of the suite takes the other core
-        env=os.environ | {"HF_HOME": str(cache.parent), "LOKY_MAX_CPU_COUNT": "1"},
-        capture_output=True,
-        text=True,
-    )
+    done = run_command("tune", *words, prepare=partial(in_place_of_the_repository, folder))
     assert done.returncode == 0, done.stderr
     return folder
 

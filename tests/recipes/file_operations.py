@@ -1,6 +1,5 @@
 """File operations of a run, counted, and the death of its process at one of them."""
 
-import gc
 import json
 import os
 import signal
@@ -43,7 +42,6 @@ def prepare(home, watched=(), die_at=None, listing=None):
     listing : path-like, optional
         File to list operations in, [event, path] a line.
     """
-    gc.freeze()  # what is imported need not be looked through by every run
     constants.HF_HOME = str(home)
     datasets.config.HF_DATASETS_CACHE = Path(home) / "datasets"
     # Drawing takes longest, and no later start looks at it.

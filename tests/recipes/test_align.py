@@ -1,8 +1,6 @@
 """The report of an alignment: files, cards, and what is refused."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +11,7 @@ from transformers import AutoFeatureExtractor, AutoModel, Wav2Vec2Model, set_see
 from datasets_scripts import noise_ceiling, open_participant, read_regions
 from evaluate_metrics.reports.maps import read_maps
 from recipes.align import AlignOptions, align, check_card
-
-RECIPE = str(Path(__file__).resolve().parents[2] / "recipes" / "align.py")
+from tests.command_process import run_command
 
 
 @pytest.fixture(scope="module")
@@ -29,33 +26,21 @@ def other(tmp_path_factory, pretrained):
 
 
 @pytest.fixture(scope="module")
-def carded(other, loopback_hub, tmp_path_factory):
-    """The other checkpoint with a card, in its folder and as ada/measured on a Hub."""
+def hub(other, loopback_hub):
+    """A Hub with the other checkpoint as ada/measured; it has a card there and in its folder."""
     (other / "README.md").write_text("---\nlicense: mit\n---\n# Another model\n")
-    program = """
-import sys
-from huggingface_hub import HfApi
-HfApi().create_repo("ada/measured")
-HfApi().upload_folder(repo_id="ada/measured", folder_path=sys.argv[1])
-"""
-    environment = loopback_hub.environment(tmp_path_factory.mktemp("home"))
-    subprocess.run([sys.executable, "-c", program, other], env=environment, check=True)
-    return HfApi(loopback_hub.url, loopback_hub.token)
+    hub = HfApi(loopback_hub.url, loopback_hub.token)
+    hub.create_repo("ada/measured")
+    hub.upload_folder(repo_id="ada/measured", folder_path=other)
+    return hub
 
 
 def test_the_recipe_reports_models_against_the_configurations_own(
-    configuration, pretrained, other, carded, loopback_hub, tmp_path
+    configuration, pretrained, other, hub, tmp_path
 ):
     words = ["--config", configuration(), "--checkpoints", other, "ada/measured"]
     words += ["--output_dir", tmp_path / "report", "--cache_dir", tmp_path / "kept"]
-    words += ["--update_card", "true"]
-    command = [sys.executable, "-m", "accelerate.commands.launch", RECIPE, *words]
-    done = subprocess.run(
-        list(map(str, command)),
-        capture_output=True,
-        text=True,
-        env=loopback_hub.environment(tmp_path / "home"),
-    )
+    done = run_command("align", *words, "--update_card", "true")
     assert done.returncode == 0, done.stderr
     results = json.loads((tmp_path / "report" / "alignment.json").read_text())
     assert list(results["alignment"]) == ["pretrained", other.name, "measured"]
@@ -71,7 +56,7 @@ def test_the_recipe_reports_models_against_the_configurations_own(
     assert "impact, language, %" in done.stdout and "Warning: noise ceilings" in done.stdout
 
     # Both cards hold the numbers of the report, and have two of its figures beside them.
-    copy = Path(carded.snapshot_download("ada/measured", local_dir=tmp_path / "copy"))
+    copy = Path(hub.snapshot_download("ada/measured", local_dir=tmp_path / "copy"))
     for model, folder in ((other.name, other), ("measured", copy)):
         card = ModelCard.load(folder / "README.md")
         assert card.data.license == "mit" and card.text.startswith("# Another model\n")

@@ -103,7 +103,7 @@ def test_killed_at_any_file_operation_a_run_ends_as_if_it_had_not_been(recipe, w
             assert content == expected[name], f"{where}: {name}"
 
 
-def test_two_first_runs_at_once_both_succeed(words, tmp_path):
+def test_two_first_runs_at_once_both_succeed_and_a_third_is_told_who_is_there(words, tmp_path):
     home, outputs = tmp_path / "home", (tmp_path / "one", tmp_path / "other")
     given = ("stimulus_tune", *words["stimulus_tune"], "--output_dir")
     ready, said = partial(prepare, home), [path.with_suffix(".log") for path in outputs]
@@ -111,22 +111,14 @@ def test_two_first_runs_at_once_both_succeed(words, tmp_path):
         start_command(*given, path, stderr=log, prepare=ready)
         for path, log in zip(outputs, said, strict=True)
     ]
+    while not (outputs[0] / ".braintune-run.json").exists() and started[0].is_alive():
+        time.sleep(0.01)
+    third = run_command(*given, outputs[0], prepare=ready)
+    assert third.returncode == 1
+    assert f"another run is at work there, process {started[0].pid} on " in third.stderr
     for process, log in zip(started, said, strict=True):
         process.join()
         assert process.exitcode == 0, log.read_text()
     assert left_in(outputs[0]) == left_in(outputs[1])
     assert not [path for path in home.rglob("*") if ".partial" in path.name]
     assert not [path for path in home.rglob("*.incomplete")]
-
-
-def test_a_second_run_in_an_output_folder_is_told_who_is_there(words, tmp_path):
-    output, ready = tmp_path / "output", partial(prepare, tmp_path / "home")
-    given = ("stimulus_tune", *words["stimulus_tune"], "--output_dir", output)
-    first = start_command(*given, prepare=ready)
-    while not (output / ".braintune-run.json").exists() and first.is_alive():
-        time.sleep(0.01)
-    second = run_command(*given, prepare=ready)
-    assert second.returncode == 1
-    assert f"another run is at work there, process {first.pid} on " in second.stderr
-    first.join()
-    assert first.exitcode == 0

@@ -6,58 +6,50 @@ import shlex
 import shutil
 import subprocess
 import sys
-from pathlib import Path
-from textwrap import dedent
 
 import numpy as np
 import pytest
 
-from datasets_scripts import read_ds003020
+from datasets_scripts import (
+    TrainingWindows,
+    noise_ceiling,
+    open_participant,
+    read_ds003020,
+    select_voxels,
+)
 from recipes.command.arguments import CONFIGS, parse_arguments, read_config
 from recipes.prepare import PrepareOptions, main, prepare
 from recipes.stages.tuning_options import TrainerOptions, TuningOptions
 from tests.command_process import run_command
 
-RECIPE = str(Path(__file__).resolve().parents[2] / "recipes" / "prepare.py")
+WITHOUT = """
+import json, sys
+for room in ("datasets_scripts", "modeling_braintune", "evaluate_metrics", "recipes"):
+    sys.modules[room] = None  # importing it fails
+from datasets import load_dataset
+rows = load_dataset("ada/phantom-listening", "P01")
+sound = load_dataset("ada/phantom-listening", "stories", split="stories", streaming=True)
+first = next(iter(sound))
+row = rows["responses"].with_format("numpy")[3]
+streamed = load_dataset("ada/phantom-listening", "P01", streaming=True)
+third = next(iter(streamed["responses"].skip(3)))
+print(json.dumps({
+    "splits": {split: len(part) for split, part in rows.items()},
+    "story": row["story"],
+    "responses": [float(x) for x in row["responses"]],
+    "streamed": [sorted(streamed), third["story"], third["responses"]],
+    "sound": [first["story"], len(first["audio"]["bytes"]), len(first["words"])],
+}))
+"""
 
 
 @pytest.fixture(scope="module")
-def uploaded(recordings, loopback_hub, tmp_path_factory):
+def uploaded(recordings):
     """What the recipe printed while it uploaded P01 as ada/phantom-listening."""
-    words = [
-        "--data",
-        recordings,
-        "--participants",
-        "P01",
-        "--push_to_hub",
-        "ada/phantom-listening",
-    ]
-    done = subprocess.run(
-        [sys.executable, RECIPE, *map(str, words)],
-        env=loopback_hub.environment(tmp_path_factory.mktemp("home")),
-        capture_output=True,
-        text=True,
-    )
+    words = ["--data", recordings, "--participants", "P01"]
+    done = run_command("prepare", *words, "--push_to_hub", "ada/phantom-listening")
     assert done.returncode == 0, done.stderr
     return done.stdout
-
-
-@pytest.fixture
-def client(loopback_hub, tmp_path):
-    """Run a program as a client of the Hub; return the JSON that it prints last."""
-
-    def run(program):
-        done = subprocess.run(
-            [sys.executable, "-c", dedent(program)],
-            env=loopback_hub.environment(tmp_path / "home"),
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-        )
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout.splitlines()[-1])
-
-    return run
 
 
 def test_it_says_what_was_prepared(recordings, tmp_path, capsys):
@@ -73,27 +65,19 @@ def test_it_says_what_was_prepared(recordings, tmp_path, capsys):
     assert f"MB in {tmp_path}" in printed
 
 
-def test_uploaded_recordings_load_without_this_package(uploaded, client, recordings):
+def test_uploaded_recordings_load_without_this_package(
+    uploaded, loopback_hub, recordings, tmp_path
+):
     assert "Uploaded to ada/phantom-listening" in uploaded
-    answer = client("""
-        import json, sys
-        for room in ("datasets_scripts", "modeling_braintune", "evaluate_metrics", "recipes"):
-            sys.modules[room] = None  # importing it fails
-        from datasets import load_dataset
-        rows = load_dataset("ada/phantom-listening", "P01")
-        sound = load_dataset("ada/phantom-listening", "stories", split="stories", streaming=True)
-        first = next(iter(sound))
-        row = rows["responses"].with_format("numpy")[3]
-        streamed = load_dataset("ada/phantom-listening", "P01", streaming=True)
-        third = next(iter(streamed["responses"].skip(3)))
-        print(json.dumps({
-            "splits": {split: len(part) for split, part in rows.items()},
-            "story": row["story"],
-            "responses": [float(x) for x in row["responses"]],
-            "streamed": [sorted(streamed), third["story"], third["responses"]],
-            "sound": [first["story"], len(first["audio"]["bytes"]), len(first["words"])],
-        }))
-    """)
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT],
+        env=loopback_hub.environment(tmp_path / "home"),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout.splitlines()[-1])
     stories = {story.name: story for story in read_ds003020(recordings, "P01")}
     first = stories[answer["story"]]
     np.testing.assert_array_equal(np.float32(answer["responses"]), first.responses[3])
@@ -106,25 +90,15 @@ def test_uploaded_recordings_load_without_this_package(uploaded, client, recordi
     assert answer["splits"] == {"responses": n_trs, "repeats": n_repeated}
 
 
-def test_uploaded_recordings_give_windows_with_this_package(uploaded, client, recordings):
-    answer = client("""
-        import json
-        from datasets_scripts import TrainingWindows, noise_ceiling, open_participant, select_voxels
-        participant = open_participant("ada/phantom-listening", "P01")
-        (story,) = participant.stories(["repeated"])
-        voxels = select_voxels(noise_ceiling(story.repeats), regions=participant.regions)
-        pair = TrainingWindows([story], voxels)[5]
-        print(json.dumps({
-            "voxels": voxels.tolist(),
-            "labels": pair["labels"].tolist(),
-            "audio": [len(pair["audio"]), float(abs(pair["audio"]).max())],
-            "participant": participant.provenance["participant"],
-        }))
-    """)
+def test_uploaded_recordings_give_windows_with_this_package(uploaded, recordings):
+    participant = open_participant("ada/phantom-listening", "P01")
+    (sent,) = participant.stories(["repeated"])
+    voxels = select_voxels(noise_ceiling(sent.repeats), regions=participant.regions)
+    pair = TrainingWindows([sent], voxels)[5]
     (story,) = read_ds003020(recordings, "P01", ["repeated"])
-    np.testing.assert_array_equal(answer["labels"], story.responses[5, answer["voxels"]])
-    assert answer["audio"][0] == 160000 and answer["audio"][1] > 0
-    assert answer["participant"] == "P01"
+    np.testing.assert_array_equal(pair["labels"], story.responses[5, voxels])
+    assert len(voxels) and len(pair["audio"]) == 160000 and abs(pair["audio"]).max() > 0
+    assert participant.provenance["participant"] == "P01"
 
 
 def command(monkeypatch, *words):

@@ -3,8 +3,6 @@
 import csv
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +17,7 @@ from evaluate_metrics import ClassProbe, LabelProbe, RidgeProbe
 from evaluate_metrics.reports.probes import COLUMNS
 from modeling_braintune import clip_representations
 from recipes.probe import ProbeOptions, probe
+from tests.command_process import run
 
 ALL_TASKS = {f"phantom/{task}" for task in ("mfcc", "fbank", *PHANTOM_TASKS)}
 TWO_TASKS = ["phantom/mood", "phantom/fbank"]
@@ -175,7 +174,7 @@ def test_json_and_csv_hold_the_same(finished):
 
 
 @pytest.fixture(scope="module")
-def went_on(finished, settings, pretrained, folder, loopback_hub, tmp_path_factory):
+def went_on(finished, settings, pretrained, folder, tmp_path_factory):
     """A process that pushes the clips to a Hub, takes them from there, and runs the command.
 
     It finds the report without one of the results, and with another changed.
@@ -191,12 +190,9 @@ def went_on(finished, settings, pretrained, folder, loopback_hub, tmp_path_facto
     for name, value in settings.items():
         words += [f"--{name}", *([value] if isinstance(value, str) else value)]
     before = times(settings["cache_dir"])
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, folder, *words],
-        env=loopback_hub.environment(tmp_path_factory.mktemp("home")),
-        capture_output=True,
-        text=True,
-    )
+    program = where.with_name("program.py")
+    program.write_text(PROGRAM)
+    done = run(program, folder, *words)
     assert done.returncode == 0, done.stderr
     assert times(settings["cache_dir"]) == before
     return done, json.loads((where / "probes.json").read_text())

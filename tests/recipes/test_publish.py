@@ -1,9 +1,6 @@
 """Checkpoints and metrics on a Hub: whole, in one commit, and in nobody else's name."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,9 +11,7 @@ from safetensors.numpy import save_file
 from evaluate_metrics import space_files
 from modeling_braintune.model_card import UNPUBLISHED
 from recipes.publish import PublishOptions
-
-ROOT = Path(__file__).resolve().parents[2]
-
+from tests.command_process import run
 
 BROKEN_AFTER = {"second weights": 1, "commit": 2}  # so many uploads succeed
 TO = "--push_to_hub"
@@ -34,10 +29,12 @@ REFUSED = {  # command line without checkpoint, and the line that it ends with
 }
 PROGRAM = """
 import contextlib, io, json, os, sys
+from pathlib import Path
 from huggingface_hub import constants
 from recipes.publish import main
 
-for constants.ENDPOINT, os.environ["HF_TOKEN"], *words in json.load(sys.stdin):
+commands = json.loads(Path(sys.argv[1]).read_text())
+for constants.ENDPOINT, os.environ["HF_TOKEN"], *words in commands:
     sys.argv, printed, ended = ["publish.py", *words], io.StringIO(), None
     with contextlib.redirect_stdout(printed):
         try:
@@ -94,14 +91,10 @@ def published(start_loopback_hub, tmp_path_factory):
         ("http://127.0.0.1:9", hub.token, *to_model),
         *((hubs[name].url, hub.token, *to_model) for name in BROKEN_AFTER for _ in range(2)),
     ]
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM],
-        input=json.dumps(commands),
-        env=hub.environment(tmp_path_factory.mktemp("home")),
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
+    written = tmp_path_factory.mktemp("program")
+    (written / "program.py").write_text(PROGRAM)
+    (written / "commands.json").write_text(json.dumps(commands))
+    done = run(written / "program.py", written / "commands.json")
     assert done.returncode == 0, done.stderr
     answers = map(json.loads, done.stdout.splitlines())
     ran = {}

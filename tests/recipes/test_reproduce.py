@@ -2,12 +2,17 @@
 
 import json
 import sys
+import time
+from importlib.metadata import version
 
+import psutil
 import pytest
 import yaml
 
+from evaluate_metrics.reports.tidy import read_tidy
 from recipes import reproduce
 from recipes.stages.study.jobs import Job
+from tests.command_process import run_command, start_command
 
 
 @pytest.fixture
@@ -93,6 +98,83 @@ def test_what_fails_is_named_with_its_log_and_tried_again(command, capsys, tmp_p
     assert [job["name"] for job in told] == ["tune", "align"]
     said = capsys.readouterr().out
     assert "2 of 2 jobs are done" in said and "tune: python" not in said
+
+
+BRIEF = {
+    "train_stories": ["story01", "story02"],
+    "n_trs_per_window": 2,
+    "evaluation_stride": 4.0,
+    "layers": [2],
+    "max_steps": 4,
+    "eval_steps": 2,
+    "save_steps": 2,
+    "per_device_train_batch_size": 4,
+}
+
+
+@pytest.fixture(scope="module")
+def brief(settings, pretrained, tmp_path_factory):
+    """What a study of two short jobs is called with, but for the output folder."""
+    folder = tmp_path_factory.mktemp("brief")
+    own = {"data", "participants", "pretrained"}
+    of_jobs = {key: value for key, value in (settings | BRIEF).items() if key not in own}
+    (folder / "tuning.yaml").write_text(yaml.safe_dump(of_jobs))
+    content = {
+        "data": settings["data"],
+        "participants": ["P01"],
+        "models": ["wav2vec2"],
+        "figures": ["2"],
+        "evaluation_chunk": 4.0,
+        "checkpoints": {"wav2vec2": str(pretrained)},
+        "jobs": {"all": {"config": str(folder / "tuning.yaml")}, "align": {"low_level": False}},
+    }
+    (folder / "study.yaml").write_text(yaml.safe_dump(content))
+    return "reproduce", "--config", folder / "study.yaml", "--output_dir"
+
+
+@pytest.fixture(scope="module")
+def undisturbed(brief, tmp_path_factory):
+    """Folder of a study that two calls ran at once, neither of them killed."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    said = [folder / f"{name}.log" for name in ("one", "other")]
+    calls = [start_command(*brief, folder / "study", stdout=log, stderr=log) for log in said]
+    for call, log in zip(calls, said, strict=True):
+        call.join()
+        assert call.exitcode == 0, log.read_text()
+        assert "2 of 2 jobs are done" in log.read_text()
+    return folder / "study"
+
+
+def test_two_calls_at_once_run_each_job_once_and_leave_a_table_of_both(undisturbed):
+    for job in ("tune-wav2vec2-P01", "align-wav2vec2-P01"):
+        assert (undisturbed / f"jobs/{job}.log").read_text().count("\n$ ") == 1
+    rows = read_tidy([undisturbed / "results.parquet"])
+    assert {row["model"] for row in rows} == {"pretrained", "brain-tuned"}
+    assert {row["code_version"] for row in rows} == {version("braintune")}
+    assert len({row["settings_hash"] for row in rows} - {None}) == 1
+    assert not list(undisturbed.glob(".results*"))
+
+
+def test_killed_while_a_job_runs_the_same_call_ends_with_the_same_table(
+    brief, undisturbed, tmp_path
+):
+    study = tmp_path / "study"
+    tuned = study / "jobs/tune-wav2vec2-P01"
+    call = start_command(*brief, study, stderr=tmp_path / "killed.log")
+    while not list(tuned.rglob("checkpoint-*")) and call.is_alive():
+        time.sleep(0.01)
+    caller = psutil.Process(call.pid)
+    for process in (caller, *caller.children(recursive=True)):
+        process.kill()
+    call.join()
+    assert call.exitcode == -9, (tmp_path / "killed.log").read_text()
+    assert list(tuned.rglob("checkpoint-*")) and not (tuned / "results.json").exists()
+    again = run_command(*brief, study)
+    assert again.returncode == 0, again.stderr
+    table, other = (read_tidy([folder / "results.parquet"]) for folder in (study, undisturbed))
+    assert table == other
+    for name in ("results.parquet", "results.csv"):
+        assert (study / name).read_bytes() == (undisturbed / name).read_bytes()
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import recipes.command.process as process_module
 from recipes.command.process import one_line_errors, prepare_process
@@ -16,6 +15,7 @@ from huggingface_hub.errors import HTTPError
 from safetensors import SafetensorError
 
 import recipes
+from tests.command_process import run
 
 CORES = len(os.sched_getaffinity(0))
 UNTOLD = CORES + 1  # threads that torch is left with, and that no process should compute with
@@ -44,16 +44,16 @@ print(json.dumps(threads))
 ON_CPU = [(n, "cpu", n_processes) for n in range(CORES, 0, -1) for n_processes in (1, 2, 3)]
 
 
+def tell_no_threads():
+    del os.environ["OMP_NUM_THREADS"]
+
+
 @pytest.fixture(scope="module")
-def process(pretrained):
+def process(pretrained, tmp_path_factory):
+    program = tmp_path_factory.mktemp("process") / "program.py"
+    program.write_text(PROGRAM)
     cases = json.dumps([(CORES, "cuda", 1), *ON_CPU])
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, str(pretrained), str(UNTOLD), cases],
-        capture_output=True,
-        text=True,
-        cwd=Path(__file__).resolve().parents[3],
-        env={name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"},
-    )
+    done = run(program, pretrained, UNTOLD, cases, prepare=tell_no_threads)
     assert done.returncode == 0, done.stderr
     return done
 
