@@ -1,9 +1,11 @@
 """A sound that was given, and the responses that one checkpoint predicts to it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
+from modeling_braintune import BrainEncodingPipeline
 from modeling_braintune.brain import Brain
 
 
@@ -54,3 +56,54 @@ class Predicted:
     sound: Sound
     responses: np.ndarray
     times: np.ndarray
+
+
+def predict(
+    encode: BrainEncodingPipeline,
+    sound: Sound,
+    participant: str,
+    tell: Callable[[int, int], object] = lambda done, n_trs: None,
+) -> Predicted:
+    """Predict a participant's responses to a sound.
+
+    Parameters
+    ----------
+    encode : BrainEncodingPipeline
+    sound : Sound
+    participant : str
+        One of those that the head predicts.
+    tell : callable
+        Is told after each batch of windows how many TRs are done, and of how many; what it raises
+        ends the work.
+
+    Returns
+    -------
+    Predicted
+
+    Raises
+    ------
+    ValueError
+        As `BrainEncodingPipeline`.
+    """
+    brain = encode.model.brain_of(participant)
+    n_trs, done = len(brain.windows(len(sound.samples))), 0
+
+    def after_batch(_model, _inputs, output):
+        nonlocal done
+        done += len(output.logits)
+        tell(done, n_trs)
+
+    hook = encode.model.register_forward_hook(after_batch)
+    try:
+        found = encode(
+            {"array": sound.samples, "sampling_rate": sound.rate}, participant=participant
+        )
+    finally:
+        hook.remove()
+    return Predicted(
+        checkpoint=encode.model.name_or_path,
+        brain=brain,
+        sound=sound,
+        responses=found["responses"],
+        times=found["times"],
+    )

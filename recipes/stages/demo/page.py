@@ -1,0 +1,222 @@
+"""The page itself: a sound goes in, the predicted cortex is played."""
+
+import atexit
+import html
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from modeling_braintune import BrainEncodingPipeline
+from recipes.stages.demo.player import write_played
+from recipes.stages.demo.predicted import predict
+from recipes.stages.demo.sessions import Gone, Sessions
+from recipes.stages.demo.sound import LONGEST, read_sound
+from recipes.stages.demo.surface import surface_content
+
+try:
+    import gradio as gr
+    import plotly
+except ImportError as error:
+    raise ImportError('the page needs Gradio and Plotly: pip install "braintune[demo]"') from error
+
+HERE = Path(__file__).parent
+VIEWER = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
+TITLE = "Watch a predicted cortex listen"
+INTRODUCTION = f"""# {TITLE}
+
+Say something, or give a sound of up to {LONGEST:g} minutes. A speech model, tuned on the fMRI of
+people who listened to stories, predicts what the cortex would do as it hears it. What you give is
+deleted when you close the page.
+"""
+LARGEST = "512mb"  # of a file: ten minutes of anything, uncompressed
+MOST_WAITING = 20
+WAITING = gr.Progress()
+
+
+def page(
+    encoders: dict[str, BrainEncodingPipeline],
+    participants: Sequence[str] = (),
+    examples: Sequence[Path] = (),
+) -> "gr.Blocks":
+    """Build the page of one checkpoint, or of two side by side.
+
+    Parameters
+    ----------
+    encoders : dict of {what it is called: BrainEncodingPipeline}
+    participants : list of str
+        Those that a visitor may choose from, the first at the start; by default all of each head.
+    examples : list of Path
+        Sounds that are offered.
+
+    Returns
+    -------
+    gradio.Blocks
+        To be opened by `launch`.
+
+    Raises
+    ------
+    ValueError
+        A head does not know one of the participants.
+    """
+    # Before Gradio looks: what visitors give goes into a folder that ends with the process.
+    folder = Path(tempfile.mkdtemp(prefix="braintune-demo-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    os.environ["GRADIO_TEMP_DIR"] = str(folder)
+    sessions = Sessions(folder)
+    viewer = shutil.copy(VIEWER, folder)
+    surface = folder / "surface.json"
+    surface.write_text(json.dumps(surface_content()), encoding="utf-8")
+    choices = {name: _choices(name, one, participants) for name, one in encoders.items()}
+
+    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(600, 3600)) as blocks:
+        gr.Markdown(INTRODUCTION)
+        with gr.Row():
+            recording = gr.Audio(
+                label="A sound", sources=["upload", "microphone"], type="filepath", editable=False
+            )
+            with gr.Column(visible=bool(examples) or any(len(c) > 1 for c in choices.values())):
+                whose = [
+                    gr.Dropdown(
+                        names,
+                        value=names[0],
+                        label=f"Whose brain, in {name}",
+                        visible=len(names) > 1,
+                    )
+                    for name, names in choices.items()
+                ]
+                offered = [gr.Button(f"Hear {path.stem}", size="sm") for path in examples]
+        status = gr.HTML(value="", elem_id="status")
+        player = gr.HTML(
+            value="",
+            html_template=(HERE / "player.html").read_text(encoding="utf-8"),
+            css_template=(HERE / "player.css").read_text(encoding="utf-8"),
+            js_on_load=(HERE / "player.js").read_text(encoding="utf-8"),
+            head=f'<script src="{_address(viewer)}"></script>',
+            surface=_address(surface),
+            elem_id="player",
+        )
+
+        def show(session, encode_all, say):
+            """Predict the session's sound, and write what the player fetches."""
+            made = []
+            for name, participant in encode_all.items():
+                tell = partial(say, name)
+                made.append(predict(encoders[name], session.sound, participant, tell))
+            session.predicted = made
+            return _address(write_played(made, list(encode_all), session.emptied_folder("played")))
+
+        def answer(read, chosen, visitor, progress):
+            """Update the player, the status and the recording, which is emptied for the next."""
+
+            def say(name, done, n_trs):
+                sessions.of(visitor)  # a visitor who has left stops the work
+                progress((done, n_trs), desc=f"{name}: predicting", unit="volumes")
+
+            try:
+                session = sessions.of(visitor)
+                if read is not None:
+                    session.sound = read()
+                if session.sound is None:
+                    return gr.skip(), "", None
+                whom = {name: chosen[one] for name, one in zip(encoders, whose, strict=True)}
+                return show(session, whom, say), _said(session.sound), None
+            except Gone:
+                return gr.skip(), "", None
+            except (OSError, ValueError) as error:
+                return gr.skip(), _alert(error), None
+
+        def hear(given: dict, request: gr.Request, progress=WAITING):
+            path = given[recording]
+            read = None if path is None else partial(_taken, Path(path))
+            return answer(read, given, request.session_hash, progress)
+
+        def hear_example(path: Path):
+            def hear(given: dict, request: gr.Request, progress=WAITING):
+                return answer(partial(read_sound, path), given, request.session_hash, progress)
+
+            return hear
+
+        def change(given: dict, request: gr.Request, progress=WAITING):
+            return answer(None, given, request.session_hash, progress)
+
+        shown = {"outputs": [player, status, recording], "show_progress_on": [recording]}
+        given = {recording, *whose}
+        gr.on([recording.upload, recording.stop_recording], hear, given, api_name="hear", **shown)
+        shown["api_visibility"] = "private"
+        for button, path in zip(offered, examples, strict=True):
+            button.click(hear_example(path), given, **shown)
+        for choice in whose:
+            choice.input(change, given, **shown)
+
+        def leave(request: gr.Request):
+            sessions.end(request.session_hash)
+
+        blocks.unload(leave)
+    return blocks
+
+
+def launch(blocks: "gr.Blocks", **options: Any) -> Any:
+    """Open the page: one visitor's sound is computed at a time, the others' wait in a queue.
+
+    Nothing is asked of another host, neither by this process nor by the visitor's browser.
+
+    Parameters
+    ----------
+    blocks : gradio.Blocks
+        Of `page`.
+    **options
+        As `gradio.Blocks.launch` takes them.
+
+    Returns
+    -------
+    What `gradio.Blocks.launch` returns.
+    """
+    blocks.queue(default_concurrency_limit=1, max_size=MOST_WAITING)
+    settings = {
+        "theme": gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["monospace"]),
+        "max_file_size": LARGEST,
+        "run_history": False,  # which would keep what was said in the browser
+        "footer_links": [],
+        "ssr_mode": False,
+        "share": False,
+        "enable_monitoring": False,
+    }
+    return blocks.launch(**settings | options)
+
+
+def _choices(name, encode, participants):
+    """The participants that a visitor may choose from."""
+    known = list(encode.model.brains)
+    if unknown := [one for one in participants if one not in known]:
+        raise ValueError(
+            f"{name} predicts {', '.join(known)}, not {', '.join(unknown)}: give others as "
+            "--participants, or none"
+        )
+    return list(participants) or known
+
+
+def _taken(path):
+    """A visitor's file, which is deleted as soon as it is read."""
+    try:
+        return read_sound(path)
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _said(sound):
+    return f"<p>{html.escape(f'{sound.name}: {sound.seconds:.1f} s. {sound.said}')}</p>"
+
+
+def _alert(error):
+    return f'<p role="alert" class="alert">{html.escape(str(error))}</p>'
+
+
+def _address(path):
+    """Where the browser finds a file, from the page on."""
+    return f"gradio_api/file={quote(str(path))}"
