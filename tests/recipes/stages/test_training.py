@@ -6,8 +6,8 @@ from types import SimpleNamespace
 import pytest
 
 from modeling_braintune import file_checksums
-from recipes.command.output_folder import FILES, finished_curve, write_checked
-from recipes.stages.training import CURVE, _check_unchanged
+from recipes.command.output_folder import CURVE, FILES, finished_curve, write_checked
+from recipes.stages.training import _check_unchanged
 
 LOSSES = {"train": [[1, 0.5]], "validation": [[1, 0.25]], "chosen_step": 1}
 
