@@ -31,7 +31,7 @@ from modeling_braintune.brain import N_FSAVERAGE5
 from recipes.command.arguments import parse_arguments
 from recipes.command.checkpoints import one_checkpoint, one_participant
 from recipes.command.vocabulary import Checkpoints, Participants, Surface
-from recipes.stages.predicting import brain_pipeline, known_voxels, placed
+from recipes.stages.predicting import brain_pipeline, known_voxels, placed, said_alignment
 
 # By the output's suffix: which arguments, together, can say where the voxels are.
 WHERE: dict[str, list[set[str]]] = {
@@ -135,7 +135,7 @@ def predict(arguments: PredictOptions) -> dict[str, Any]:
         arrays = {
             name: value
             for name, value in predicted.items()
-            if name != "regions" and value is not None
+            if name not in ("regions", "alignment") and value is not None
         }
         with written_whole(output) as partial:
             np.savez(partial, **arrays, **regions)
@@ -144,6 +144,8 @@ def predict(arguments: PredictOptions) -> dict[str, Any]:
         f"Predicted {n_voxels} voxels of {brain.participant} in {n_trs} TRs of {brain.tr:g} s: "
         f"{', '.join(map(str, paths))}"
     )
+    if brain.alignment:
+        print(said_alignment(brain))
     return predicted
 
 

@@ -74,3 +74,26 @@ def placed(responses: np.ndarray, columns: np.ndarray) -> np.ndarray:
     float32 array of shape (n_trs, n_places), NaN where nothing is predicted
     """
     return np.where(columns < 0, np.float32(np.nan), responses[:, columns])
+
+
+def said_alignment(brain: Brain) -> str:
+    """Say in a line how far the head is to be trusted, region by region.
+
+    Parameters
+    ----------
+    brain : Brain
+        Whose alignment was measured.
+
+    Returns
+    -------
+    str
+    """
+    facts = brain.measured_on
+    by_region = ", ".join(
+        f"{region} {s['value']:.2f} [{s['low']:.2f}, {s['high']:.2f}]"
+        for region, s in brain.alignment.items()
+    )
+    return (
+        f"Brain alignment of such predictions on {facts['story']!r}, which the model was not tuned "
+        f"on ({facts['n_trs']} TRs, {facts['normalisation']}): {by_region} [95 % interval]"
+    )
