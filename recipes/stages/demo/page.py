@@ -99,6 +99,7 @@ def page(
             js_on_load=(HERE / "player.js").read_text(encoding="utf-8"),
             head=f'<script src="{_address(viewer)}"></script>',
             surface=_address(surface),
+            apply_default_css=False,
             elem_id="player",
         )
 
@@ -179,7 +180,12 @@ def launch(blocks: "gr.Blocks", **options: Any) -> Any:
     """
     blocks.queue(default_concurrency_limit=1, max_size=MOST_WAITING)
     settings = {
-        "theme": gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["monospace"]),
+        "theme": gr.themes.Default(
+            primary_hue="slate",
+            neutral_hue="slate",
+            font=["system-ui", "sans-serif"],
+            font_mono=["monospace"],
+        ),
         "max_file_size": LARGEST,
         "run_history": False,  # which would keep what was said in the browser
         "footer_links": [],

@@ -5,7 +5,13 @@
 const NOWHERE = 65535; // in place of a vertex or a column
 const ANSWERED = [2, 8]; // seconds before the playhead that its response mostly answers
 const FRAME = 80; // ms between two pictures, at least
-const EYES = { lateral: [1.9, 0, 0.15], medial: [-1.9, 0, 0.15], above: [0.01, -0.2, 1.9] };
+// Where the left hemisphere is seen from, and what is up then; the right one is seen in a mirror.
+const VIEWS = {
+  lateral: { eye: [-1.2, 0, 0.1], up: [0, 0, 1] },
+  medial: { eye: [1.2, 0, 0.1], up: [0, 0, 1] },
+  above: { eye: [0, 0, 1.2], up: [1, 0, 0] },
+};
+const SIZE = 1.7; // of a hemisphere, as a share of what the viewer makes it
 const TYPES = { float32: Float32Array, uint16: Uint16Array, uint8: Uint8Array, int8: Int8Array };
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -55,56 +61,81 @@ async function loadSurface() {
   };
 }
 
-// Traces of both hemispheres: first those faces where nothing is predicted, then the others.
+// Give a corner without a voxel that of its face's other two, so that patches end between vertices.
+function filled(columns) {
+  const { faces } = surface;
+  const found = columns.slice();
+  for (let at = 0; at < faces.length; at += 3) {
+    const face = faces.slice(at, at + 3);
+    const missing = face.filter((vertex) => columns[vertex] === NOWHERE);
+    if (missing.length === 1) {
+      found[missing[0]] = columns[face.find((vertex) => vertex !== missing[0])];
+    }
+  }
+  return found;
+}
+
+// Traces of both hemispheres: of each the faces where nothing is predicted, and the others.
 function traces(columns) {
   const { places, faces, greys, nLeft } = surface;
-  const found = { grey: [], coloured: [] };
-  const nVertices = greys.length;
+  const found = [];
   const scale = [];
   for (let step = 0; step < 256; step += 5) {
     scale.push([step / 255, `rgb(${surface.colours.slice(3 * step, 3 * step + 3).join(",")})`]);
   }
-  for (const [side, first, end] of [["left", 0, nLeft], ["right", nLeft, nVertices]]) {
+  for (const side of ["left", "right"]) {
+    const [first, end] = side === "left" ? [0, nLeft] : [nLeft, greys.length];
     const corners = { grey: [[], [], []], coloured: [[], [], []] };
     for (let at = 0; at < faces.length; at += 3) {
       if (faces[at] < first || faces[at] >= end) continue;
-      const face = [faces[at], faces[at + 1], faces[at + 2]];
-      const kind = face.some((vertex) => columns[vertex] === NOWHERE) ? "grey" : "coloured";
+      const face = faces.slice(at, at + 3);
+      const missing = face.filter((vertex) => columns[vertex] === NOWHERE).length;
+      const kind = missing > 1 ? "grey" : "coloured";
       face.forEach((vertex, corner) => corners[kind][corner].push(vertex - first));
     }
     const axis = (offset) => Array.from({ length: end - first }, (_, vertex) =>
       places[3 * (first + vertex) + offset]);
     for (const kind of ["grey", "coloured"]) {
       const [i, j, k] = corners[kind];
-      found[kind].push({
+      if (!i.length) continue;
+      const isGrey = kind === "grey";
+      found.push({
         type: "mesh3d", name: `${side} ${kind}`, scene: side === "left" ? "scene" : "scene2",
-        x: axis(0), y: axis(1), z: axis(2), i, j, k,
-        intensity: kind === "grey" ? Array.from(greys.slice(first, end)) : new Array(end - first).fill(0),
-        colorscale: kind === "grey" ? [[0, "#000"], [1, "#fff"]] : scale,
-        cmin: kind === "grey" ? 0 : -1, cmax: 1, showscale: false, hoverinfo: "skip",
-        lighting: { ambient: 0.62, diffuse: 0.5, specular: 0.06, roughness: 0.9, fresnel: 0.05 },
-        lightposition: { x: side === "left" ? -2000 : 2000, y: 500, z: 1500 },
+        x: axis(0), y: axis(1), z: axis(2), i, j, k, showscale: false, hoverinfo: "skip",
+        intensity: isGrey ? Array.from(greys.slice(first, end)) : new Array(end - first).fill(0),
+        colorscale: isGrey ? [[0, "#000"], [1, "#fff"]] : scale,
+        cmin: isGrey ? 0 : -1, cmax: 1,
+        lighting: { ambient: 0.8, diffuse: 0.45, specular: 0.03, roughness: 0.9, fresnel: 0.01 },
+        lightposition: { x: side === "left" ? -3000 : 3000, y: 0, z: 1500 },
       });
     }
   }
-  return [...found.grey, ...found.coloured];
+  return found;
 }
 
 function camera(view, side) {
-  const [x, y, z] = EYES[view];
-  const towards = side === "left" ? -1 : 1;
-  return {
-    eye: { x: towards * x, y, z }, up: view === "above" ? { x: 0, y: 1, z: 0 } : { x: 0, y: 0, z: 1 },
-    center: { x: 0, y: 0, z: 0 }, projection: { type: "orthographic" },
-  };
+  const mirror = side === "left" ? 1 : -1;
+  const [eye, up] = [VIEWS[view].eye, VIEWS[view].up].map(([x, y, z]) => ({ x: mirror * x, y, z }));
+  return { eye, up, center: { x: 0, y: 0, z: 0 }, projection: { type: "orthographic" } };
 }
 
 function scene(side, domain) {
-  const hidden = { visible: false, showspikes: false };
-  return {
-    xaxis: hidden, yaxis: hidden, zaxis: hidden, aspectmode: "data", domain: { x: domain, y: [0, 1] },
-    dragmode: "orbit", camera: camera("lateral", side),
-  };
+  const { places, nLeft } = surface;
+  const axes = { dragmode: "orbit", camera: camera("lateral", side), domain: { x: domain, y: [0, 1] } };
+  const [first, end] = side === "left" ? [0, nLeft] : [nLeft, places.length / 3];
+  const ranges = [0, 1, 2].map((axis) => {
+    let [low, high] = [Infinity, -Infinity];
+    for (let vertex = first; vertex < end; vertex += 1) {
+      low = Math.min(low, places[3 * vertex + axis]);
+      high = Math.max(high, places[3 * vertex + axis]);
+    }
+    return high - low;
+  });
+  const unit = Math.cbrt(ranges[0] * ranges[1] * ranges[2]) / SIZE;
+  axes.aspectmode = "manual";
+  axes.aspectratio = { x: ranges[0] / unit, y: ranges[1] / unit, z: ranges[2] / unit };
+  for (const axis of ["xaxis", "yaxis", "zaxis"]) axes[axis] = { visible: false, showspikes: false };
+  return axes;
 }
 
 async function drawCortex(column) {
@@ -112,7 +143,10 @@ async function drawCortex(column) {
     margin: { l: 0, r: 0, t: 0, b: 0 }, paper_bgcolor: "rgba(0,0,0,0)", showlegend: false,
     scene: scene("left", [0, 0.5]), scene2: scene("right", [0.5, 1]), uirevision: "kept",
   };
-  await Plotly.newPlot(column.plot, traces(column.columns), layout,
+  const drawn = traces(column.columns);
+  column.coloured = drawn.map(({ name }) => name).flatMap((name, at) =>
+    name.endsWith("coloured") ? [{ at, isLeft: name.startsWith("left") }] : []);
+  await Plotly.newPlot(column.plot, drawn, layout,
     { displayModeBar: false, responsive: true, scrollZoom: false });
   column.plot.on("plotly_relayouting", (change) => follow(column, change));
   column.plot.on("plotly_relayout", (change) => follow(column, change));
@@ -171,13 +205,14 @@ function paint(column, seconds) {
   }
   const left = new Array(surface.nLeft);
   const right = new Array(columns.length - surface.nLeft);
-  columns.forEach((found, vertex) => {
+  column.filled.forEach((found, vertex) => {
     const value = found === NOWHERE ? 0 : of[found];
     if (vertex < surface.nLeft) left[vertex] = value;
     else right[vertex - surface.nLeft] = value;
   });
   paintFlat(column, of);
-  return Plotly.restyle(column.plot, { intensity: [left, right] }, [2, 3]);
+  const intensity = column.coloured.map(({ isLeft }) => (isLeft ? left : right));
+  return Plotly.restyle(column.plot, { intensity }, column.coloured.map(({ at }) => at));
 }
 
 function paintFlat({ flat, columns }, of) {
@@ -273,7 +308,10 @@ function drawCourse(parent, region, told, highest, seconds) {
   const title = make(block, "h4");
   make(title, "span", { class: "swatch", style: `background:${region.colour}` });
   make(title, "span", {}, `${region.name} (${region.voxels} voxels)`);
-  const svg = graph(block, { class: "course", viewBox: "0 0 1000 100" }, { ...told, seconds });
+  const frame = make(block, "div", { class: "frame" });
+  make(frame, "span", { class: "top" }, signed(highest));
+  make(frame, "span", { class: "bottom" }, signed(-highest));
+  const svg = graph(frame, { class: "course", viewBox: "0 0 1000 100" }, { ...told, seconds });
   make(svg, "line", { class: "zero", x1: 0, x2: 1000, y1: 50, y2: 50 });
   const points = region.values.map((value, at) =>
     `${((1000 * (at + 0.5) * told.tr) / seconds).toFixed(1)},${(50 - (45 * value) / highest).toFixed(1)}`);
@@ -290,6 +328,7 @@ function drawColumn(told, content) {
   if (told.cortex) {
     const both = make(column, "div", { class: "shown" });
     drawn.columns = decoded(told.cortex.columns);
+    drawn.filled = filled(drawn.columns);
     drawn.responses = decoded(told.cortex.responses);
     drawn.plot = make(both, "div", { class: "cortex", role: "img",
       "aria-label": `Inflated cortex of ${told.participant}, both hemispheres, in the colours of the predicted response` });
@@ -299,8 +338,8 @@ function drawColumn(told, content) {
     drawn.flat = make(flat, "canvas", { width, height }).getContext("2d");
     const over = make(flat, "svg", { viewBox: `0 0 ${width} ${height}` });
     for (const { path, colour } of told.cortex.outlines) {
-      make(over, "path", { d: path, stroke: "#fff", "stroke-width": 4 });
-      make(over, "path", { d: path, stroke: colour, "stroke-width": 2 });
+      make(over, "path", { d: path, stroke: "#fff", "stroke-width": 2.6 });
+      make(over, "path", { d: path, stroke: colour, "stroke-width": 1.3 });
     }
   } else {
     make(column, "p", {}, told.why);
@@ -340,7 +379,7 @@ async function show(url) {
   const placed = shown.columns.filter((column) => column.plot);
   part("views").hidden = part("key").hidden = !placed.length;
   drawKey(content);
-  part("heard").textContent = `${content.sound.name}. ${content.sound.said}`;
+  part("problem").textContent = "";
   const context = Math.max(...content.checkpoints.map((told) => told.context));
   part("context").textContent = context
     ? `In the first ${context} s (grey) the model has less sound before it than it was tuned with.` : "";
@@ -383,6 +422,9 @@ part("views").addEventListener("click", ({ target }) => {
   }
   look({ "scene.camera": camera(view, "left"), "scene2.camera": camera(view, "right") });
 });
-const tell = (error) => { console.error(error); part("heard").textContent = `The page cannot show this: ${error.message}`; player.hidden = false; };
+const tell = (error) => {
+  part("problem").textContent = `The page cannot show this: ${error.message}.`;
+  console.error(error);
+};
 watch("value", () => show(props.value).catch(tell));
 if (props.value) show(props.value).catch(tell);
