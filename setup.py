@@ -43,7 +43,10 @@ setup(
         include=["modeling_braintune*", "datasets_scripts*", "evaluate_metrics*", "recipes*"]
     ),
     # Cards and requirements of the metrics, templates, type markers, configurations
-    package_data={"": ["*.md", "*.txt", "*.html", "*.css", "*.js", "py.typed"], "recipes": ["configs/*"]},
+    package_data={
+        "": ["*.md", "*.txt", "*.html", "*.css", "*.js", "py.typed"],
+        "recipes": ["configs/*"],
+    },
     python_requires=">=3.11",
     install_requires=[
         "torch>=2.11",

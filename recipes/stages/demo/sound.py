@@ -54,7 +54,10 @@ def read_sound(path: Path, name: str | None = None) -> Sound:
         rate, n_channels = recording_format(path)
         samples, rate = read_recording(path)
     except (FileNotFoundError, ValueError) as error:
-        raise type(error)(str(error).replace(str(path), name)) from error
+        said = str(error).replace(str(path), name)
+        if "not a readable sound file" in said:
+            said = f"{name}: not a sound that can be read; WAV, FLAC, Ogg, MP3 and AIFF can"
+        raise type(error)(said) from error
     loudest = float(np.abs(samples).max())
     if loudest < QUIETEST:
         raise ValueError(

@@ -79,16 +79,17 @@ def trust(brain: Brain, region: str) -> tuple[bool | None, str]:
         checkpoint says nothing of the region.
     said : str
     """
-    measured = (getattr(brain, "alignment", None) or {}).get(region)
+    measured = brain.alignment.get(region)
     if measured is None:
         return None, "how well the model predicts this region is not known: it was not measured"
     value, low, high = (measured[key] for key in ("value", "low", "high"))
-    told = getattr(brain, "measured_on", None) or {}
-    story = f"story '{told['story']}'" if "story" in told else "a story"
     of = "of what the noise ceiling allows"
-    if told.get("normalisation") == "not normalised":
+    if brain.measured_on["normalisation"] == "not normalised":
         of = "correlation with what was measured, no noise ceiling being known"
-    share = f"{value:.2f} {of} in {story}, which it was not tuned on [{low:.2f}, {high:.2f}]"
+    share = (
+        f"{value:.2f} {of} in story '{brain.measured_on['story']}', which it was not tuned on "
+        f"[{low:.2f}, {high:.2f}]"
+    )
     if low <= 0 or value < WEAK:
         return False, f"drawn pale, since the model predicts nothing reliable here: {share}"
     return True, share
