@@ -7,6 +7,8 @@ The page is for this machine alone, unless --server_name says otherwise; the sou
 never leave it, and are deleted when the page is closed. Two checkpoints are shown side by side.
 """
 
+import signal
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -88,6 +90,8 @@ def demo(arguments: DemoOptions) -> None:
 
 def main() -> None:
     with one_line_errors():
+        # What visitors gave is deleted as the process ends, which this signal would not let it do.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit())
         (arguments,) = parse_arguments((DemoOptions,))
         prepare_process(PartialState().device, 1)
         demo(arguments)

@@ -18,6 +18,7 @@ from recipes.stages.demo.predicted import predict
 from recipes.stages.demo.sessions import Gone, Sessions
 from recipes.stages.demo.sound import LONGEST, read_sound
 from recipes.stages.demo.surface import surface_content
+from recipes.stages.demo.take_home import take_home
 
 try:
     import gradio as gr
@@ -103,34 +104,39 @@ def page(
             elem_id="player",
         )
 
-        def show(session, encode_all, say):
+        taking = gr.Button("Make files to take home", visible=False)
+        taken = gr.HTML(value="", elem_id="taken")
+
+        def show(session, chosen, tell):
             """Predict the session's sound, and write what the player fetches."""
-            made = []
-            for name, participant in encode_all.items():
-                tell = partial(say, name)
-                made.append(predict(encoders[name], session.sound, participant, tell))
-            session.predicted = made
-            return _address(write_played(made, list(encode_all), session.emptied_folder("played")))
+            session.predicted = []
+            for choice, (name, encode) in zip(whose, encoders.items(), strict=True):
+                made = predict(encode, session.sound, chosen[choice], partial(tell, name))
+                session.predicted.append(made)
+            return write_played(session.predicted, list(encoders), session.emptied_folder("played"))
 
         def answer(read, chosen, visitor, progress):
-            """Update the player, the status and the recording, which is emptied for the next."""
+            """Show a new sound, or the same anew; the recording is emptied for the next."""
 
-            def say(name, done, n_trs):
+            def tell(name, done, n_trs):
                 sessions.of(visitor)  # a visitor who has left stops the work
                 progress((done, n_trs), desc=f"{name}: predicting", unit="volumes")
 
+            emptied = {recording: None, status: ""}
             try:
                 session = sessions.of(visitor)
                 if read is not None:
                     session.sound = read()
                 if session.sound is None:
-                    return gr.skip(), "", None
-                whom = {name: chosen[one] for name, one in zip(encoders, whose, strict=True)}
-                return show(session, whom, say), _said(session.sound), None
+                    return emptied
+                played = show(session, chosen, tell)
+                said = f"{session.sound.name}: {session.sound.seconds:.1f} s. {session.sound.said}"
+                now = {player: _address(played), taking: gr.update(visible=True), taken: ""}
+                return emptied | {status: _paragraph(said)} | now
             except Gone:
-                return gr.skip(), "", None
+                return emptied
             except (OSError, ValueError) as error:
-                return gr.skip(), _alert(error), None
+                return emptied | {status: _paragraph(str(error), 'role="alert"')}
 
         def hear(given: dict, request: gr.Request, progress=WAITING):
             path = given[recording]
@@ -146,7 +152,28 @@ def page(
         def change(given: dict, request: gr.Request, progress=WAITING):
             return answer(None, given, request.session_hash, progress)
 
-        shown = {"outputs": [player, status, recording], "show_progress_on": [recording]}
+        def take(request: gr.Request, progress=WAITING):
+            def tell(path):
+                sessions.of(request.session_hash)
+                progress(None, desc=f"Writing {path.name}")
+
+            try:
+                session = sessions.of(request.session_hash)
+                folder = session.emptied_folder("taken")
+                found = []
+                for name, made in zip(encoders, session.predicted, strict=True):
+                    paths = take_home(made, folder / name, tell)
+                    found.append(f"<h3>{html.escape(name)}</h3><ul>{_links(paths)}</ul>")
+                return "".join(found)
+            except Gone:
+                return ""
+            except OSError as error:
+                return _paragraph(str(error), 'role="alert"')
+
+        shown: dict[str, Any] = {
+            "outputs": [player, status, recording, taking, taken],
+            "show_progress_on": [recording],
+        }
         given = {recording, *whose}
         gr.on([recording.upload, recording.stop_recording], hear, given, api_name="hear", **shown)
         shown["api_visibility"] = "private"
@@ -154,6 +181,7 @@ def page(
             button.click(hear_example(path), given, **shown)
         for choice in whose:
             choice.input(change, given, **shown)
+        taking.click(take, outputs=[taken], api_visibility="private")
 
         def leave(request: gr.Request):
             sessions.end(request.session_hash)
@@ -215,12 +243,16 @@ def _taken(path):
         path.unlink(missing_ok=True)
 
 
-def _said(sound):
-    return f"<p>{html.escape(f'{sound.name}: {sound.seconds:.1f} s. {sound.said}')}</p>"
+def _paragraph(text, attributes=""):
+    return f"<p {attributes}>{html.escape(text)}</p>"
 
 
-def _alert(error):
-    return f'<p role="alert" class="alert">{html.escape(str(error))}</p>'
+def _links(paths):
+    return "".join(
+        f'<li><a href="{html.escape(_address(path))}" download>{html.escape(path.name)}</a> '
+        f"({path.stat().st_size / 1e6:.2g} MB)</li>"
+        for path in paths
+    )
 
 
 def _address(path):
