@@ -81,11 +81,6 @@ class Tab:
         node = self.send("DOM.querySelector", nodeId=root, selector=selector)["nodeId"]
         self.send("DOM.setFileInputFiles", files=[str(path)], nodeId=node)
 
-    def press(self, key: str) -> None:
-        """Press a key and let it go."""
-        for kind in ("keyDown", "keyUp"):
-            self.send("Input.dispatchKeyEvent", type=kind, key=key, code=key)
-
     def asked(self) -> list[str]:
         """Addresses of all that the page has asked for, but for what it holds itself."""
         sent = [event["request"]["url"] for event in self.of("Network.requestWillBeSent")]

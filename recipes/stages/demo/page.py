@@ -83,10 +83,10 @@ def page(
             )
             with gr.Column(visible=bool(examples) or any(len(c) > 1 for c in choices.values())):
                 whose = [
-                    gr.Dropdown(
+                    gr.Radio(
                         names,
                         value=names[0],
-                        label=f"Whose brain, in {name}",
+                        label=f"Whose brain, as {name} predicts it",
                         visible=len(names) > 1,
                     )
                     for name, names in choices.items()
@@ -113,7 +113,7 @@ def page(
             for choice, (name, encode) in zip(whose, encoders.items(), strict=True):
                 made = predict(encode, session.sound, chosen[choice], partial(tell, name))
                 session.predicted.append(made)
-            return write_played(session.predicted, list(encoders), session.emptied_folder("played"))
+            return write_played(session.predicted, list(encoders), session.new_folder("played"))
 
         def answer(read, chosen, visitor, progress):
             """Show a new sound, or the same anew; the recording is emptied for the next."""
@@ -159,7 +159,7 @@ def page(
 
             try:
                 session = sessions.of(request.session_hash)
-                folder = session.emptied_folder("taken")
+                folder = session.new_folder("taken")
                 found = []
                 for name, made in zip(encoders, session.predicted, strict=True):
                     paths = take_home(made, folder / name, tell)

@@ -28,10 +28,13 @@ class Session:
     sound: Sound | None = None
     predicted: list[Predicted] = field(default_factory=list)
 
-    def emptied_folder(self, name: str) -> Path:
-        """Make a folder in the session's, without what was there, and return it."""
-        folder = self.folder / name
-        shutil.rmtree(folder, ignore_errors=True)
+    def new_folder(self, kind: str) -> Path:
+        """Make a folder, in place of the one of that kind that there was, and return it.
+
+        It has a name of its own: a browser takes what is at a known address for what it has.
+        """
+        shutil.rmtree(self.folder / kind, ignore_errors=True)
+        folder = self.folder / kind / secrets.token_urlsafe(8)
         folder.mkdir(parents=True)
         return folder
 
