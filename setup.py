@@ -6,6 +6,7 @@ from setuptools import find_packages, setup
 
 FIGURES = ["matplotlib>=3.10.7"]
 CLUSTER = ["submitit>=1.5"]
+DEMO = [*FIGURES, "gradio>=6.31", "plotly>=7"]
 REPORT = ["jinja2>=3.1"]
 WORDS = ["nltk>=3.9.1", "rapidfuzz>=3.9.7"]
 
@@ -42,7 +43,10 @@ setup(
         include=["modeling_braintune*", "datasets_scripts*", "evaluate_metrics*", "recipes*"]
     ),
     # Cards and requirements of the metrics, templates, type markers, configurations
-    package_data={"": ["*.md", "*.txt", "*.html", "*.css", "py.typed"], "recipes": ["configs/*"]},
+    package_data={
+        "": ["*.md", "*.txt", "*.html", "*.css", "*.js", "py.typed"],
+        "recipes": ["configs/*"],
+    },
     python_requires=">=3.11",
     install_requires=[
         "torch>=2.11",
@@ -70,12 +74,13 @@ setup(
     ],
     extras_require={
         "cluster": CLUSTER,
+        "demo": DEMO,
         "figures": FIGURES,
         "report": REPORT,
         "words": WORDS,
         "test": [
             *CLUSTER,
-            *FIGURES,
+            *DEMO,
             *REPORT,
             *WORDS,
             "pytest>=9",

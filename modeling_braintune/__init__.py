@@ -1,7 +1,7 @@
 """What is tuned and how: models, auto class, Trainer, collator and layer representations."""
 
 from .auto import AutoModelForBrainTuning
-from .brain import Brain
+from .brain import Brain, write_alignment
 from .callbacks import FiniteLoss, LossBar, Patience, StopAt
 from .clip_representations import clip_representations
 from .collator import BrainTuningCollator, cut, model_inputs
@@ -165,4 +165,5 @@ __all__ = [
     "transcribed",
     "weights_fingerprint",
     "without_fields",
+    "write_alignment",
 ]

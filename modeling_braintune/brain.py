@@ -1,5 +1,6 @@
 """Whose voxels a head predicts, as a checkpoint carries it beside its weights."""
 
+import json
 import math
 import os
 from collections.abc import Iterator, Mapping
@@ -25,6 +26,7 @@ N_FSAVERAGE5 = 20484  # vertices of both hemispheres
 TRS = (0.01, 100.0)  # seconds per TR, at least and at most
 LONGEST_WINDOW = 3600.0  # seconds
 MOST_VOXELS = 10**8  # of a recording, or of its whole space
+MEASURED_ON = {"story", "n_trs", "normalisation"}
 
 
 @dataclass(kw_only=True)
@@ -61,11 +63,18 @@ class Brain:
         What the regions follow from; empty where they follow from no atlas.
     data : dict
         Where the recordings come from, with their fingerprint.
+    alignment : dict of {str: dict}
+        How well the head predicts each region of interest: "value", the brain alignment of what it
+        predicts itself of a story that it was not tuned on, and its 95 % interval from "low" to
+        "high". Empty where that was not measured; "all" where no regions are known.
+    measured_on : dict with "story", "n_trs" and "normalisation"
+        What `alignment` is of, and what correlations were divided by; empty without it.
 
     Raises
     ------
     ValueError
-        If arrays disagree in length, or hold indices of nothing that there is.
+        If arrays disagree in length, or hold indices of nothing that there is; or alignment is no
+        value within an interval.
     """
 
     participant: str
@@ -82,6 +91,8 @@ class Brain:
     fsaverage5: np.ndarray | None = None
     atlas: dict = field(default_factory=dict)
     data: dict = field(default_factory=dict)
+    alignment: dict[str, dict[str, float]] = field(default_factory=dict)
+    measured_on: dict = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.voxels = np.asarray(self.voxels, np.int64)
@@ -163,6 +174,19 @@ class Brain:
                 raise ValueError(
                     f"{name} must be from 0 to {n - 1}, got {indices.min()} to {indices.max()}"
                 )
+        for region, scores in self.alignment.items():
+            numbers = [scores.get(key) for key in ("low", "value", "high")]
+            if not all(isinstance(x, int | float) and math.isfinite(x) for x in numbers) or (
+                numbers != sorted(numbers)
+            ):
+                raise ValueError(
+                    f"alignment of {self.participant} must be a finite value from low to high, got "
+                    f"{scores} in region {region!r}"
+                )
+        if bool(self.alignment) != MEASURED_ON.issubset(self.measured_on):
+            raise ValueError(
+                f"alignment and measured_on of {self.participant} are known together or not"
+            )
 
     def windows(self, n_samples: int) -> np.ndarray:
         """Bounds of the sound behind each TR of a recording, TR by TR from its start.
@@ -212,6 +236,8 @@ FIELDS = (
     "space",
     "atlas",
     "data",
+    "alignment",
+    "measured_on",
 )
 
 
@@ -244,6 +270,28 @@ def write_brains(brains: Mapping[str, Brain], folder: str | os.PathLike) -> None
     arrays = {key: np.ascontiguousarray(values) for key, values in arrays.items()}
     with written_whole(Path(folder) / BRAIN_FILE) as partial:
         save_file(arrays, partial)
+
+
+def write_alignment(
+    folder: str | os.PathLike,
+    participant: str,
+    alignment: Mapping[str, Mapping[str, float]],
+    measured_on: Mapping[str, Any],
+) -> None:
+    """Put into a checkpoint how well its head predicts a participant, once that is known.
+
+    Parameters
+    ----------
+    folder : path-like
+        Of the checkpoint, whose configuration is written anew, and nothing else.
+    participant, alignment, measured_on
+        As in `Brain`, which checks them when the checkpoint is loaded.
+    """
+    path = Path(folder) / "config.json"
+    config = json.loads(path.read_text(encoding="utf-8"))
+    config["brain"][participant] |= {"alignment": alignment, "measured_on": measured_on}
+    with written_whole(path) as partial:
+        partial.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def read_brains(

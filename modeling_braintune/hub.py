@@ -8,6 +8,7 @@ from typing import Any
 
 from huggingface_hub import (
     CommitOperationAdd,
+    CommitOperationDelete,
     HfApi,
     constants,
     get_hf_file_metadata,
@@ -26,6 +27,7 @@ from .model_card import CARD, UNPUBLISHED
 CONFIG = "config.json"
 OF_A_CHECKPOINT = {".json", ".safetensors", ".md", ".py", ".png", ".txt"}
 PICKLED = {".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth"}
+GIT = ".gitattributes"  # the Hub's own
 COMMIT_TIMEOUT = 120  # seconds; the Hub looks at all files of a commit before it answers
 
 
@@ -216,6 +218,7 @@ def commit_files(
     repo_type: str = "model",
     token: str | None = None,
     revision: str | None = None,
+    replace: bool = False,
 ) -> str:
     """Upload files to a repository in one commit.
 
@@ -229,6 +232,8 @@ def commit_files(
     token : str, optional
     revision : str, optional
         A branch that exists; main by default.
+    replace : bool
+        Whether files that are there and not among these are removed by the same commit.
 
     Returns
     -------
@@ -240,9 +245,14 @@ def commit_files(
     FileNotFoundError, PermissionError, ConnectionError
         As `plain_errors`; the repository is as it was.
     """
-    operations = [CommitOperationAdd(path, content) for path, content in files.items()]
+    api = HfApi(token=token)
+    operations: list = [CommitOperationAdd(path, content) for path, content in files.items()]
     with plain_errors(repo):
-        commit = HfApi(token=token).create_commit(
+        if replace:
+            there = api.list_repo_files(repo, repo_type=repo_type, revision=revision)
+            gone = [path for path in there if path not in files and path != GIT]
+            operations += [CommitOperationDelete(path) for path in gone]
+        commit = api.create_commit(
             repo, operations, commit_message=message, repo_type=repo_type, revision=revision
         )
     return commit.commit_url

@@ -68,7 +68,8 @@ class BrainEncodingPipeline(Pipeline):
             "responses" float32 (n_trs, num_voxels), "times" (n_trs,) TR midpoints in seconds from
             the recording's start, "tr", "participant", "voxels" (num_voxels,) indices in the
             participant's recordings, "noise_ceiling" (num_voxels,) or None, "regions"
-            {name: columns}.
+            {name: columns}, "alignment" {region: how well it is predicted, of `Brain`}, empty where
+            that was not measured.
 
         Raises
         ------
@@ -130,6 +131,7 @@ class BrainEncodingPipeline(Pipeline):
             "voxels": brain.voxels,
             "noise_ceiling": brain.noise_ceiling,
             "regions": brain.regions,
+            "alignment": brain.alignment,
         }
 
 

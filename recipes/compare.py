@@ -29,6 +29,7 @@ from recipes.command.arguments import CONFIGS, keys_of, parse_arguments
 from recipes.command.cache import representations_folder
 from recipes.command.checkpoints import checkpoint, one_participant, recordings_folder
 from recipes.command.output_folder import (
+    CURVE,
     RESULTS,
     changed_settings,
     check_names,
@@ -44,7 +45,7 @@ from recipes.stages.comparison import CompareOptions, compared, stimulus_options
 from recipes.stages.controls import STIMULUS_TUNED
 from recipes.stages.encoding import Extraction, share_in_representations
 from recipes.stages.estimates import Estimate, estimate
-from recipes.stages.measuring import measure
+from recipes.stages.measuring import head_alignments, measure
 from recipes.stages.recordings import (
     TuningListener,
     described,
@@ -55,7 +56,7 @@ from recipes.stages.seeds import with_seeds
 from recipes.stages.starting_model import check_starting_model
 from recipes.stages.stimulus import StimulusOptions, stimulus_tune
 from recipes.stages.targets import teachers, windows
-from recipes.stages.training import CURVE, FEATURES, made_by_tuning, tune_models
+from recipes.stages.training import FEATURES, made_by_tuning, tune_models
 from recipes.stages.tuning_options import TrainerOptions, TuningOptions
 
 DEFAULT_CONFIG = CONFIGS / "phantom.yaml"
@@ -78,8 +79,8 @@ def compare(arguments: CompareOptions, training: TrainerOptions) -> dict[str, An
     Returns
     -------
     dict
-        What `recipes.stages.measuring.measure` gives, with "seed" and "curves"; as written to
-        `compare.json`. None on all processes but the first.
+        What `recipes.stages.measuring.measure` gives, with "seed", "curves" and "heads"; as written
+        to `compare.json`. None on all processes but the first.
 
     Raises
     ------
@@ -142,7 +143,8 @@ def compare(arguments: CompareOptions, training: TrainerOptions) -> dict[str, An
     )
     for large in ("change", "per_voxel"):
         del results[large]
-    results |= {"seed": training.seed, "curves": curves}
+    heads = head_alignments(one, arguments, training, curves)
+    results |= {"seed": training.seed, "curves": curves, "heads": heads}
     results["notes"] += still_falling(curves)
 
     # The report, and the cards of the models

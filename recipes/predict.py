@@ -17,7 +17,6 @@ from recipes.command.process import one_line_errors, prepare_process
 
 import nibabel
 import numpy as np
-import torch
 from accelerate import PartialState
 
 from datasets_scripts import (
@@ -28,16 +27,11 @@ from datasets_scripts import (
     written_whole,
 )
 from datasets_scripts.cortex import load_volume
-from modeling_braintune import (
-    AutoModelForBrainTuning,
-    BrainEncodingPipeline,
-    check_model,
-    load_feature_extractor,
-)
 from modeling_braintune.brain import N_FSAVERAGE5
 from recipes.command.arguments import parse_arguments
 from recipes.command.checkpoints import one_checkpoint, one_participant
 from recipes.command.vocabulary import Checkpoints, Participants, Surface
+from recipes.stages.predicting import brain_pipeline, known_voxels, placed, said_alignment
 
 # By the output's suffix: which arguments, together, can say where the voxels are.
 WHERE: dict[str, list[set[str]]] = {
@@ -120,7 +114,7 @@ def predict(arguments: PredictOptions) -> dict[str, Any]:
     """
     output = Path(arguments.output)
     participant = arguments.participants[0] if arguments.participants else None
-    encode = _pipeline(arguments.checkpoints[0])
+    encode = brain_pipeline(arguments.checkpoints[0])
     brain = encode.model.brain_of(participant)
     # What cannot be written is refused before the work.
     if output.suffix == ".gii":
@@ -133,15 +127,15 @@ def predict(arguments: PredictOptions) -> dict[str, Any]:
     output.parent.mkdir(parents=True, exist_ok=True)
     if output.suffix == ".gii":
         stem = output.name.removesuffix(".gii").removesuffix(".func")
-        paths = [*write_surface(output.with_name(stem), _placed(responses, columns), n_left)]
+        paths = [*write_surface(output.with_name(stem), placed(responses, columns), n_left)]
     elif output.suffix != ".npz":
-        write_volume(output, _placed(responses, columns), mask, brain.tr)
+        write_volume(output, placed(responses, columns), mask, brain.tr)
     else:
         regions = {f"regions/{name}": columns for name, columns in brain.regions.items()}
         arrays = {
             name: value
             for name, value in predicted.items()
-            if name != "regions" and value is not None
+            if name not in ("regions", "alignment") and value is not None
         }
         with written_whole(output) as partial:
             np.savez(partial, **arrays, **regions)
@@ -150,19 +144,9 @@ def predict(arguments: PredictOptions) -> dict[str, Any]:
         f"Predicted {n_voxels} voxels of {brain.participant} in {n_trs} TRs of {brain.tr:g} s: "
         f"{', '.join(map(str, paths))}"
     )
+    if brain.alignment:
+        print(said_alignment(brain))
     return predicted
-
-
-def _pipeline(name):
-    check_model(name)
-    if not getattr(AutoModelForBrainTuning.config_of(name), "brain", None):
-        raise ValueError(
-            f"--checkpoints {name}: it does not say whose voxels it predicts; give a checkpoint "
-            "that recipes/tune.py wrote"
-        )
-    # In float32 whatever the checkpoint is stored in.
-    model = AutoModelForBrainTuning.from_pretrained(name, dtype=torch.float32)
-    return BrainEncodingPipeline(model=model, feature_extractor=load_feature_extractor(name))
 
 
 def _voxels(mask, brain):
@@ -173,10 +157,7 @@ def _voxels(mask, brain):
                 f"where the voxels of {brain.participant} lie is not known: give the voxel mask "
                 "of the recordings as --mask"
             )
-        inside = np.zeros(brain.space["shape"], dtype=np.uint8)
-        inside.flat[brain.places] = 1
-        image = nibabel.Nifti1Image(inside, np.array(brain.space["affine"]))
-        return image, np.argsort(brain.places)
+        return known_voxels(brain)
     inside, affine = read_mask(mask, brain.n_recorded_voxels)
     if affine is None:
         raise ValueError(f"{mask}: an array has no affine; give the mask as an image")
@@ -234,10 +215,6 @@ def _recorded(brain):
     columns = np.full(brain.n_recorded_voxels, -1)
     columns[brain.voxels] = np.arange(len(brain.voxels))
     return columns
-
-
-def _placed(responses, columns):
-    return np.where(columns < 0, np.float32(np.nan), responses[:, columns])
 
 
 def main() -> None:

@@ -39,9 +39,8 @@ from recipes.stages.cards import describe
 from recipes.stages.controls import BRAIN_TUNED, TARGETS
 from recipes.stages.encoding import Extraction, share_in_representations
 from recipes.stages.estimates import estimate
-from recipes.stages.measuring import head_alignment, measure
+from recipes.stages.measuring import head_alignments, measure
 from recipes.stages.recordings import (
-    TuningListener,
     check_scoring,
     described,
     open_recordings,
@@ -174,7 +173,7 @@ def tune(arguments: TuningOptions, training: TrainerOptions) -> dict[str, Any] |
                 f"{Path(arguments.pretrained).name}, unchanged, and is measured once."
             )
         scores["n_tuning_voxels"] = len(one.voxels)
-        scores["heads"] = heads(one, arguments, training, curves)
+        scores["heads"] = head_alignments(one, arguments, training, curves)
         results["participants"][one.name] = scores
         say(table(scores))
         draw(scores, curves, output)
@@ -204,23 +203,6 @@ def made_by_a_run(arguments: TuningOptions) -> list[str]:
     """Return the names of all that a run makes in its output folder."""
     figures = [FIGURE.format(file_name(participant)) for participant in arguments.participants]
     return [RESULTS, *figures, *made_by_tuning(models_of(arguments))]
-
-
-def heads(
-    one: TuningListener, arguments: TuningOptions, training: TrainerOptions, curves: dict
-) -> dict[str, dict]:
-    """Score the heads that predict the participant's responses, {model: scores by region}."""
-    return {
-        target.model: head_alignment(
-            Path(training.output_dir) / target.model,
-            one,
-            arguments,
-            training.device,
-            training.per_device_eval_batch_size,
-        )
-        for target in TARGETS.values()
-        if target.teacher is None and target.model in curves
-    }
 
 
 def draw(scores: dict[str, Any], curves: dict[str, Any], output: Path) -> None:

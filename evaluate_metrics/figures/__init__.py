@@ -6,6 +6,7 @@ from .layers import layer_figure
 from .panels import bar_figure, line_figure
 from .report import report_figure
 from .slices import volume_map
+from .surface_animation import surface_animation
 from .surface_maps import anatomy_figure, surface_figure
 from .tuning import loss_figure, tuning_figure
 
@@ -19,6 +20,7 @@ __all__ = [
     "line_figure",
     "loss_figure",
     "report_figure",
+    "surface_animation",
     "surface_figure",
     "tuning_figure",
     "volume_map",

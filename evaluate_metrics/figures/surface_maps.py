@@ -1,6 +1,6 @@
 """Maps on the cortical surface, flat and inflated, with the outlines of regions."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -69,11 +69,11 @@ def surface_figure(
         If values are not one per vertex, some are infinite, or the limit is not above 0.
     """
     for name, values in panels.items():
-        _check_vertices(cortex, values, name)
+        check_vertices(cortex, values, name)
     n_columns = min(len(panels), 2)
     n_rows = -(-len(panels) // n_columns)
-    block = _block_height(cortex, any(panels))
-    below = BAR + _key_height(cortex.regions)
+    block = block_height(cortex, any(panels))
+    below = BAR + key_height(cortex.regions)
     has_room = n_columns * n_rows > len(panels)  # the last cell is free
     size = n_columns * COLUMN, n_rows * block + (0 if has_room else below)
     with printed(path, title, _said(cortex, "no value", caption), size) as (figure, bottom):
@@ -82,12 +82,12 @@ def surface_figure(
             row, column = divmod(index, n_columns)
             top = bottom + size[1] - row * block
             rgba = painted(values, cortex.greys, colours)
-            _draw_block(figure, cortex, rgba, column * COLUMN, top, name)
+            draw_block(figure, cortex, rgba, column * COLUMN, top, name)
         middle, top = size[0] / 2, bottom + below
         if has_room:
             middle, top = 1.5 * COLUMN, bottom + (block + below) / 2
-        _colour_bar(figure, colours, middle, top, label, ends)
-        _outline_key(figure, cortex.regions, middle, top - BAR)
+        colour_bar(figure, colours, middle, top, label, ends)
+        outline_key(figure, cortex.regions, middle, top - BAR)
     return [Path(path), Path(path).with_suffix(".pdf")]
 
 
@@ -125,9 +125,9 @@ def anatomy_figure(
         If a vertex lies in a voxel that has no ceiling, or some are infinite.
     """
     counted = {name: f"{words(name)} ({len(found)} voxels)" for name, found in regions.items()}
-    below = BAR + _key_height(cortex.regions)
-    below = max(_key_height(counted.values()), 0 if ceiling is None else below)
-    block, n_columns = _block_height(cortex, True), 1 if ceiling is None else 2
+    below = BAR + key_height(cortex.regions)
+    below = max(key_height(counted.values()), 0 if ceiling is None else below)
+    block, n_columns = block_height(cortex, True), 1 if ceiling is None else 2
     size = n_columns * COLUMN, block + below
     said = _said(cortex, "no region, or no voxel", caption)
     with printed(path, title, said, size) as (figure, bottom):
@@ -138,19 +138,20 @@ def anatomy_figure(
         colours = dict(zip(regions, cycle(REGIONS), strict=False))
         for name in by_size(regions):
             rgba[np.isin(cortex.voxels, regions[name])] = to_rgba(colours[name])
-        _draw_block(figure, cortex, rgba, 0, top, "regions", outlined=False)
+        draw_block(figure, cortex, rgba, 0, top, "regions", outlined=False)
         _region_key(figure, colours, counted, COLUMN / 2, top - block)
         if ceiling is not None:
             values = cortex.on_vertices(ceiling)
             scale, ends = colour_scale([values], limit=1.0)
             rgba = painted(values, cortex.greys, scale)
-            _draw_block(figure, cortex, rgba, COLUMN, top, "noise ceilings")
-            _colour_bar(figure, scale, 1.5 * COLUMN, top - block, "noise ceiling", ends)
-            _outline_key(figure, cortex.regions, 1.5 * COLUMN, top - block - BAR)
+            draw_block(figure, cortex, rgba, COLUMN, top, "noise ceilings")
+            colour_bar(figure, scale, 1.5 * COLUMN, top - block, "noise ceiling", ends)
+            outline_key(figure, cortex.regions, 1.5 * COLUMN, top - block - BAR)
     return [Path(path), Path(path).with_suffix(".pdf")]
 
 
-def _check_vertices(cortex, values, name):
+def check_vertices(cortex: Cortex, values: np.ndarray, name: str = "") -> None:
+    """Refuse values, perhaps of a panel of that name, that are not one for each vertex."""
     if np.shape(values) != cortex.voxels.shape:
         raise ValueError(
             f"values must be one for each of the {len(cortex.voxels)} vertices of {cortex.name}, "
@@ -179,8 +180,8 @@ def _sizes(cortex):
     return flat, views, n_in_row
 
 
-def _block_height(cortex, titled):
-    """Inches of a title, a flat map and the inflated views below it."""
+def block_height(cortex: Cortex, titled: bool) -> float:
+    """Return the inches of a title, a flat map and the inflated views below it."""
     flat, views, n_in_row = _sizes(cortex)
     height = (TITLE if titled else 0) + GUTTER
     if flat is not None:
@@ -194,23 +195,51 @@ def _highest(views):
     return max(height for _, height in views.values())
 
 
-def _draw_block(figure, cortex, rgba, left, top, title, outlined=True):
-    """Draw a surface in all views; `left` and `top` are in inches."""
-    regions = cortex.regions if outlined else {}
+def draw_block(
+    figure: Any,
+    cortex: Cortex,
+    rgba: np.ndarray | None,
+    left: float,
+    top: float,
+    title: str,
+    outlined: bool = True,
+) -> dict[str, Any]:
+    """Draw a surface in all views.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+    cortex : Cortex
+    rgba : array of shape (n_vertices, 4), or None
+        Colours; without them only outlines and names are drawn.
+    left, top : float
+        Inches.
+    title : str
+        May be empty.
+    outlined : bool
+        Whether regions are outlined.
+
+    Returns
+    -------
+    dict of {"flat" or name of an inflated view: matplotlib axes}
+    """
+    regions, views_drawn = cortex.regions if outlined else {}, {}
     if title:
         _write(figure, title, left + COLUMN / 2, top, va="top", weight="bold")
         top -= TITLE
     flat, views, n_in_row = _sizes(cortex)
     if flat is not None:
         box = (left + MARGIN, top - flat[1], *flat)
-        _draw_view(figure, cortex.flat, rgba, regions, box)
+        views_drawn["flat"] = _draw_view(figure, cortex.flat, rgba, regions, box)
         for text, x, align in (("L", MARGIN, "left"), ("R", COLUMN - MARGIN, "right")):
             _write(figure, text, left + x, top, va="top", ha=align, size=6, color=QUIET)
         top -= flat[1] + GUTTER / 2
     if views is None:
-        return
-    shaded = rgba.copy()
-    shaded[:, :3] *= cortex.shades[:, np.newaxis]
+        return views_drawn
+    shaded = rgba
+    if rgba is not None:
+        shaded = rgba.copy()
+        shaded[:, :3] *= cortex.shades[:, np.newaxis]
     cell, row_height = (COLUMN - 2 * MARGIN) / n_in_row, _highest(views) + VIEW_TITLE
     for index, place in enumerate(ORDER[n_in_row]):
         row, column = divmod(index, n_in_row)
@@ -218,7 +247,8 @@ def _draw_block(figure, cortex, rgba, left, top, title, outlined=True):
         middle, low = left + MARGIN + (column + 0.5) * cell, top - (row + 1) * row_height
         _write(figure, place, middle, top - row * row_height, va="top", size=5.5, color=QUIET)
         box = (middle - width / 2, low, width, height)
-        _draw_view(figure, cortex.inflated[place], shaded, regions, box)
+        views_drawn[place] = _draw_view(figure, cortex.inflated[place], shaded, regions, box)
+    return views_drawn
 
 
 def by_size(regions: Mapping[str, np.ndarray]) -> list[str]:
@@ -228,11 +258,15 @@ def by_size(regions: Mapping[str, np.ndarray]) -> list[str]:
 
 def _draw_view(figure, view: View, rgba, regions, box):
     axes = _axes(figure, *box)
-    # -1, the last, is where no vertex is shown
-    shown = (255 * np.vstack([rgba, [1, 1, 1, 0]])).round().astype(np.uint8)[view.vertices]
-    axes.imshow(shown, origin="lower", extent=view.extent, aspect="auto")
+    left, right, bottom, top = view.extent
+    axes.set(xlim=(left, right), ylim=(bottom, top))
+    if rgba is not None:
+        # -1, the last, is where no vertex is shown
+        shown = (255 * np.vstack([rgba, [1, 1, 1, 0]])).round().astype(np.uint8)[view.vertices]
+        axes.imshow(shown, origin="lower", extent=view.extent, aspect="auto")
     for name, (colour, around) in zip(by_size(regions), cycle(OUTLINES), strict=False):
         draw_outline(axes, view, regions[name], colour, around)
+    return axes
 
 
 def draw_outline(
@@ -282,7 +316,8 @@ def _write(figure, text, x, y, **options):
     figure.text(x / width, y / height, text, **{"ha": "center"} | options)
 
 
-def _colour_bar(figure, colours, middle, top, label, ends):
+def colour_bar(figure: Any, colours: Any, middle: float, top: float, label: str, ends: str) -> None:
+    """Draw what `colour_scale` gives, around and below a point in inches."""
     from matplotlib.ticker import MaxNLocator
 
     axes = _axes(figure, middle - 0.8, top - 0.08, 1.6, 0.07)
@@ -298,11 +333,13 @@ def _key_rows(labels):
     return int(np.ceil(letters / (20 * COLUMN)))
 
 
-def _key_height(labels):
+def key_height(labels: Collection[str]) -> float:
+    """Return the inches of a key of these labels."""
     return GUTTER + KEY * _key_rows(labels)
 
 
-def _outline_key(figure, regions, middle, top):
+def outline_key(figure: Any, regions: Mapping[str, np.ndarray], middle: float, top: float) -> None:
+    """Say which outline is which region's, around and below a point in inches."""
     from matplotlib.lines import Line2D
     from matplotlib.patheffects import withStroke
 

@@ -3,18 +3,19 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 from datasets_scripts import written_whole
-from modeling_braintune import damaged_file
+from modeling_braintune import damaged_file, file_checksums
 
 RESULTS, SETTINGS = "results.json", "settings.json"
 LOGS = "training-logs"  # of trackers, such as TensorBoard
-LOSSES = "losses.png"  # of a training
+CURVE, LOSSES = "losses.json", "losses.png"  # of a training
 FILES = "files"  # key of the losses: checksums of the model's files
 CHECKSUM = "checksum"  # key of what a later start reads
 MADE = "made"  # key of the settings: what a run makes in the folder, and an overwriting one removes
@@ -177,6 +178,27 @@ def finished_curve(path: Path) -> dict[str, Any] | None:
             "tuned again"
         )
     return curve
+
+
+@contextmanager
+def written_anew(path: Path, name: str) -> Iterator[None]:
+    """Let a file of a model be written once more after the model was tuned to the end.
+
+    Killed at any time, the model counts as whole: until the block is left, nothing is said of the
+    file.
+
+    Parameters
+    ----------
+    path : Path
+        The model's losses, which `finished_curve` reads.
+    name : str
+        Of the file beside it.
+    """
+    curve = read_checked(path)
+    others = {other: digest for other, digest in curve[FILES].items() if other != name}
+    write_checked(path, curve | {FILES: others})
+    yield
+    write_checked(path, curve | {FILES: others | file_checksums(path.parent, name)})
 
 
 def check_names(folder: str | PathLike, made: Collection[str]) -> None:

@@ -1,4 +1,4 @@
-"""The cards of tuned checkpoints: what a reader of one is told, from the run that made it."""
+"""What a tuned checkpoint tells of itself, from the run that made it: its card, its alignment."""
 
 from os import PathLike
 from pathlib import Path
@@ -6,12 +6,12 @@ from typing import Any
 
 from transformers import AutoConfig
 
-from modeling_braintune import license_of, model_card, save_card
-from recipes.command.output_folder import run_settings, write_json
+from modeling_braintune import license_of, model_card, save_card, write_alignment
+from recipes.command.output_folder import CURVE, run_settings, write_json, written_anew
 from recipes.stages.controls import TARGETS
 from recipes.stages.tuning_options import TrainerOptions, TuningOptions
 
-ARGUMENTS = "training_arguments.json"
+ARGUMENTS, CONFIG = "training_arguments.json", "config.json"
 
 
 def describe(
@@ -24,6 +24,8 @@ def describe(
 ) -> None:
     """Put the card of a checkpoint beside it, with figures, and its training arguments.
 
+    How well its head predicts each participant goes into the checkpoint itself.
+
     Parameters
     ----------
     name : str
@@ -31,11 +33,15 @@ def describe(
     arguments : TuningOptions
     training : TrainerOptions
     results : dict
-        "participants" {name: what `measure` gives} and "curves" {model: losses}.
+        "participants" {name: what `measure` gives, with "heads"} and "curves" {model: losses}.
     pretrained : folder or name on the Hub
     figures : dict of {caption: file in the output folder}
     """
     output, settings = Path(training.output_dir), run_settings(arguments, training)
+    with written_anew(output / name / CURVE, CONFIG):
+        _carry_alignment(output / name, results, name)
+    if arguments.lora_rank:
+        _carry_alignment(output / f"{name}-adapter", results, name)
     config = AutoConfig.from_pretrained(output / name, trust_remote_code=False)
     (targets,) = {brain["targets"] for brain in config.brain.values()}
     target = TARGETS[targets]
@@ -59,3 +65,17 @@ def describe(
         for key, value in settings.items()
     }
     write_json(output / name / ARGUMENTS, public)
+
+
+def _carry_alignment(folder, results, model):
+    """Have a checkpoint say what its own head predicts of the test story, region by region."""
+    for participant, scores in results["participants"].items():
+        if by_region := scores["heads"].get(model):
+            alignment = {
+                region: dict(zip(("low", "high"), s["interval"], strict=True), value=s["mean"])
+                for region, s in by_region.items()
+                if s["mean"] is not None
+            }
+            facts = {"story": scores["test_story"], "n_trs": scores["n_trs"]}
+            facts |= {"normalisation": scores["normalisation"]}
+            write_alignment(folder, participant, alignment, facts if alignment else {})

@@ -1,7 +1,8 @@
 """How well models predict the brain of a listener: alignment, gains, low-level impact, heads."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from os import PathLike
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from datasets_scripts.words import new_words
 from evaluate_metrics import LAGS, Scores
 from evaluate_metrics.reports import notes
 from modeling_braintune import AutoModelForBrainTuning, load_feature_extractor
+from recipes.stages.controls import TARGETS
 from recipes.stages.encoding import Extraction, encode
 from recipes.stages.recordings import Listener, TuningListener, check_test_story
 
@@ -324,6 +326,37 @@ def _impact_tests(scored, impact, baseline):
 def _shares(encoded, n_voxels):
     """Per cent of voxels at the smallest and at the largest penalty, averaged over layers."""
     return (100 * np.mean(list(encoded.at_edges.values()), axis=0) / n_voxels).tolist()
+
+
+def head_alignments(
+    one: TuningListener, arguments: Any, training: Any, models: Collection[str]
+) -> dict[str, dict[str, dict[str, Any]]]:
+    """Score the heads that predict the participant's responses, not those of a teacher.
+
+    Parameters
+    ----------
+    one : TuningListener
+    arguments : TuningOptions
+    training : TrainerOptions
+        In whose output folder the models are.
+    models : collection of str
+        Those that were tuned.
+
+    Returns
+    -------
+    dict of {model: as `head_alignment`}
+    """
+    return {
+        target.model: head_alignment(
+            Path(training.output_dir) / target.model,
+            one,
+            arguments,
+            training.device,
+            training.per_device_eval_batch_size,
+        )
+        for target in TARGETS.values()
+        if target.teacher is None and target.model in models
+    }
 
 
 def head_alignment(

@@ -31,6 +31,7 @@ from modeling_braintune import (
     train_resumably,
 )
 from recipes.command.output_folder import (
+    CURVE,
     FILES,
     LOGS,
     LOSSES,
@@ -44,7 +45,7 @@ from recipes.stages.starting_model import is_cached, starting_model
 from recipes.stages.targets import Windows, brains
 from recipes.stages.tuning_options import TrainerOptions, TuningOptions
 
-CURVE, CHECKPOINTS = "losses.json", "checkpoints"
+CHECKPOINTS = "checkpoints"
 FEATURES = ".braintune-features"  # kept for all models of a run
 
 
@@ -249,6 +250,8 @@ def _check_unchanged(checkpoint, config):
     if checkpoint is None:
         return
     found = json.loads((Path(checkpoint) / "config.json").read_text(encoding="utf-8"))
+    for brain in found["brain"].values():  # measured since then
+        brain |= {"alignment": {}, "measured_on": {}}
     for key in ("num_voxels", "brain"):
         if found[key] != json.loads(json.dumps(getattr(config, key))):
             raise FileExistsError(

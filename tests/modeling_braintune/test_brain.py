@@ -1,5 +1,6 @@
 """Whose voxels a head predicts: what it holds, where its windows lie, and how it is kept."""
 
+import dataclasses
 from fractions import Fraction
 from math import ceil
 
@@ -10,11 +11,13 @@ from hypothesis import strategies as st
 from transformers import PreTrainedConfig
 
 from datasets_scripts import training_windows
-from modeling_braintune import AutoModelForBrainTuning, Brain
+from modeling_braintune import AutoModelForBrainTuning, Brain, write_alignment
 from modeling_braintune.brain import BRAIN_FILE, brain_fields, read_brains, write_brains
 
 SPACE = {"shape": [2, 3, 4], "affine": np.diag([2.0, 2, 3, 1]).tolist()}
 VERTICES = np.resize([-1, 0, 1, 2], 20484)
+ALIGNMENT = {"language": {"value": 0.5, "low": 0.25, "high": 0.75}}
+MEASURED = {"story": "repeated", "n_trs": 232, "normalisation": "normalised"}
 FIELDS = {
     "participant": "P01",
     "tr": 2.0,
@@ -32,6 +35,8 @@ WHOLE = FIELDS | {
     "fsaverage5": VERTICES,
     "atlas": {"name": "lh.annot rh.annot", "sha256": "ab"},
     "data": {"name": "phantom", "fingerprint": "0f3a"},
+    "alignment": ALIGNMENT,
+    "measured_on": MEASURED,
 }
 
 
@@ -46,7 +51,7 @@ def assert_same(brain, other):
         np.testing.assert_array_equal(found["regions"][name], columns)
     for name in ("participant", "tr", "n_trs_per_window", "n_recorded_voxels", "targets"):
         assert found[name] == expected[name]
-    for name in ("trims", "space", "atlas", "data"):
+    for name in ("trims", "space", "atlas", "data", "alignment", "measured_on"):
         assert found[name] == expected[name]
 
 
@@ -90,6 +95,20 @@ def test_voxels_without_noise_ceilings_come_back_without(tmp_path):
         ({"fsaverage5": [0, 1]}, r"fsaverage5 of P01 must be of shape \(20484,\), got \(2,\)"),
         ({"fsaverage5": VERTICES + 1}, "columns of fsaverage5 must be from 0 to 2, got 0 to 3"),
         ({"fsaverage5": VERTICES - 1}, "columns of fsaverage5 must be from 0 to 2, got -2 to 1"),
+        *(
+            (
+                {"alignment": {"A1": odd}, "measured_on": MEASURED},
+                "alignment of P01 must be a finite value from low to high, got .* in region 'A1'",
+            )
+            for odd in (
+                {"value": 0.5},
+                {"value": 0.5, "low": 0.6, "high": 0.7},
+                {"value": np.nan, "low": 0.1, "high": 0.7},
+                {"value": "0.5", "low": "0.1", "high": "0.7"},
+            )
+        ),
+        ({"alignment": ALIGNMENT}, "alignment and measured_on of P01 are known together or not"),
+        ({"measured_on": MEASURED}, "alignment and measured_on of P01 are known together or not"),
         ({"regions": {"A1": [0, 3]}}, "columns of region 'A1' must be from 0 to 2, got 0 to 3"),
     ],
 )
@@ -146,6 +165,32 @@ def test_a_checkpoint_carries_its_brain(make_model, tmp_path):
     model.save_pretrained(tmp_path)
     loaded = AutoModelForBrainTuning.from_pretrained(tmp_path)
     assert_same(loaded.brain_of("P01"), Brain(**WHOLE))
+
+
+def test_a_saved_checkpoint_is_told_its_alignment_and_keeps_it(make_model, tmp_path):
+    several = {"P01": 3, "P02": 3}
+    brains = [Brain(**WHOLE | {"alignment": {}, "measured_on": {}})]
+    brains.append(dataclasses.replace(brains[0], participant="P02"))
+    model = make_model("wav2vec2", num_voxels=several)
+    model.set_brains(*brains)
+    model.save_pretrained(tmp_path)
+    weights = (tmp_path / "model.safetensors").read_bytes()
+    write_alignment(tmp_path, "P02", ALIGNMENT, MEASURED)
+    assert (tmp_path / "model.safetensors").read_bytes() == weights
+    loaded = AutoModelForBrainTuning.from_pretrained(tmp_path)
+    assert_same(loaded.brain_of("P01"), brains[0])
+    measured = dataclasses.replace(brains[1], alignment=ALIGNMENT, measured_on=MEASURED)
+    assert_same(loaded.brain_of("P02"), measured)
+    loaded.save_pretrained(tmp_path / "again")
+    saved, again = (folder / "config.json" for folder in (tmp_path, tmp_path / "again"))
+    assert again.read_text() == saved.read_text()
+
+
+def test_checkpoints_that_say_nothing_of_alignment_are_read_too(written):
+    config, folder = written
+    del config.brain["P01"]["alignment"], config.brain["P01"]["measured_on"]
+    unmeasured = Brain(**WHOLE | {"alignment": {}, "measured_on": {}})
+    assert_same(read_brains(config, folder)["P01"], unmeasured)
 
 
 def test_without_a_brain_there_is_nothing_to_read(make_config, tmp_path):

@@ -95,6 +95,17 @@ def test_checkpoints_and_cards_say_which_control_they_are(finished):
         assert teacher in (output / model / "README.md").read_text()
 
 
+def test_checkpoints_of_a_participant_say_how_well_their_heads_predict(finished):
+    output, _, results = finished
+    assert results["heads"].keys() == {"brain-tuned", "permuted"}
+    for model, by_region in results["heads"].items():
+        brain = AutoModelForBrainTuning.from_pretrained(output / model).brain_of("P01")
+        means = {region: scores["mean"] for region, scores in by_region.items()}
+        assert {region: s["value"] for region, s in brain.alignment.items()} == means
+    (taught,) = AutoModelForBrainTuning.from_pretrained(output / "text-model-tuned").brains.values()
+    assert not taught.alignment and not taught.measured_on
+
+
 def test_what_is_in_the_folder_already_is_not_done_again(finished, controls, capsys):
     output, before, results = finished
     assert {path.parent.name for path in before} == {"brain-tuned", "permuted"}

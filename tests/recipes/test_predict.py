@@ -140,6 +140,21 @@ def test_planted_voxels_lie_where_the_checkpoint_says(planted, audio, tmp_path, 
     assert printed == f"Predicted 3 voxels of P01 in 3 TRs of 2.0045 s: {output}\n"
 
 
+def test_a_checkpoint_that_was_measured_says_how_far_to_trust_it(
+    make_checkpoint, audio, tmp_path, capsys
+):
+    alignment = {"language": {"value": 0.5, "low": 0.375, "high": 0.625}}
+    measured_on = {"story": "repeated", "n_trs": 232, "normalisation": "normalised"}
+    checkpoint = make_checkpoint(brain(alignment=alignment, measured_on=measured_on))
+    output = str(tmp_path / "responses.npz")
+    predicted = predict(PredictOptions(checkpoints=[checkpoint], audio=audio, output=output))
+    assert predicted["alignment"] == alignment
+    assert capsys.readouterr().out.splitlines()[1] == (
+        "Brain alignment of such predictions on 'repeated', which the model was not tuned on "
+        "(232 TRs, normalised): language 0.50 [0.38, 0.62] [95 % interval]"
+    )
+
+
 @pytest.mark.parametrize("model", ["planted", "placeless"])
 def test_with_a_mask_all_recorded_voxels_are_placed(model, write_mask, audio, tmp_path, request):
     output = tmp_path / "responses.nii.gz"
@@ -208,7 +223,7 @@ def test_arrays_say_all_that_the_pipeline_says(make_checkpoint, audio, tmp_path)
     regions = {"language": [0, 2], "auditory": []}
     for name, columns in regions.items():
         np.testing.assert_array_equal(arrays.pop(f"regions/{name}"), columns)
-    assert arrays.keys() | {"regions"} == predicted.keys()
+    assert arrays.keys() | {"regions", "alignment"} == predicted.keys()
     for name, values in arrays.items():
         np.testing.assert_array_equal(values, predicted[name])
     assert arrays["responses"].shape == (N_TRS, 3)

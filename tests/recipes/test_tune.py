@@ -19,6 +19,7 @@ import recipes.stages.training
 from datasets_scripts import noise_ceiling, read_ds003020, read_regions
 from modeling_braintune import AutoModelForBrainTuning, BrainTuningCollator, load_lora
 from recipes.command.arguments import parse_arguments
+from recipes.command.output_folder import finished_curve
 from recipes.stages.training import train
 from recipes.stages.tuning_options import TrainerOptions, TuningOptions
 from recipes.tune import DEFAULT_CONFIG, tune
@@ -237,6 +238,28 @@ def test_a_checkpoint_says_whose_voxels_it_predicts(finished, recordings):
     assert control.brains["P01"].targets == "permuted"
 
 
+def carried(scores):
+    """What a head's scores by region are in a checkpoint."""
+    return {
+        region: {"value": s["mean"], "low": s["interval"][0], "high": s["interval"][1]}
+        for region, s in scores.items()
+    }
+
+
+def test_a_checkpoint_says_how_well_its_own_head_predicts_the_test_story(finished):
+    _, output, _ = finished
+    scores = json.loads((output / "results.json").read_text())["participants"]["P01"]
+    for name, by_region in scores["heads"].items():
+        brain = AutoModelForBrainTuning.from_pretrained(output / name).brain_of("P01")
+        assert brain.alignment == carried(by_region) and brain.alignment.keys() == REGIONS
+        assert brain.measured_on == {
+            "story": "repeated",
+            "n_trs": scores["n_trs"],
+            "normalisation": "normalised",
+        }
+        assert finished_curve(output / name / "losses.json")  # whose checksums are those of it
+
+
 def test_several_participants_share_a_backbone(configuration, recordings, tmp_path):
     config = configuration(participants=["P01", "P02"], num_train_epochs=1)
     results = tune(*arguments(config, tmp_path / "output"))
@@ -246,6 +269,8 @@ def test_several_participants_share_a_backbone(configuration, recordings, tmp_pa
     assert model.config.num_voxels == n_voxels
     for name in ("P01", "P02"):
         assert model.brains[name].participant == name
+        heads = results["participants"][name]["heads"]["brain-tuned"]
+        assert model.brains[name].alignment == carried(heads)
         assert (tmp_path / "output" / f"alignment-{name}.png").exists()
 
 
@@ -332,7 +357,8 @@ def test_adapters_are_tuned_and_merged(configuration, tmp_path, pretrained):
     after = merged.base_model.state_dict()
     moved = {name for name in before if (after[name].numpy() != before[name]).any()}
     assert moved and all("_proj.weight" in name for name in moved)
-    assert adapted.get_base_model().brains.keys() == merged.brains.keys() == {"P01"}
+    alone, whole = adapted.get_base_model().brain_of("P01"), merged.brain_of("P01")
+    assert alone.alignment == whole.alignment and whole.alignment.keys() == REGIONS
 
 
 def test_a_finished_run_is_published_with_a_card_of_its_numbers(

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from modeling_braintune import file_checksums
 from recipes.command.output_folder import (
+    FILES,
     LOGS,
     RESULTS,
     SETTINGS,
@@ -16,12 +18,14 @@ from recipes.command.output_folder import (
     check_output,
     claim_output,
     end_training,
+    finished_curve,
     finished_results,
     read_checked,
     remove,
     run_settings,
     write_checked,
     write_json,
+    written_anew,
 )
 from recipes.stages.tuning_options import TrainerOptions
 
@@ -196,3 +200,22 @@ def test_files_and_folders_are_removed_as_far_as_they_exist(tmp_path):
     (tmp_path / "kept").write_text("")
     remove(tmp_path / name for name in ("folder", "file", "nothing"))
     assert [path.name for path in tmp_path.iterdir()] == ["kept"]
+
+
+def test_a_file_of_a_finished_model_may_be_written_anew_and_nothing_else(tmp_path):
+    curve = tmp_path / "losses.json"
+    for name in ("config.json", "model.safetensors"):
+        (tmp_path / name).write_text("as it was tuned")
+    write_checked(curve, {"chosen_step": 3, FILES: file_checksums(tmp_path)})
+    with written_anew(curve, "config.json"):
+        (tmp_path / "config.json").write_text("half of")
+        assert finished_curve(curve) == {"chosen_step": 3}  # a kill here costs no model
+        (tmp_path / "config.json").write_text("as it was measured")
+    assert finished_curve(curve) == {"chosen_step": 3}
+    (tmp_path / "config.json").write_text("changed")
+    with pytest.raises(ValueError, match="config.json is damaged"):
+        finished_curve(curve)
+    (tmp_path / "config.json").write_text("as it was measured")
+    (tmp_path / "model.safetensors").write_text("changed")
+    with written_anew(curve, "config.json"), pytest.raises(ValueError, match="model.*is damaged"):
+        finished_curve(curve)

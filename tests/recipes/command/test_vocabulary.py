@@ -15,6 +15,7 @@ from recipes.command.vocabulary import (
     Representations,
     Seeds,
 )
+from recipes.demo import DemoOptions
 from recipes.predict import PredictOptions
 from recipes.preference import PreferenceOptions
 from recipes.prepare import PrepareOptions
@@ -39,6 +40,7 @@ COMMANDS = {
     "asr": (AsrOptions, RecognitionOptions),
     "summarise": (SummaryOptions,),
     "predict": (PredictOptions,),
+    "demo": (DemoOptions,),
     "prepare": (PrepareOptions,),
     "publish": (PublishOptions,),
     "reproduce": (ReproduceOptions,),

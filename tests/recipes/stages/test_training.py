@@ -5,9 +5,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from modeling_braintune import file_checksums
-from recipes.command.output_folder import FILES, finished_curve, write_checked
-from recipes.stages.training import CURVE, _check_unchanged
+from modeling_braintune import file_checksums, write_alignment
+from recipes.command.output_folder import CURVE, FILES, finished_curve, write_checked
+from recipes.stages.training import _check_unchanged
 
 LOSSES = {"train": [[1, 0.5]], "validation": [[1, 0.25]], "chosen_step": 1}
 
@@ -38,10 +38,14 @@ def test_a_damaged_model_is_named(name, folder):
 
 
 def test_a_checkpoint_of_other_recordings_is_not_gone_on_with(tmp_path):
-    config = {"num_voxels": 3, "brain": {"P01": {"n_recorded_voxels": 30}}}
+    brain = {"n_recorded_voxels": 30, "alignment": {}, "measured_on": {}}
+    config = {"num_voxels": 3, "brain": {"P01": brain}}
     (tmp_path / "config.json").write_text(json.dumps(config))
     _check_unchanged(None, None)
     _check_unchanged(tmp_path, SimpleNamespace(**config))
-    for changes in ({"num_voxels": 4}, {"brain": {"P01": {"n_recorded_voxels": 31}}}):
+    alignment = {"language": {"value": 0.5, "low": 0.4, "high": 0.6}}
+    write_alignment(tmp_path, "P01", alignment, {"story": "repeated"})
+    _check_unchanged(tmp_path, SimpleNamespace(**config))
+    for changes in ({"num_voxels": 4}, {"brain": {"P01": brain | {"n_recorded_voxels": 31}}}):
         with pytest.raises(FileExistsError, match="the recordings, .*, or the teacher changed"):
             _check_unchanged(tmp_path, SimpleNamespace(**config | changes))

@@ -16,7 +16,7 @@ from evaluate_metrics.reports.page import (
     claims_by_figure,
     page,
 )
-from tests.evaluate_metrics.reports.page import chromium
+from tests import chromium
 
 VOID = {"meta", "link", "img", "br"}
 

@@ -6,6 +6,7 @@ import os
 import select
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -60,9 +61,45 @@ class Tab:
 
     def value(self, expression: str) -> Any:
         """Return what an expression of JavaScript is on the page."""
-        found = self.send("Runtime.evaluate", expression=expression, returnByValue=True)
+        found = self.send(
+            "Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True
+        )
         assert "exceptionDetails" not in found, found
         return found["result"].get("value")
+
+    def wait_for(self, expression: str, seconds: float = SECONDS) -> Any:
+        """Return what an expression of JavaScript is, once it is true."""
+        end = time.monotonic() + seconds
+        while not (found := self.value(expression)):
+            assert time.monotonic() < end, f"still not true on the page: {expression}"
+            time.sleep(0.05)
+        return found
+
+    def give(self, selector: str, path: Path) -> None:
+        """Choose a file in an input, as a visitor does."""
+        root = self.send("DOM.getDocument")["root"]["nodeId"]
+        node = self.send("DOM.querySelector", nodeId=root, selector=selector)["nodeId"]
+        self.send("DOM.setFileInputFiles", files=[str(path)], nodeId=node)
+
+    def asked(self) -> list[str]:
+        """Addresses of all that the page has asked for, but for what it holds itself."""
+        sent = [event["request"]["url"] for event in self.of("Network.requestWillBeSent")]
+        return [url for url in sent if not url.startswith(("data:", "blob:"))]
+
+    def complaints(self) -> list[str]:
+        """Errors that the page wrote to the console, or did not catch."""
+        logged = [event["entry"] for event in self.of("Log.entryAdded")]
+        found = [
+            f"{entry['text']} {entry.get('url', '')}"
+            for entry in logged
+            if entry["level"] == "error"
+        ]
+        found += [str(event["exceptionDetails"]) for event in self.of("Runtime.exceptionThrown")]
+        return found + [
+            str(event["args"])
+            for event in self.of("Runtime.consoleAPICalled")
+            if event["type"] == "error"
+        ]
 
     def show(self, width: int, scheme: str = "light", media: str = "screen") -> None:
         """Show the page on a screen of some width, or as it will be on paper."""
@@ -106,9 +143,11 @@ def opened(profile: Path) -> Iterator[Tab]:
     # The shell puts the pipe's ends where Chromium looks for them.
     script = f'exec "$@" 3<&{inward} 4>&{outward}'
     words = [
-        *("--headless", "--remote-debugging-pipe", f"--user-data-dir={profile}", "--disable-gpu"),
+        *("--headless", "--remote-debugging-pipe", f"--user-data-dir={profile}"),
+        *("--use-angle=swiftshader", "--enable-unsafe-swiftshader"),  # WebGL without a GPU
         *("--no-sandbox", "--disable-dev-shm-usage", "--no-first-run", "--hide-scrollbars"),
         *("--disable-background-networking", "--disable-extensions"),
+        "--autoplay-policy=no-user-gesture-required",
     ]
     process = subprocess.Popen(
         ["bash", "-c", script, "bash", PATH, *words],

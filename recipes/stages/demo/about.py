@@ -1,0 +1,45 @@
+"""What a visitor must know of a checkpoint: whose brain it is, its data, and its licence."""
+
+from huggingface_hub import ModelCard
+from transformers.utils import cached_file
+
+from modeling_braintune.brain import Brain
+from recipes.stages.controls import TARGETS
+
+
+def about(checkpoint: str, brain: Brain) -> str:
+    """Say whose brain a checkpoint predicts, in a few sentences.
+
+    Parameters
+    ----------
+    checkpoint : folder or name on the Hub
+        What its card does not say, or where it has none, is said not to be known.
+    brain : Brain
+        The participant's.
+
+    Returns
+    -------
+    str
+    """
+    licence, recordings = _card_says(checkpoint)
+    n_stories = len(brain.data.get("train_stories", []))
+    taught = "measured responses"
+    if brain.targets != "responses":
+        taught = f"a control's targets ({TARGETS[brain.targets].model})"
+    heard = f" to {n_stories} stories" if n_stories else ""
+    return (
+        f"{brain.participant}'s brain: {len(brain.voxels)} of {brain.n_recorded_voxels} recorded "
+        f"voxels, a volume every {brain.tr:g} s. Tuned on {taught}{heard}"
+        f"{f', data set {recordings}' if recordings else ''}. Licence: {licence or 'not known'}. "
+        "What is shown is a model's prediction: nobody was scanned while this sound was heard."
+    )
+
+
+def _card_says(checkpoint):
+    """The licence and the data set that a card names, None where it names none."""
+    path = cached_file(checkpoint, "README.md", _raise_exceptions_for_missing_entries=False)
+    if path is None:
+        return None, None
+    said = ModelCard.load(path, ignore_metadata_errors=True).data
+    measured = getattr(said, "eval_results", None) or []
+    return said.get("license"), measured[0].dataset_name if measured else None

@@ -1,0 +1,99 @@
+"""A checkpoint as a pipeline that predicts responses, and where what it predicts lies."""
+
+import nibabel
+import numpy as np
+import torch
+
+from modeling_braintune import (
+    AutoModelForBrainTuning,
+    BrainEncodingPipeline,
+    check_model,
+    load_feature_extractor,
+)
+from modeling_braintune.brain import Brain
+
+
+def brain_pipeline(checkpoint: str) -> BrainEncodingPipeline:
+    """Load a checkpoint in float32, whatever it is stored in, as a pipeline.
+
+    Parameters
+    ----------
+    checkpoint : folder or name on the Hub
+
+    Returns
+    -------
+    BrainEncodingPipeline
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        There is no such model, it cannot be read, is of an unknown family, or does not say whose
+        voxels it predicts.
+    """
+    check_model(checkpoint)
+    if not getattr(AutoModelForBrainTuning.config_of(checkpoint), "brain", None):
+        raise ValueError(
+            f"--checkpoints {checkpoint}: it does not say whose voxels it predicts; give a "
+            "checkpoint that recipes/tune.py wrote"
+        )
+    model = AutoModelForBrainTuning.from_pretrained(checkpoint, dtype=torch.float32)
+    return BrainEncodingPipeline(model=model, feature_extractor=load_feature_extractor(checkpoint))
+
+
+def known_voxels(brain: Brain) -> tuple[nibabel.Nifti1Image, np.ndarray]:
+    """Return where the voxels lie that a checkpoint predicts, as far as it says so itself.
+
+    Parameters
+    ----------
+    brain : Brain
+        Whose `places` are known.
+
+    Returns
+    -------
+    mask : nibabel image
+        1 in these voxels, 0 elsewhere.
+    columns : int array of shape (num_voxels,)
+        The model's column for each voxel of the mask, in C order.
+    """
+    inside = np.zeros(brain.space["shape"], dtype=np.uint8)
+    inside.flat[brain.places] = 1
+    return nibabel.Nifti1Image(inside, np.array(brain.space["affine"])), np.argsort(brain.places)
+
+
+def placed(responses: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Give each place the response that is predicted there.
+
+    Parameters
+    ----------
+    responses : float32 array of shape (n_trs, num_voxels)
+    columns : int array of shape (n_places,)
+        The model's column for each place, -1 for none.
+
+    Returns
+    -------
+    float32 array of shape (n_trs, n_places), NaN where nothing is predicted
+    """
+    return np.where(columns < 0, np.float32(np.nan), responses[:, columns])
+
+
+def said_alignment(brain: Brain) -> str:
+    """Say in a line how far the head is to be trusted, region by region.
+
+    Parameters
+    ----------
+    brain : Brain
+        Whose alignment was measured.
+
+    Returns
+    -------
+    str
+    """
+    facts = brain.measured_on
+    by_region = ", ".join(
+        f"{region} {s['value']:.2f} [{s['low']:.2f}, {s['high']:.2f}]"
+        for region, s in brain.alignment.items()
+    )
+    return (
+        f"Brain alignment of such predictions on {facts['story']!r}, which the model was not tuned "
+        f"on ({facts['n_trs']} TRs, {facts['normalisation']}): {by_region} [95 % interval]"
+    )
