@@ -351,20 +351,29 @@ class Scores:
     def mean_impact(self, impact: dict[str, ByRegion]) -> ByRegion:
         """The headline: mean of the features' impact, but for that of all of them together.
 
-        Takes {feature: scores of `impact`}.
+        Takes {feature: scores of `impact`}. Layers have no intervals.
         """
         single = [scores for name, scores in impact.items() if name != "all"]
         means = {region: [scores[region]["mean"] for scores in single] for region in self.regions}
         drawn = {region: _mean_of([s[region].get("resamples") for s in single]) for region in means}
-        return {
-            region: {
-                "mean": None if None in values else float(np.mean(values)),
-                "interval": _interval_of(drawn[region]),
-                "n_voxels": single[0][region]["n_voxels"],
-                "resamples": drawn[region],
+
+        def score(region, values):
+            scores = [s[region] for s in single]
+            of_layers = {
+                layer: [s["layers"][layer] for s in scores] for layer in scores[0].get("layers", ())
             }
-            for region, values in means.items()
-        }
+            layers = {
+                "layers": {layer: _mean_if_all(of) for layer, of in of_layers.items()},
+                "layer_intervals": dict.fromkeys(of_layers),
+            }
+            return {
+                "mean": _mean_if_all(values),
+                "interval": _interval_of(drawn[region]),
+                "n_voxels": scores[0]["n_voxels"],
+                "resamples": drawn[region],
+            } | (layers if of_layers else {})
+
+        return {region: score(region, values) for region, values in means.items()}
 
     def impact_tests(
         self, impact: dict[str, ByRegion], baseline: dict[str, ByRegion]
@@ -406,6 +415,11 @@ def _interval_of(drawn):
 def _determined(share, interval):
     """A share in per cent; None where its interval says nothing."""
     return share if interval is not None and interval[1] - interval[0] <= WIDEST else None
+
+
+def _mean_if_all(values):
+    """Mean of numbers; None where one of them is."""
+    return None if None in values else float(np.mean(values))
 
 
 def _mean_of(resampled):

@@ -9,7 +9,7 @@ from .bars import draw_bars
 from .colours import FAINT, INK, colours_of
 from .slide import slide, start_at_zero, words
 
-QUIET = "#555555"
+ASIDE = {"size": 11, "style": "italic", "weight": "normal", "color": "#555555"}
 WIDEST = 17  # inches of a row of bars
 OF_BAR, OF_LABEL, OF_TITLE, OF_ROW = 0.46, 1.1, 1.3, 3.9  # inches
 
@@ -101,12 +101,17 @@ def line_figure(
     columns = min(columns, len(panels))
     n_rows = -(-len(panels) // columns)
     size = max(11, 4 * columns), OF_TITLE + OF_ROW * n_rows
+    # What does not fit beside a title stands above it, in all panels alike
+    long = any(len(panel["title"]) + len(panel["aside"]) > 24 for panel in panels)
     with _legended(path, title, caption, size, colours) as figure:
         grid = list(figure.subplots(n_rows, columns, squeeze=False).flat)
         first = {}  # axes by what they share
         for axes, panel in zip(grid, panels, strict=False):
             _share(axes, first, panel["share"])
             _draw_panel_of_lines(axes, panel, colours)
+            axes.set_title(panel["title"], pad=14)
+            aside = f"{panel['aside']}\n\n" if long else panel["aside"]
+            axes.set_title(aside, loc="right", pad=14, **ASIDE)
         for axes in grid[len(panels) :]:
             axes.remove()
 
@@ -189,6 +194,3 @@ def _draw_panel_of_lines(axes, panel, colours):
     axes.grid(axis="y", color=FAINT)
     axes.set_xlabel(panel["x_label"])
     axes.set_ylabel(panel["label"])
-    axes.set_title(panel["title"], pad=14)
-    aside = {"size": 11, "style": "italic", "weight": "normal", "color": QUIET}
-    axes.set_title(textwrap.fill(panel["aside"], 20), loc="right", pad=14, **aside)

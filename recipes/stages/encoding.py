@@ -26,7 +26,7 @@ from modeling_braintune import (
 )
 from recipes.stages.backbones import load_backbone
 
-FORMAT = 4  # of what is kept: a new one has it computed again
+FORMAT = 5  # of what is kept: a new one has it computed again
 LEFT_OVER = "left_over"
 
 

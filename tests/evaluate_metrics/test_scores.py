@@ -370,6 +370,7 @@ def test_the_headline_is_the_mean_of_single_features_and_not_of_all_together():
             region: {
                 "mean": mean,
                 "n_voxels": len(MEMBERS[region]),
+                "layers": {2: mean, 12: mean and mean + 2},
                 "resamples": None if mean is None else mean + np.arange(-10, 11),
             }
             for region, mean in (("language", language), ("auditory", auditory))
@@ -384,10 +385,15 @@ def test_the_headline_is_the_mean_of_single_features_and_not_of_all_together():
     assert MEAN_IMPACT not in features
     mean = scored.mean_impact(features)
     np.testing.assert_array_equal(mean["language"].pop("resamples"), 15 + np.arange(-10, 11))
+    no_intervals = {"layer_intervals": {2: None, 12: None}}
     assert mean == {
-        "language": {"mean": 15.0, "interval": (5.5, 24.5), "n_voxels": 4},
+        "language": {"mean": 15.0, "interval": (5.5, 24.5), "n_voxels": 4}
+        | {"layers": {2: 15.0, 12: 17.0}}
+        | no_intervals,
         # one of them means nothing
-        "auditory": {"mean": None, "interval": None, "n_voxels": 5, "resamples": None},
+        "auditory": {"mean": None, "interval": None, "n_voxels": 5, "resamples": None}
+        | {"layers": {2: None, 12: None}}
+        | no_intervals,
         "silent": EMPTY | {"resamples": None},
     }
 
