@@ -60,6 +60,7 @@ def main() -> None:
         encode = encoder(arguments.n_voxels, arguments.n_layers)
         encode.model.to(arguments.device)
         encode.device = torch.device(arguments.device)
+        encode.model.name_or_path = folder
         samples = np.random.default_rng(0).uniform(-0.1, 0.1, round(arguments.minutes * 60 * 16000))
         path = Path(folder) / "sound.wav"
         soundfile.write(path, samples, 16000)
