@@ -18,7 +18,13 @@ from accelerate import PartialState
 
 from recipes.command.arguments import parse_arguments
 from recipes.command.checkpoints import labelled
-from recipes.command.vocabulary import Checkpoints, Participants, check_once
+from recipes.command.vocabulary import (
+    Checkpoints,
+    Participants,
+    Precision,
+    RemoteCode,
+    check_once,
+)
 from recipes.stages.demo.page import launch, page
 from recipes.stages.predicting import brain_pipeline
 
@@ -26,7 +32,7 @@ MOST = 2  # checkpoints, side by side
 
 
 @dataclass(kw_only=True)
-class DemoOptions(Checkpoints, Participants):
+class DemoOptions(Checkpoints, Participants, Precision, RemoteCode):
     """Which models are seen, and where the page is."""
 
     examples: list[str] = field(
@@ -78,7 +84,12 @@ def demo(arguments: DemoOptions) -> None:
         Without Gradio or Plotly.
     """
     names = labelled(arguments.checkpoints)
-    encoders = {label: brain_pipeline(name) for label, name in names.items()}
+    encoders = {
+        label: brain_pipeline(name, arguments.trust_remote_code) for label, name in names.items()
+    }
+    if arguments.torch_precision is not None:
+        for encode in encoders.values():
+            encode.model.to(arguments.torch_precision)
     blocks = page(encoders, arguments.participants, [Path(path) for path in arguments.examples])
     launch(
         blocks,

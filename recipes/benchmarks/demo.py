@@ -1,6 +1,7 @@
 """Time from a sound to what the page plays, with a model of wav2vec2-base's size.
 
     python recipes/benchmarks/demo.py
+    python recipes/benchmarks/demo.py --precision bfloat16
     python recipes/benchmarks/demo.py --minutes 10
 
 Weights are random. The page takes as long as this, the upload and the browser's drawing together.
@@ -54,12 +55,14 @@ def main() -> None:
     parser.add_argument("--n_voxels", type=int, default=15000, help="Voxels that are predicted.")
     parser.add_argument("--n_layers", type=int, default=12, help="Layers of the transformer.")
     parser.add_argument("--device", default="cpu", help="Where the model is: cpu or cuda.")
+    parser.add_argument("--precision", default="float32", help="float32 or bfloat16.")
     arguments = parser.parse_args()
     with one_line_errors(), tempfile.TemporaryDirectory() as folder:
         prepare_process(torch.device(arguments.device), 1)
         encode = encoder(arguments.n_voxels, arguments.n_layers)
-        encode.model.to(arguments.device)
+        encode.model.to(arguments.device, getattr(torch, arguments.precision))
         encode.device = torch.device(arguments.device)
+        encode.model.name_or_path = folder
         samples = np.random.default_rng(0).uniform(-0.1, 0.1, round(arguments.minutes * 60 * 16000))
         path = Path(folder) / "sound.wav"
         soundfile.write(path, samples, 16000)

@@ -34,14 +34,7 @@ def load_backbone(
         There is no checkpoint, its weights are damaged, or not all there, or it is of a family that
         transformers does not have, and its code is not trusted.
     """
-    family = checkpoint_model_type(checkpoint)
-    foreign = family not in CONFIG_MAPPING
-    if foreign and not trust_remote_code:
-        raise ValueError(
-            f"{checkpoint} is of model type {family!r}, which transformers does not have: such a "
-            "model runs by code that its checkpoint brings along, for which you must give "
-            "--trust_remote_code true"
-        )
+    foreign = brings_code(checkpoint, trust_remote_code)
     with readable_weights(checkpoint):
         model, found = AutoModel.from_pretrained(
             checkpoint,
@@ -59,6 +52,36 @@ def load_backbone(
             f"for ({', '.join(lacking[:3])}): get the whole checkpoint"
         )
     return model, load_feature_extractor(checkpoint, trust_remote_code=foreign)
+
+
+def brings_code(checkpoint: str | os.PathLike, trust_remote_code: bool) -> bool:
+    """Whether a checkpoint is of a family that runs by code of its own, which is trusted then.
+
+    Parameters
+    ----------
+    checkpoint : folder or name on the Hub
+    trust_remote_code : bool
+
+    Returns
+    -------
+    bool
+
+    Raises
+    ------
+    ValueError
+        It is, and its code is not trusted.
+    FileNotFoundError
+        There is no checkpoint.
+    """
+    family = checkpoint_model_type(checkpoint)
+    foreign = family not in CONFIG_MAPPING
+    if foreign and not trust_remote_code:
+        raise ValueError(
+            f"{checkpoint} is of model type {family!r}, which transformers does not have: such a "
+            "model runs by code that its checkpoint brings along, for which you must give "
+            "--trust_remote_code true"
+        )
+    return foreign
 
 
 def n_parameters(config: PreTrainedConfig) -> int:

@@ -3,6 +3,7 @@
 import nibabel
 import numpy as np
 import torch
+from transformers import AutoModel
 
 from modeling_braintune import (
     AutoModelForBrainTuning,
@@ -11,14 +12,17 @@ from modeling_braintune import (
     load_feature_extractor,
 )
 from modeling_braintune.brain import Brain
+from recipes.stages.backbones import brings_code
 
 
-def brain_pipeline(checkpoint: str) -> BrainEncodingPipeline:
+def brain_pipeline(checkpoint: str, trust_remote_code: bool = False) -> BrainEncodingPipeline:
     """Load a checkpoint in float32, whatever it is stored in, as a pipeline.
 
     Parameters
     ----------
     checkpoint : folder or name on the Hub
+    trust_remote_code : bool
+        Whether the checkpoint's own code is run where transformers has no class of its family.
 
     Returns
     -------
@@ -27,10 +31,14 @@ def brain_pipeline(checkpoint: str) -> BrainEncodingPipeline:
     Raises
     ------
     FileNotFoundError, ValueError
-        There is no such model, it cannot be read, is of an unknown family, or does not say whose
-        voxels it predicts.
+        There is no such model, it cannot be read, is of an unknown family, or of one whose code is
+        not trusted, or does not say whose voxels it predicts.
     """
     check_model(checkpoint)
+    if brings_code(checkpoint, trust_remote_code):
+        model = AutoModel.from_pretrained(checkpoint, dtype=torch.float32, trust_remote_code=True)
+        feature_extractor = load_feature_extractor(checkpoint, trust_remote_code=True)
+        return BrainEncodingPipeline(model=model, feature_extractor=feature_extractor)
     if not getattr(AutoModelForBrainTuning.config_of(checkpoint), "brain", None):
         raise ValueError(
             f"--checkpoints {checkpoint}: it does not say whose voxels it predicts; give a "

@@ -1,0 +1,48 @@
+"""A checkpoint as a pipeline: whose code runs, and what is refused."""
+
+import json
+
+import numpy as np
+import pytest
+
+from recipes.stages.predicting import brain_pipeline
+from tests.small_brains import brain, bursts, write_checkpoint
+
+CODE = """
+from pathlib import Path
+
+from transformers import Wav2Vec2Config
+
+from .modeling_braintune import Wav2Vec2ForBrainTuning
+
+Path({ran!r}).touch()
+
+
+class StrangeConfig(Wav2Vec2Config):
+    model_type = "strange"
+
+
+class StrangeModel(Wav2Vec2ForBrainTuning):
+    config_class = StrangeConfig
+"""
+
+
+def test_code_of_a_checkpoint_runs_only_when_it_is_trusted(tmp_path):
+    ran = tmp_path / "ran"
+    folder = write_checkpoint(tmp_path / "strange", brain())
+    sound = {"array": bursts(5.0), "sampling_rate": 16000}
+    expected = brain_pipeline(str(folder))(sound)["responses"]
+    (folder / "strange.py").write_text(CODE.format(ran=str(ran)))
+    fields = json.loads((folder / "config.json").read_text())
+    fields["model_type"] = "strange"
+    fields["auto_map"] = {
+        "AutoConfig": "strange.StrangeConfig",
+        "AutoModel": "strange.StrangeModel",
+    }
+    (folder / "config.json").write_text(json.dumps(fields))
+    with pytest.raises(ValueError, match="model type 'strange', .* --trust_remote_code true"):
+        brain_pipeline(str(folder))
+    assert not ran.exists()
+    found = brain_pipeline(str(folder), trust_remote_code=True)(sound)
+    assert ran.exists() and found["participant"] == "P01"
+    np.testing.assert_allclose(found["responses"], expected, rtol=1e-5)
