@@ -7,7 +7,7 @@ pretraining checkpoints load here, and what is tuned here loads in the stock cla
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Self
@@ -117,10 +117,10 @@ class BrainTuningMixin:
         width = config.output_hidden_size if adapted else config.hidden_size
         setattr(self, self.base_model_prefix, self.backbone_class(config))
         for part in self.feature_encoder_parts():
-            part.given = None
-            part.forward = partial(_given_or_computed, part)
+            _make_givable(part)
         self.head = nn.Linear(width, num_voxels)
         self.brains = {}
+        self.tuned_layers = None
         self.set_objective("mse")
         self._checkpoint_fields = {}
         self.post_init()
@@ -396,9 +396,13 @@ class BrainTuningMixin:
 
         What a clip predicts then depends neither on the clips beside it nor on their padding.
         What takes no part in training is frozen: processes that train together wait for the
-        gradient of all that is to learn.
+        gradient of all that is to learn. Frozen layers stay in evaluation mode.
         """
         super().train(mode)
+        if self.tuned_layers is not None:
+            self.base_model.eval()
+            for layer in self._layers()[self._tuned]:
+                layer.train(mode)
         if hasattr(self.base_model, "masked_spec_embed") and not self._masks_spans():
             self.base_model.masked_spec_embed.requires_grad_(False)
         for module in self.modules():
@@ -441,16 +445,79 @@ class BrainTuningMixin:
         """Keep the whole backbone as it is, so that only the head is trained."""
         self.base_model.requires_grad_(False)
 
+    def freeze_other_layers(self, first: int, last: int) -> None:
+        """Tune some layers of the transformer and the head; all else stays as it is.
+
+        Frozen layers are in evaluation mode, without dropout. So is what comes before them:
+        spans are not masked and no layer is skipped by LayerDrop, so that what the tuned layers
+        are given of a clip is the same in every pass, and can be computed once.
+
+        Parameters
+        ----------
+        first, last : int
+            Layers by number, both included; 1 is the first block, as its output is hidden state 1.
+
+        Raises
+        ------
+        ValueError
+            If there are no such layers.
+        """
+        layers = self._layers()
+        if not 1 <= first <= last <= len(layers):
+            raise ValueError(
+                f"layers to tune must be from 1 to {len(layers)}, the first before the last, got "
+                f"{first} to {last}"
+            )
+        self.tuned_layers = first, last
+        self.base_model.requires_grad_(False)
+        for layer in layers[self._tuned]:
+            layer.requires_grad_(True)
+        for part in self._skipped():
+            _make_givable(part)
+        self.train(self.training)
+
+    @property
+    def n_frozen_layers(self) -> int:
+        """How many of the transformer's layers come before the first one that is tuned."""
+        return 0 if self.tuned_layers is None else self.tuned_layers[0] - 1
+
+    @property
+    def _tuned(self):
+        return slice(self.n_frozen_layers, self.tuned_layers[1])
+
+    def _layers(self):
+        return self.base_model.encoder.layers
+
+    def _skipped(self):
+        """What is not computed anew where the last frozen layer's output is at hand."""
+        yield from self._layers()[: self.n_frozen_layers]
+        if hasattr(self.base_model.encoder, "pos_conv_embed"):
+            yield self.base_model.encoder.pos_conv_embed
+
     def feature_encoder_parts(self) -> list[nn.Module]:
         """Return the modules of the feature encoder; none where mel frames take its place."""
         part = getattr(self.base_model, "feature_extractor", None)
         return [] if part is None else [part]
 
+    def frozen_parts(self) -> list[nn.Module]:
+        """Return the modules that `frozen_features` follow from.
+
+        They are the feature encoder's, and with frozen layers all that is not tuned.
+        """
+        if not self.n_frozen_layers:
+            return self.feature_encoder_parts()
+        tuned = {id(module) for layer in self._layers()[self._tuned] for module in layer.modules()}
+        return [
+            module
+            for module in self.base_model.modules()
+            if not any(module.children()) and id(module) not in tuned
+        ]
+
     def frozen_features(self, inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        """Go as far as the frozen feature encoder goes, once for many passes.
+        """Go as far as all is frozen, once for many passes.
 
         What comes back takes the place of the inputs and gives what they give, as long as the
-        feature encoder stays frozen.
+        feature encoder, or the frozen layers, stay frozen.
 
         Parameters
         ----------
@@ -459,9 +526,29 @@ class BrainTuningMixin:
         Returns
         -------
         dict of tensors
-            `input_values` become (batch, channels, frames), Whisper's `input_features` (batch,
-            hidden, frames); masks stay.
+            Masks, as they are, and under the name of the sound what is made of it: by the feature
+            encoder (batch, channels, frames), of Whisper (batch, hidden, frames), or by the last
+            frozen layer (batch, 1, frames, hidden).
         """
+        if not self.n_frozen_layers:
+            return self._encoded_features(inputs)
+        kept = []
+        layers = self._layers()
+        hook = layers[self.n_frozen_layers - 1].register_forward_hook(
+            lambda _, __, output: kept.append(output)
+        )
+        self.base_model.encoder.layers = layers[: self.n_frozen_layers]
+        try:
+            with evaluation_mode(self), torch.no_grad():
+                sound = inputs[self.main_input_name]
+                self._encode(sound, inputs.get("attention_mask"))
+        finally:
+            self.base_model.encoder.layers = layers
+            hook.remove()
+        states = kept[0][0] if isinstance(kept[0], tuple) else kept[0]
+        return {**inputs, self.main_input_name: states[:, None]}
+
+    def _encoded_features(self, inputs):
         values = self.base_model.feature_extractor(inputs["input_values"])
         return {**inputs, "input_values": values}
 
@@ -511,7 +598,8 @@ class BrainTuningMixin:
     def _predict(self, inputs, attention_mask, labels, **kwargs):
         if labels is not None:
             self._check_labels(labels, len(inputs))
-        outputs = self._encode(inputs, attention_mask, **kwargs)
+        with self._resuming(inputs) as inputs:
+            outputs = self._encode(inputs, attention_mask, **kwargs)
         frames = outputs.last_hidden_state
         logits = self.head(masked_mean(frames, self._frame_mask(attention_mask, frames.shape[1])))
         loss = None if labels is None else self._loss(logits.float(), labels.float())
@@ -522,10 +610,35 @@ class BrainTuningMixin:
             attentions=outputs.attentions,
         )
 
+    @contextmanager
+    def _resuming(self, inputs):
+        """Let frozen layers give what the last of them gave once, if that is what comes in.
+
+        What is before them runs on zeros, and nobody looks at what it makes of these.
+        """
+        if inputs.ndim < 4:
+            yield inputs
+            return
+        states = inputs[:, 0]
+        with ExitStack() as stack:
+            output = self._layer_output(states)
+            for part in self._skipped():
+                is_layer = part in self._layers()
+                stack.enter_context(giving(part, output if is_layer else states.new_zeros(())))
+            yield self._blank(*states.shape[:2], states)
+
+    def _layer_output(self, states):
+        """What a layer returns whose hidden states these are."""
+        return states
+
+    def _blank(self, batch, frames, like):
+        """Zeros in place of what the feature encoder gives."""
+        return like.new_zeros(()).expand(batch, self.config.conv_dim[-1], frames)
+
     def _encode(self, inputs, attention_mask, **kwargs):
         if inputs.ndim == 2:
             return self.base_model(inputs, attention_mask=attention_mask, **kwargs)
-        with _giving(self.base_model.feature_extractor, inputs):
+        with giving(self.base_model.feature_extractor, inputs):
             return self.base_model(inputs, attention_mask=attention_mask, **kwargs)
 
     def _frame_mask(self, attention_mask, num_frames):
@@ -581,7 +694,8 @@ class BrainTuningMixin:
     def _masks_spans(self):
         """Whether what stands in for masked spans is in use."""
         config = self.config
-        return getattr(config, "apply_spec_augment", True) and config.mask_time_prob > 0
+        masked = getattr(config, "apply_spec_augment", True) and config.mask_time_prob > 0
+        return masked or hasattr(self, "quantizer")  # self-supervision masks spans of its own
 
     def _set_config_field(self, name, value):
         if hasattr(self.config, name):
@@ -610,14 +724,26 @@ def evaluation_mode(model: nn.Module) -> Iterator[None]:
             module.training = training
 
 
-def _given_or_computed(part, *inputs):
-    """What a part of the feature encoder gave once, if that is at hand, or what it gives now."""
-    return type(part).forward(part, *inputs) if part.given is None else part.given
+def _make_givable(part):
+    """Prepare a part of the backbone for `giving`."""
+    part.given = None
+    part.forward = partial(_given_or_computed, part)
+
+
+def _given_or_computed(part, *inputs, **kwargs):
+    """What a part of the backbone gave once, if that is at hand, or what it gives now."""
+    return type(part).forward(part, *inputs, **kwargs) if part.given is None else part.given
 
 
 @contextmanager
-def _giving(part, output):
-    """Let a part of the feature encoder give what it gave once, instead of computing it."""
+def giving(part: nn.Module, output: Any) -> Iterator[None]:
+    """Let a part of the backbone give what it gave once, instead of computing it.
+
+    Parameters
+    ----------
+    part : of `feature_encoder_parts`, or a frozen layer
+    output : what it returns
+    """
     part.given = output
     try:
         yield
@@ -668,6 +794,12 @@ class WavLMForBrainTuning(BrainTuningMixin, WavLMPreTrainedModel):
         super().__init__(config)
         for layer in self.wavlm.encoder.layers:
             layer.attention.torch_multi_head_self_attention = partial(_attend, layer.attention)
+
+    def _layer_output(self, states):
+        # The first layer also gives all others how far frames are apart.
+        attention, n_frames = self._layers()[0].attention, states.shape[1]
+        bias = attention.compute_bias(n_frames, n_frames)
+        return states, bias.repeat(len(states), 1, 1)
 
 
 def _attend(attention, hidden_states, attention_mask, position_bias):
@@ -759,9 +891,12 @@ class Wav2Vec2BertForBrainTuning(BrainTuningMixin, Wav2Vec2BertPreTrainedModel):
     def freeze_feature_encoder(self) -> None:
         """Do nothing: in place of a CNN there are mel frames, which have no parameters."""
 
-    def frozen_features(self, inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        """Return the inputs: mel frames are all that comes before the transformer."""
-        return inputs
+    def _encoded_features(self, inputs):
+        return inputs  # mel frames are all that comes before the transformer
+
+    def _blank(self, batch, frames, like):
+        width = self.config.feature_projection_input_dim
+        return like.new_zeros(()).expand(batch, frames, width)
 
     def _encode(self, inputs, attention_mask, **kwargs):
         return self.base_model(inputs, attention_mask=attention_mask, **kwargs)
@@ -862,11 +997,17 @@ class WhisperForBrainTuning(BrainTuningMixin, WhisperPreTrainedModel):
         ValueError
             If spans of the mel frames are masked in training, which changes them at each pass.
         """
-        if self.config.apply_spec_augment:
+        if self.config.apply_spec_augment and not self.n_frozen_layers:
             raise ValueError("apply_spec_augment masks Whisper's mel frames anew at each pass")
+        return super().frozen_features(inputs)
+
+    def _encoded_features(self, inputs):
         encoder = self.model.encoder
         values = encoder.conv2(nn.functional.gelu(encoder.conv1(inputs["input_features"])))
         return {**inputs, "input_features": values}
+
+    def _blank(self, batch, frames, like):
+        return like.new_zeros(()).expand(batch, self.config.d_model, frames)
 
     def _encode(self, inputs, attention_mask, **kwargs):
         encoder = self.model.encoder
@@ -875,7 +1016,7 @@ class WhisperForBrainTuning(BrainTuningMixin, WhisperPreTrainedModel):
             return encoder(inputs, **kwargs)
         # Only its length is looked at.
         frames = inputs.new_empty(len(inputs), 1, 1).expand(-1, -1, 2 * inputs.shape[2])
-        with _giving(encoder.conv1, frames), _giving(encoder.conv2, inputs):
+        with giving(encoder.conv1, frames), giving(encoder.conv2, inputs):
             return encoder(frames, **kwargs)
 
     def _frame_mask(self, attention_mask, num_frames):
