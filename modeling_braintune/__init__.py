@@ -18,8 +18,15 @@ from .ctc import (
     tokens_of,
     transcribed,
 )
-from .feature_cache import CachedFeatures, FeatureWindows, cached_features
+from .feature_cache import (
+    CachedFeatures,
+    FeatureWindows,
+    StateWindows,
+    cached_features,
+    cached_states,
+)
 from .feature_extractor import load_feature_extractor
+from .head import LowRankHead
 from .hub import (
     check_access,
     check_model,
@@ -53,7 +60,7 @@ from .modeling_braintune import (
     WhisperForBrainTuning,
 )
 from .new_head import replace_head
-from .objectives import OBJECTIVES
+from .objectives import OBJECTIVES, WEIGHTED
 from .pipeline_braintune import BrainEncodingPipeline
 from .pooling import masked_mean
 from .representation_cache import (
@@ -63,6 +70,7 @@ from .representation_cache import (
     n_kept,
     weights_fingerprint,
 )
+from .retention import RETENTIONS, Distillation, SelfSupervision, relative_change
 from .running_correlation import RunningCorrelation
 from .stimulus import FAMILIES as STIMULUS_FAMILIES
 from .stimulus import SelfSupervisedTrainer, load_for_pretraining
@@ -80,7 +88,9 @@ from .training_checkpoints import damaged_file, file_checksums, last_checkpoint
 __all__ = [
     "CARD",
     "OBJECTIVES",
+    "RETENTIONS",
     "STIMULUS_FAMILIES",
+    "WEIGHTED",
     "AutoModelForBrainTuning",
     "Brain",
     "BrainEncodingPipeline",
@@ -92,15 +102,19 @@ __all__ = [
     "CachedFeatures",
     "CtcArguments",
     "Data2VecAudioForBrainTuning",
+    "Distillation",
     "FeatureWindows",
     "FiniteLoss",
     "HubertForBrainTuning",
     "Kept",
     "LoraForBrainTuning",
     "LossBar",
+    "LowRankHead",
     "Patience",
     "RunningCorrelation",
     "SelfSupervisedTrainer",
+    "SelfSupervision",
+    "StateWindows",
     "StopAt",
     "UniSpeechSatForBrainTuning",
     "Wav2Vec2BertForBrainTuning",
@@ -112,6 +126,7 @@ __all__ = [
     "add_results",
     "cached_features",
     "cached_representations",
+    "cached_states",
     "carry_tokenizer",
     "check_access",
     "check_family",
@@ -152,6 +167,7 @@ __all__ = [
     "publish_checkpoint",
     "read_card",
     "receptive_field",
+    "relative_change",
     "replace_head",
     "save_card",
     "speech_representations",

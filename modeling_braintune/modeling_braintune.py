@@ -57,8 +57,9 @@ from .configuration_braintune import (
     with_num_voxels,
     without_fields,
 )
+from .head import make_head
 from .kept_arrays import follow_umask
-from .objectives import OBJECTIVES, squared_error
+from .objectives import OBJECTIVES, WEIGHTED, squared_error
 from .pooling import masked_mean
 
 logger = logging.get_logger(__name__)
@@ -118,7 +119,7 @@ class BrainTuningMixin:
         setattr(self, self.base_model_prefix, self.backbone_class(config))
         for part in self.feature_encoder_parts():
             _make_givable(part)
-        self.head = nn.Linear(width, num_voxels)
+        self.head = make_head(width, num_voxels, getattr(config, "head_rank", 0))
         self.brains = {}
         self.tuned_layers = None
         self.set_objective("mse")
@@ -132,6 +133,7 @@ class BrainTuningMixin:
         pretrained_model_name_or_path: str | os.PathLike | None,
         num_voxels: int | Mapping[str, int] | None = None,
         *,
+        head_rank: int | None = None,
         output_loading_info: bool = False,
         ignore_mismatched_sizes: bool = False,
         **kwargs: Any,
@@ -147,6 +149,9 @@ class BrainTuningMixin:
         num_voxels : int, {participant: int}, or None
             Number of voxels to predict; required unless the checkpoint has a head. Several
             participants' voxels are one head's outputs, in the order of the dict.
+        head_rank : int, or None
+            Rank of the bottleneck of the head (`LowRankHead`), 0 for a plain linear layer; by
+            default as the checkpoint says, and plain where it says nothing.
         output_loading_info : bool
             Whether to return (model, loading information) as the stock classes do.
         ignore_mismatched_sizes : bool
@@ -157,7 +162,8 @@ class BrainTuningMixin:
         ------
         ValueError
             If the checkpoint is of another family, if it has no head and `num_voxels` is not
-            given, if it has one that predicts another number of voxels, or if a file is damaged.
+            given, if it has one that predicts another number of voxels or is of another rank, or
+            if a file is damaged.
         FileNotFoundError
             If `pretrained_model_name_or_path` is a path that does not exist.
         """
@@ -171,7 +177,8 @@ class BrainTuningMixin:
         head_expected = num_voxels is None and kwargs.get("config") is None
         config, kwargs = load_config(cls.config_class, name, **kwargs)
         own = getattr(config, "num_voxels", None)
-        config = with_num_voxels(config, num_voxels)
+        own_rank = getattr(config, "head_rank", 0)
+        config = with_num_voxels(config, num_voxels, head_rank)
         with readable_weights(name):
             model, info = super().from_pretrained(
                 name,
@@ -181,6 +188,13 @@ class BrainTuningMixin:
                 **kwargs,
             )
         misfits = {key: shapes for key, *shapes in info["mismatched_keys"]}
+        rank = getattr(config, "head_rank", 0)
+        other_head = any(key.startswith("head.") for key in {*info["unexpected_keys"], *misfits})
+        if rank != own_rank and other_head and not ignore_mismatched_sizes:
+            raise ValueError(
+                f"got head_rank={rank}, but the head of '{name}' has head_rank={own_rank}: leave "
+                "head_rank out to keep that head, or load a checkpoint without one"
+            )
         if misfits and not ignore_mismatched_sizes:
             key, (found, wanted) = sorted(misfits.items())[0]
             if key.startswith("head."):
@@ -272,9 +286,10 @@ class BrainTuningMixin:
         Parameters
         ----------
         name : str
-            "mse", mean squared error (Moussa et al. 2025, section 3.3); "weighted_mse", in which
-            a voxel counts in proportion to its noise ceiling; "correlation", minus the Pearson
-            correlation of each voxel over the batch.
+            "mse", mean squared error (Moussa et al. 2025, section 3.3); "correlation", minus the
+            Pearson correlation of each voxel over the batch; "spatial_correlation", minus that of
+            each clip over voxels (Vattikonda et al. 2025); "both_correlations", the mean of the
+            two. With "weighted_" before it, each counts a voxel in proportion to its noise ceiling.
 
         Raises
         ------
@@ -284,13 +299,13 @@ class BrainTuningMixin:
         if name not in OBJECTIVES:
             raise ValueError(f"objective must be one of {', '.join(OBJECTIVES)}, got {name!r}")
         self._voxel_weights = None
-        if name == "weighted_mse":
+        if name.startswith(WEIGHTED):
             if not self.brains:
-                raise ValueError("weighted_mse needs the voxels' noise ceilings: call set_brains")
+                raise ValueError(f"{name} needs the voxels' noise ceilings: call set_brains")
             for participant, brain in self.brains.items():
                 if brain.noise_ceiling is None or not brain.noise_ceiling.any():
                     raise ValueError(
-                        "weighted_mse needs noise ceilings that are not all 0, and those of "
+                        f"{name} needs noise ceilings that are not all 0, and those of "
                         f"{participant} are {'unknown' if brain.noise_ceiling is None else '0'}"
                     )
             ceilings = [torch.from_numpy(brain.noise_ceiling) for brain in self.brains.values()]
@@ -472,8 +487,9 @@ class BrainTuningMixin:
         self.base_model.requires_grad_(False)
         for layer in layers[self._tuned]:
             layer.requires_grad_(True)
-        for part in self._skipped():
-            _make_givable(part)
+        for parts in self._skipped():
+            for part in parts:
+                _make_givable(part)
         self.train(self.training)
 
     @property
@@ -489,10 +505,13 @@ class BrainTuningMixin:
         return self.base_model.encoder.layers
 
     def _skipped(self):
-        """What is not computed anew where the last frozen layer's output is at hand."""
-        yield from self._layers()[: self.n_frozen_layers]
-        if hasattr(self.base_model.encoder, "pos_conv_embed"):
-            yield self.base_model.encoder.pos_conv_embed
+        """What does not run where the last frozen layer's output is given.
+
+        Frozen layers, and the positional convolution, which costs half a layer.
+        """
+        positions = getattr(self.base_model.encoder, "pos_conv_embed", None)
+        frozen = self._layers()[: self.n_frozen_layers]
+        return frozen, [] if positions is None else [positions]
 
     def feature_encoder_parts(self) -> list[nn.Module]:
         """Return the modules of the feature encoder; none where mel frames take its place."""
@@ -502,16 +521,14 @@ class BrainTuningMixin:
     def frozen_parts(self) -> list[nn.Module]:
         """Return the modules that `frozen_features` follow from.
 
-        They are the feature encoder's, and with frozen layers all that is not tuned.
+        They are those of the feature encoder, and with frozen layers all but the later layers.
         """
         if not self.n_frozen_layers:
             return self.feature_encoder_parts()
-        tuned = {id(module) for layer in self._layers()[self._tuned] for module in layer.modules()}
-        return [
-            module
-            for module in self.base_model.modules()
-            if not any(module.children()) and id(module) not in tuned
-        ]
+        encoder = self.base_model.encoder
+        before = [part for part in self.base_model.children() if part is not encoder]
+        before += [part for part in encoder.children() if part is not encoder.layers]
+        return [*before, *encoder.layers[: self.n_frozen_layers]]
 
     def frozen_features(self, inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """Go as far as all is frozen, once for many passes.
@@ -621,10 +638,12 @@ class BrainTuningMixin:
             return
         states = inputs[:, 0]
         with ExitStack() as stack:
+            layers, positions = self._skipped()
             output = self._layer_output(states)
-            for part in self._skipped():
-                is_layer = part in self._layers()
-                stack.enter_context(giving(part, output if is_layer else states.new_zeros(())))
+            for layer in layers:
+                stack.enter_context(giving(layer, output))
+            for part in positions:
+                stack.enter_context(giving(part, states.new_zeros(())))
             yield self._blank(*states.shape[:2], states)
 
     def _layer_output(self, states):
@@ -664,7 +683,8 @@ class BrainTuningMixin:
         weights = self._voxel_weights
         if weights is not None:
             self._voxel_weights = weights = weights.to(logits.device)
-        return self._objective(logits, labels, measured, weights)
+        n_voxels = list(counts.values()) if isinstance(counts, dict) else [counts]
+        return self._objective(logits, labels, measured, weights, n_voxels)
 
     def _check_labels(self, labels, batch_size):
         expected = (batch_size, self.head.out_features)
