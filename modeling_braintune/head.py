@@ -64,10 +64,11 @@ def check_head_rank(rank: Any, width: int, n_voxels: int) -> int:
     """
     if not isinstance(rank, Integral) or isinstance(rank, bool):
         raise TypeError(f"head_rank must be an int, got {rank!r} of type {type(rank).__name__}")
+    rank = int(rank)
     if not 0 <= rank <= min(width, n_voxels):
         raise ValueError(
             f"head_rank must be from 1 to {min(width, n_voxels)}, the smaller of the "
             f"representations' width ({width}) and the number of voxels ({n_voxels}), or 0 for a "
             f"head without a bottleneck; got {rank}"
         )
-    return int(rank)
+    return rank

@@ -121,7 +121,7 @@ class BrainTuningMixin:
             _make_givable(part)
         self.head = make_head(width, num_voxels, getattr(config, "head_rank", 0))
         self.brains = {}
-        self.tuned_layers = None
+        self.tuned_layers: tuple[int, int] | None = None
         self.set_objective("mse")
         self._checkpoint_fields = {}
         self.post_init()
@@ -463,9 +463,9 @@ class BrainTuningMixin:
     def freeze_other_layers(self, first: int, last: int) -> None:
         """Tune some layers of the transformer and the head; all else stays as it is.
 
-        Frozen layers are in evaluation mode, without dropout. So is what comes before them:
-        spans are not masked and no layer is skipped by LayerDrop, so that what the tuned layers
-        are given of a clip is the same in every pass, and can be computed once.
+        Frozen layers are in evaluation mode, without dropout. So is what comes before them, and
+        `set_training_switches` switches masked spans and LayerDrop off: what the tuned layers are
+        given of a clip is the same in every pass, and can be computed once.
 
         Parameters
         ----------
@@ -490,6 +490,7 @@ class BrainTuningMixin:
         for parts in self._skipped():
             for part in parts:
                 _make_givable(part)
+        self.set_training_switches(apply_spec_augment=False, layerdrop=0.0)
         self.train(self.training)
 
     @property
@@ -499,7 +500,8 @@ class BrainTuningMixin:
 
     @property
     def _tuned(self):
-        return slice(self.n_frozen_layers, self.tuned_layers[1])
+        first, last = self.tuned_layers
+        return slice(first - 1, last)
 
     def _layers(self):
         return self.base_model.encoder.layers
@@ -1017,7 +1019,7 @@ class WhisperForBrainTuning(BrainTuningMixin, WhisperPreTrainedModel):
         ValueError
             If spans of the mel frames are masked in training, which changes them at each pass.
         """
-        if self.config.apply_spec_augment and not self.n_frozen_layers:
+        if self.config.apply_spec_augment:
             raise ValueError("apply_spec_augment masks Whisper's mel frames anew at each pass")
         return super().frozen_features(inputs)
 

@@ -136,9 +136,9 @@ def self_supervised_loss(
 class SelfSupervisedTrainer(BrainTuningTrainer):
     """Trainer that masks spans of each clip anew and has them told from other masked frames.
 
-    The loss is that of `self_supervised_loss`. Batches are of clips of one length; labels in them are not looked at. Masks are drawn at the
-    step that uses them, not ahead of it, so that a run that goes on from a checkpoint draws those
-    of one that was never interrupted.
+    The loss is that of `self_supervised_loss`. Batches are of clips of one length; labels in them
+    are not looked at. Masks are drawn at the step that uses them, not ahead of it, so that a run
+    that goes on from a checkpoint draws those of one that was never interrupted.
     """
 
     def compute_loss(

@@ -17,12 +17,16 @@ from modeling_braintune import (
     Brain,
     BrainTuningCollator,
     BrainTuningTrainer,
+    Distillation,
     FeatureWindows,
     Patience,
     RunningCorrelation,
+    SelfSupervision,
+    StateWindows,
     StopAt,
     add_lora,
     cached_features,
+    cached_states,
     carry_tokenizer,
     file_checksums,
     last_checkpoint,
@@ -100,6 +104,7 @@ def tune_models(
             pretrained,
             pairs[target],
             brains(arguments, listeners, target, pairs[target][0]),
+            say=say,
             stop_at=chosen.get(TARGETS[target].permuted_from),
         )
         chosen[target] = curves[name]["chosen_step"]
@@ -114,6 +119,7 @@ def train(
     pretrained: str,
     pairs: list[Windows],
     brains: list[Brain],
+    say: Callable,
     stop_at: int | None = None,
 ) -> dict[str, Any]:
     """Tune one model to `<output>/<name>`; go on where an interrupted run ended.
@@ -128,13 +134,16 @@ def train(
         As `recipes.stages.targets.windows` gives them.
     brains : list of Brain
         What the checkpoint says of its head.
+    say : callable
+        Is told of parts of the model that begin untaught.
     stop_at : int, optional
         Take the model at this step, not at the one with the best validation loss.
 
     Returns
     -------
     dict
-        Its losses {"train": [[step, loss]], "validation": [[step, loss]], "chosen_step": int}.
+        Its losses {"train": [[step, loss]], "validation": [[step, loss]], "chosen_step": int},
+        and those of "retention", which the training losses hold too, times its weight.
 
     Raises
     ------
@@ -143,7 +152,7 @@ def train(
     FloatingPointError
         The loss is no longer finite.
     ValueError
-        A model that an earlier run left is damaged.
+        A model that an earlier run left is damaged, or the self-supervised retention cannot be.
     """
     output, folder = Path(training.output_dir), Path(training.output_dir) / name
     training = copy.copy(training)
@@ -167,7 +176,29 @@ def train(
             print("LayerDrop is off: several processes train one model")
         model.set_training_switches(layerdrop=0)
     kept = output / FEATURES
+    sound = pairs[0]
     pairs = [_with_features(p, model, feature_extractor, arguments, training, kept) for p in pairs]
+    retention = None
+    if arguments.distils:
+        pairs[0], retention = _distilled(
+            sound, pairs[0], model, feature_extractor, arguments, training, kept
+        )
+    elif arguments.retention and arguments.retention_weight:
+        if training.fsdp:
+            raise ValueError(
+                "retention self_supervised runs the backbone a second time, which fsdp does not "
+                "gather for it: train without fsdp, or distil"
+            )
+        retention = SelfSupervision(
+            model,
+            pretrained,
+            sound.n_samples,
+            arguments.retention_weight,
+            dtype=torch.float32,
+            attn_implementation=arguments.attn_implementation,
+        )
+        if retention.new:
+            say(f"{name}: new, since {pretrained} has none: {', '.join(retention.new)}")
     if arguments.lora_rank:
         rank, alpha = arguments.lora_rank, arguments.lora_alpha
         model = add_lora(model, rank, alpha, arguments.lora_dropout)
@@ -182,6 +213,7 @@ def train(
         callbacks=[
             Patience(arguments.early_stopping_patience) if stop_at is None else StopAt(stop_at)
         ],
+        retention=retention,
     )
     curve = train_resumably(trainer)
     curve["chosen_step"] = stop_at or curve["chosen_step"]
@@ -226,12 +258,31 @@ def steps_left(output: Path, model: str, n_steps: int) -> float:
 
 
 def _with_features(pairs, model, feature_extractor, arguments, training, cache_dir):
-    """Pairs whose sound is past the frozen feature encoder, as far as there is room for it."""
+    """Pairs whose sound is past all that is frozen, as far as there is room for it."""
     if not is_cached(arguments, model):
         return pairs
+    features = _kept(
+        cached_features, pairs, model, feature_extractor, arguments, training, cache_dir
+    )
+    return pairs if features is None else FeatureWindows(pairs, features)
+
+
+def _distilled(sound, pairs, model, feature_extractor, arguments, training, cache_dir):
+    """Pairs with what the pretrained layers make of them, if there is room, and the retention."""
+    model.to(training.device)
+    states = None
+    if arguments.feature_cache_gb > 0:
+        states = _kept(
+            cached_states, sound, model, feature_extractor, arguments, training, cache_dir
+        )
+    retention = Distillation(model, arguments.retention_weight, copied=states is None)
+    return pairs if states is None else StateWindows(pairs, states), retention
+
+
+def _kept(compute, pairs, model, feature_extractor, arguments, training, cache_dir):
     dtype = torch.bfloat16 if training.bf16 else torch.float16 if training.fp16 else None
     with progress_bars():
-        features = cached_features(
+        return compute(
             model.to(training.device),
             feature_extractor,
             pairs.recordings,
@@ -241,7 +292,6 @@ def _with_features(pairs, model, feature_extractor, arguments, training, cache_d
             max_bytes=round(arguments.feature_cache_gb * 1e9),
             progress=not training.disable_tqdm,
         )
-    return pairs if features is None else FeatureWindows(pairs, features)
 
 
 def _check_unchanged(checkpoint, config):
