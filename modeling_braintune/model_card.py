@@ -495,7 +495,10 @@ def _training(results, settings, config, model, teacher, permuted_from):
     chosen = f"chosen by {settings['metric_for_best_model']} on the validation stories"
     if permuted_from:
         chosen = f"as many as the {permuted_from} model"
-    yield "steps", f"{results['curves'][model]['chosen_step']}, {chosen}"
+    curve = results["curves"][model]
+    if settings.get("refit") and not permuted_from:
+        chosen += ", and taken again from the beginning on the stories of both, as many epochs"
+    yield "steps", f"{curve.get('refit_steps', curve['chosen_step'])}, {chosen}"
     half = [name for name in ("bf16", "fp16") if settings[name]]
     yield "precision", f"{half[0]} (mixed)" if half else "float32"
     yield "seed", settings["seed"]

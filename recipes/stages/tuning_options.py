@@ -264,6 +264,14 @@ class TuningOptions(Training, Layers, Alignment, Representations, Controls, Lice
             "layer's output is computed once; all layers by default."
         },
     )
+    refit: bool = field(
+        default=False,
+        metadata={
+            "help": "Whether a model is tuned again from the beginning, for the number of epochs "
+            "that the validation stories chose, on the training and the validation stories; false "
+            "by default."
+        },
+    )
     apply_spec_augment: bool | None = field(
         default=None,
         metadata={
