@@ -71,7 +71,7 @@ class BrainTuningOutput(ModelOutput):
 
     Attributes
     ----------
-    loss : tensor of shape (), or None without labels; in float32, of `set_objective`
+    loss : tensor of shape (), or None without labels; of `set_objective`, half precision in float32
     logits : tensor of shape (batch, num_voxels), predicted responses
     hidden_states : tuple of tensors of shape (batch, frames, hidden), layer 0 (the transformer's
         input) first; only with `output_hidden_states=True`
@@ -621,7 +621,8 @@ class BrainTuningMixin:
             outputs = self._encode(inputs, attention_mask, **kwargs)
         frames = outputs.last_hidden_state
         logits = self.head(masked_mean(frames, self._frame_mask(attention_mask, frames.shape[1])))
-        loss = None if labels is None else self._loss(logits.float(), labels.float())
+        dtype = torch.promote_types(logits.dtype, torch.float32)
+        loss = None if labels is None else self._loss(logits.to(dtype), labels.to(dtype))
         return BrainTuningOutput(
             loss=loss,
             logits=logits,

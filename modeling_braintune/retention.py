@@ -192,6 +192,7 @@ class SelfSupervision:
             setattr(model, part, getattr(twin, part))
         setattr(twin, twin.base_model_prefix, model.base_model)
         self._twin = twin.train()
+        model.base_model.masked_spec_embed.requires_grad_(True)
         model.train(model.training)
 
     def __call__(
