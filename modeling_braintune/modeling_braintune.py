@@ -71,7 +71,7 @@ class BrainTuningOutput(ModelOutput):
 
     Attributes
     ----------
-    loss : tensor of shape (), or None without labels; of `set_objective`, half precision in float32
+    loss : tensor of shape (), or None without labels; of `set_objective`, in float32 or better
     logits : tensor of shape (batch, num_voxels), predicted responses
     hidden_states : tuple of tensors of shape (batch, frames, hidden), layer 0 (the transformer's
         input) first; only with `output_hidden_states=True`

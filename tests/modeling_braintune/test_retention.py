@@ -229,7 +229,7 @@ def perturb(model, size):
             parameter.add_(size * draw(*parameter.shape, seed=i, dtype=parameter.dtype))
 
 
-def assert_directional_derivative(model, loss, step=1e-6):
+def assert_directional_derivative(model, loss, step=1e-6, rel=1e-5):
     """Compare the gradient with central differences along a random direction, in float64."""
     model.zero_grad()
     loss().backward()
@@ -242,7 +242,7 @@ def assert_directional_derivative(model, loss, step=1e-6):
             for p, d in zip(learnt, directions, strict=True):
                 p.add_(sign * step * d)
             values.append(loss().item())
-    assert (values[0] - values[1]) / (2 * step) == pytest.approx(expected, rel=1e-5)
+    assert (values[0] - values[1]) / (2 * step) == pytest.approx(expected, rel=rel)
     assert abs(expected) > 1e-3
 
 
@@ -292,7 +292,10 @@ class TestSelfSupervision:
             assert torch.allclose(found[1e6][name], expected, rtol=1e-4, atol=1e-6), name
 
     def test_gradients_agree_with_finite_differences(self, make, batch):
-        """Of what is told apart; the choice of codes has a surrogate gradient of its own."""
+        """Of what is told apart; the choice of codes has a surrogate gradient of its own.
+
+        The stock class computes similarities in float32 whatever the model is in.
+        """
         model, retention = make(2.0)
         model.double().eval()
         retention._twin.eval()
@@ -305,7 +308,7 @@ class TestSelfSupervision:
             outputs, kept = retention(model, batch)
             return outputs.loss + retention.weight * kept
 
-        assert_directional_derivative(model, loss)
+        assert_directional_derivative(model, loss, step=1e-4, rel=1e-3)
 
     def test_a_checkpoint_loads_whole_in_the_pretraining_class(self, make, tmp_path):
         model, retention = make()
