@@ -70,7 +70,13 @@ from .representation_cache import (
     n_kept,
     weights_fingerprint,
 )
-from .retention import RETENTIONS, Distillation, SelfSupervision, relative_change
+from .retention import (
+    RETENTIONS,
+    Distillation,
+    SelfSupervision,
+    pretrained_states,
+    relative_change,
+)
 from .running_correlation import RunningCorrelation
 from .stimulus import FAMILIES as STIMULUS_FAMILIES
 from .stimulus import SelfSupervisedTrainer, load_for_pretraining
@@ -164,6 +170,7 @@ __all__ = [
     "model_inputs",
     "n_kept",
     "plain_errors",
+    "pretrained_states",
     "publish_checkpoint",
     "read_card",
     "receptive_field",

@@ -6,7 +6,12 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel
 
-from modeling_braintune import STIMULUS_FAMILIES, AutoModelForBrainTuning, replace_head
+from modeling_braintune import (
+    STIMULUS_FAMILIES,
+    AutoModelForBrainTuning,
+    SelfSupervision,
+    replace_head,
+)
 
 
 def check_starting_model(arguments: Any, pretrained: str) -> None:
@@ -92,6 +97,37 @@ def starting_model(
         model.freeze_base_model()
         model.set_training_switches(apply_spec_augment=False, layerdrop=0.0, dropout=0.0)
     return model
+
+
+def self_supervision(
+    arguments: Any, model: PreTrainedModel, pretrained: str, n_samples: int
+) -> SelfSupervision:
+    """Make the retention by self-supervision, whose parts the model gets.
+
+    Parameters
+    ----------
+    arguments : TuningOptions
+    model : of `starting_model`
+    pretrained : folder or name on the Hub
+    n_samples : int, of every window
+
+    Returns
+    -------
+    SelfSupervision
+
+    Raises
+    ------
+    ValueError
+        As `SelfSupervision`.
+    """
+    return SelfSupervision(
+        model,
+        pretrained,
+        n_samples,
+        arguments.retention_weight,
+        dtype=torch.float32,
+        attn_implementation=arguments.attn_implementation,
+    )
 
 
 def is_cached(arguments: Any, model: PreTrainedModel) -> bool:

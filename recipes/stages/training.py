@@ -24,7 +24,6 @@ from modeling_braintune import (
     FeatureWindows,
     Patience,
     RunningCorrelation,
-    SelfSupervision,
     StateWindows,
     StopAt,
     add_lora,
@@ -47,7 +46,7 @@ from recipes.command.output_folder import (
 )
 from recipes.stages.controls import TARGETS
 from recipes.stages.recordings import TuningListener
-from recipes.stages.starting_model import is_cached, starting_model
+from recipes.stages.starting_model import is_cached, self_supervision, starting_model
 from recipes.stages.targets import Windows, brains
 from recipes.stages.tuning_options import TrainerOptions, TuningOptions
 
@@ -241,20 +240,13 @@ def train(
         pairs[0], retention = _distilled(
             sound, pairs[0], model, feature_extractor, arguments, training, kept
         )
-    elif arguments.retention and arguments.retention_weight:
+    elif arguments.supervises_itself:
         if training.fsdp:
             raise ValueError(
                 "retention self_supervised runs the backbone a second time, which fsdp does not "
                 "gather for it: train without fsdp, or distil"
             )
-        retention = SelfSupervision(
-            model,
-            pretrained,
-            sound.n_samples,
-            arguments.retention_weight,
-            dtype=torch.float32,
-            attn_implementation=arguments.attn_implementation,
-        )
+        retention = self_supervision(arguments, model, pretrained, sound.n_samples)
         if retention.new:
             say(f"{name}: new, since {pretrained} has none: {', '.join(retention.new)}")
     if arguments.lora_rank:

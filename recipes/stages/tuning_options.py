@@ -387,6 +387,11 @@ class TuningOptions(Training, Layers, Alignment, Representations, Controls, Lice
         return self.retention == "distil" and self.retention_weight > 0
 
     @property
+    def supervises_itself(self) -> bool:
+        """Whether training goes on with the losses of the model's own pretraining."""
+        return self.retention == "self_supervised" and self.retention_weight > 0
+
+    @property
     def first_and_last_tuned(self) -> tuple[int, int] | None:
         """Numbers of the first and the last layer that is tuned; None for all."""
         if self.tune_layers is None:
