@@ -120,7 +120,7 @@ def estimate(
     batch, once = None, 0.0
     if is_cached(arguments, model):
         batch, once = features(), seconds_of(features) * len(pairs) / size
-    retention = None
+    retention: Any = None
     if arguments.distils:
         retention = Distillation(model, arguments.retention_weight, copied=batch is None)
         if batch is not None:
