@@ -292,7 +292,7 @@ class TestFrozenLayers:
         features = FeatureWindows(pairs, ask(model, recordings_of(stories)))
         batch = BrainTuningCollator(None)([features[i] for i in range(4)])
         expected = learnt(model, batch, None)
-        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        model.activation_checkpointing_enable()
         found = learnt(model, batch, None)
         assert found.keys() == expected.keys()
         assert all(torch.equal(values, expected[name]) for name, values in found.items())
