@@ -207,6 +207,12 @@ def train(
     ValueError
         A model that an earlier run left is damaged, or the self-supervised retention cannot be.
     """
+    if arguments.supervises_itself and training.world_size > 1:
+        # The quantizer and projections take no part in the pass that processes wait for.
+        raise ValueError(
+            "retention self_supervised runs the backbone a second time, whose gradients several "
+            f"processes do not share, got {training.world_size}: train in one process, or distil"
+        )
     output, folder = Path(training.output_dir), Path(training.output_dir) / name
     training = copy.copy(training)
     training.output_dir = str(folder / CHECKPOINTS)
@@ -241,11 +247,6 @@ def train(
             sound, pairs[0], model, feature_extractor, arguments, training, kept
         )
     elif arguments.supervises_itself:
-        if training.fsdp:
-            raise ValueError(
-                "retention self_supervised runs the backbone a second time, which fsdp does not "
-                "gather for it: train without fsdp, or distil"
-            )
         retention = self_supervision(arguments, model, pretrained, sound.n_samples)
         if retention.new:
             say(f"{name}: new, since {pretrained} has none: {', '.join(retention.new)}")
