@@ -25,6 +25,7 @@ from recipes.stages.training import (
     _check_unchanged,
     made_by_tuning,
     same_epochs,
+    train,
     tune_models,
 )
 from recipes.stages.tuning_options import TrainerOptions, TuningOptions
@@ -258,3 +259,9 @@ def test_a_rank_above_the_number_of_voxels_is_refused(settings, tmp_path):
     arguments, _ = parse_arguments((TuningOptions, TrainerOptions), arguments=words)
     with pytest.raises(ValueError, match="head_rank must be from 1 to 5, .*; got 10"):
         starting_model(arguments, arguments.pretrained, np.arange(5))
+
+
+def test_self_supervision_in_several_processes_is_refused():
+    arguments, training = SimpleNamespace(supervises_itself=True), SimpleNamespace(world_size=2)
+    with pytest.raises(ValueError, match="do not share, got 2: train in one process, or distil"):
+        train("brain-tuned", arguments, training, "pretrained", [], [], print)
