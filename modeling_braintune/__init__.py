@@ -19,8 +19,15 @@ from .ctc import (
     tokens_of,
     transcribed,
 )
-from .feature_cache import CachedFeatures, FeatureWindows, cached_features
+from .feature_cache import (
+    CachedFeatures,
+    FeatureWindows,
+    StateWindows,
+    cached_features,
+    cached_states,
+)
 from .feature_extractor import load_feature_extractor
+from .head import LowRankHead
 from .hub import (
     check_access,
     check_model,
@@ -54,7 +61,7 @@ from .modeling_braintune import (
     WhisperForBrainTuning,
 )
 from .new_head import replace_head
-from .objectives import OBJECTIVES
+from .objectives import OBJECTIVES, WEIGHTED
 from .pipeline_braintune import BrainEncodingPipeline
 from .pooling import masked_mean
 from .representation_cache import (
@@ -63,6 +70,13 @@ from .representation_cache import (
     model_facts,
     n_kept,
     weights_fingerprint,
+)
+from .retention import (
+    RETENTIONS,
+    Distillation,
+    SelfSupervision,
+    pretrained_states,
+    relative_change,
 )
 from .running_correlation import RunningCorrelation
 from .stimulus import FAMILIES as STIMULUS_FAMILIES
@@ -82,7 +96,9 @@ __all__ = [
     "CARD",
     "CTC_FAMILIES",
     "OBJECTIVES",
+    "RETENTIONS",
     "STIMULUS_FAMILIES",
+    "WEIGHTED",
     "AutoModelForBrainTuning",
     "Brain",
     "BrainEncodingPipeline",
@@ -94,15 +110,19 @@ __all__ = [
     "CachedFeatures",
     "CtcArguments",
     "Data2VecAudioForBrainTuning",
+    "Distillation",
     "FeatureWindows",
     "FiniteLoss",
     "HubertForBrainTuning",
     "Kept",
     "LoraForBrainTuning",
     "LossBar",
+    "LowRankHead",
     "Patience",
     "RunningCorrelation",
     "SelfSupervisedTrainer",
+    "SelfSupervision",
+    "StateWindows",
     "StopAt",
     "UniSpeechSatForBrainTuning",
     "Wav2Vec2BertForBrainTuning",
@@ -114,6 +134,7 @@ __all__ = [
     "add_results",
     "cached_features",
     "cached_representations",
+    "cached_states",
     "carry_tokenizer",
     "check_access",
     "check_family",
@@ -151,9 +172,11 @@ __all__ = [
     "model_inputs",
     "n_kept",
     "plain_errors",
+    "pretrained_states",
     "publish_checkpoint",
     "read_card",
     "receptive_field",
+    "relative_change",
     "replace_head",
     "save_card",
     "speech_representations",

@@ -134,8 +134,8 @@ def batches_of_equal_length(windows: np.ndarray, batch_size: int) -> Iterator[np
 class BrainTuningCollator:
     """Make batches of {"audio": (n_samples,) at 16 kHz, "labels": (n_voxels,)} items.
 
-    Labels are optional: evaluation windows have none. In place of "audio" there may be tensors
-    that are inputs already, by name, such as cached features.
+    Labels are optional: evaluation windows have none. In place of "audio", or beside it, there may
+    be tensors that are inputs already, by name, such as cached features.
 
     Parameters
     ----------
@@ -152,11 +152,10 @@ class BrainTuningCollator:
         ValueError
             As `model_inputs`, if items have different numbers of voxels, or only some have labels.
         """
+        names = items[0].keys() - {"audio", "labels"}
+        inputs = {name: _stacked([item[name] for item in items]) for name in names}
         if "audio" in items[0]:
-            inputs = model_inputs(self.feature_extractor, [item["audio"] for item in items])
-        else:
-            names = items[0].keys() - {"labels"}
-            inputs = {name: _stacked([item[name] for item in items]) for name in names}
+            inputs |= model_inputs(self.feature_extractor, [item["audio"] for item in items])
         n_labelled = sum("labels" in item for item in items)
         if not n_labelled:
             return inputs

@@ -27,7 +27,7 @@ HUB_ARGUMENTS = (
 MODEL_ARGUMENTS = ("dtype", "torch_dtype", "quantization_config", "trust_remote_code")
 MAX_LAYERS = 1000  # more would fill the memory before any weight is looked at
 # What a checkpoint says of its head, and of the code that loads it. Stock models pass it on.
-OWN_FIELDS = ("num_voxels", "brain", "auto_map")
+OWN_FIELDS = ("num_voxels", "head_rank", "brain", "auto_map")
 
 
 def check_num_voxels(num_voxels: Any) -> int | dict[str, int]:
@@ -69,14 +69,17 @@ def total_voxels(num_voxels: int | Mapping[str, int]) -> int:
 
 
 def with_num_voxels(
-    config: PreTrainedConfig, num_voxels: int | Mapping[str, int] | None = None
+    config: PreTrainedConfig,
+    num_voxels: int | Mapping[str, int] | None = None,
+    head_rank: int | None = None,
 ) -> PreTrainedConfig:
-    """Return a copy of `config` whose `num_voxels` is set and checked.
+    """Return a copy of `config` whose `num_voxels` is set and checked, and `head_rank` set.
 
     Parameters
     ----------
     config : a family's stock configuration
     num_voxels : int, {participant: int}, or None for the configuration's own
+    head_rank : int, 0 for a head without a bottleneck, or None for the configuration's own
 
     Raises
     ------
@@ -91,6 +94,10 @@ def with_num_voxels(
         )
     config = copy.deepcopy(config)
     config.num_voxels = check_num_voxels(own if num_voxels is None else num_voxels)
+    if head_rank:
+        config.head_rank = head_rank
+    elif head_rank is not None:
+        vars(config).pop("head_rank", None)
     return config
 
 

@@ -1,11 +1,11 @@
-"""What the frozen feature encoder makes of training windows: computed once, kept on disk."""
+"""What frozen parts and the pretrained model make of training windows: computed once, kept."""
 
 import hashlib
 import json
 import os
 import shutil
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from operator import index
@@ -25,10 +25,12 @@ from transformers.utils import logging
 from .collator import cut, model_inputs
 from .kept_arrays import NOTE, written_whole
 from .modeling_braintune import BrainTuningMixin
-from .representation_cache import UNREAD_SETTINGS, weights_fingerprint
+from .representation_cache import UNREAD_FIELDS, UNREAD_SETTINGS, weights_fingerprint
+from .retention import STATES, pretrained_states
 
 FORMAT = 2  # of files, and of how features are made: a new one leaves old files behind
 BLOCK = 128  # windows in a file: what an interruption can cost
+BLOCK_BYTES = 2**28  # of a file of fewer windows, where each takes much
 
 
 def cached_features(
@@ -44,11 +46,13 @@ def cached_features(
 ) -> "CachedFeatures | None":
     """Compute what `model.frozen_features` gives for windows of sound, once for all passes.
 
+    With frozen layers (`model.freeze_other_layers`) that is the output of the last one.
+
     A file holds a block of up to 128 windows, mapped into memory and not read before it is asked
     for; a window is checked whenever it is. The file is named after all that its features follow
-    from (the feature encoder's weights, the feature extractor, the sound, precision and kind of
-    device), so that whoever tunes on the same sound shares it: the permuted control, later runs,
-    other participants who heard it.
+    from (the frozen weights, the feature extractor, the sound, precision and kind of device), so
+    that whoever tunes on the same sound shares it: the permuted control, later runs, other
+    participants who heard it. Where windows take much, a file holds fewer of them.
 
     Features are those of a batch of `batch_size` windows under the model's own kernels. Training
     on them gives the loss and gradients of training on sound to the last bit where a kernel
@@ -83,31 +87,113 @@ def cached_features(
         If the feature encoder is not frozen, windows differ in length or are no such bounds, or
         as `model.frozen_features` and `model_inputs`.
     """
-    feature_encoder = nn.ModuleList(model.feature_encoder_parts())
-    if any(parameter.requires_grad for parameter in feature_encoder.parameters()):
+    frozen = nn.ModuleList(model.frozen_parts())
+    if any(parameter.requires_grad for parameter in frozen.parameters()):
         raise ValueError(
             "features stay what they are only while the feature encoder does: call "
             "model.freeze_feature_encoder() first"
         )
+    facts = _facts(model, frozen, feature_extractor, dtype)
+    if model.n_frozen_layers:
+        facts |= {"n_frozen_layers": model.n_frozen_layers, "config": _config(model)}
+    return _kept(
+        model,
+        feature_extractor,
+        recordings,
+        facts,
+        model.frozen_features,
+        "the frozen layers run" if model.n_frozen_layers else "the feature encoder runs",
+        cache_dir=cache_dir,
+        dtype=dtype,
+        batch_size=batch_size,
+        max_bytes=max_bytes,
+        progress=progress,
+    )
+
+
+def cached_states(
+    model: BrainTuningMixin,
+    feature_extractor: FeatureExtractionMixin,
+    recordings: Sequence[tuple[np.ndarray, np.ndarray]],
+    *,
+    cache_dir: str | os.PathLike,
+    dtype: torch.dtype | None = None,
+    batch_size: int = 8,
+    max_bytes: int | None = None,
+    progress: bool = False,
+) -> "CachedFeatures | None":
+    """Compute what `pretrained_states` gives for windows of sound, once for all passes.
+
+    A window of 10 s takes 1.5 MB for each layer of a model of wav2vec2-base's size, 18 MB for all
+    twelve. Frozen layers are left out. Files are kept and checked as those of `cached_features`.
+
+    Parameters
+    ----------
+    model : a model for brain-tuning, as it was pretrained
+    feature_extractor, recordings, cache_dir, dtype, batch_size, max_bytes, progress
+        As in `cached_features`.
+
+    Returns
+    -------
+    CachedFeatures or None, as `cached_features`
+
+    Raises
+    ------
+    ValueError
+        If windows differ in length or are no such bounds, or as `model_inputs`.
+    """
+    facts = _facts(model, model.base_model, feature_extractor, dtype)
+    facts |= {"kind": STATES, "n_frozen_layers": model.n_frozen_layers, "config": _config(model)}
+    return _kept(
+        model,
+        feature_extractor,
+        recordings,
+        facts,
+        lambda inputs: pretrained_states(model, inputs),
+        "the pretrained model runs",
+        cache_dir=cache_dir,
+        dtype=dtype,
+        batch_size=batch_size,
+        max_bytes=max_bytes,
+        progress=progress,
+    )
+
+
+def _kept(
+    model: BrainTuningMixin,
+    feature_extractor: FeatureExtractionMixin,
+    recordings: Sequence[tuple[np.ndarray, np.ndarray]],
+    facts: dict[str, Any],
+    run: Callable[[dict[str, torch.Tensor]], dict[str, torch.Tensor]],
+    else_: str,
+    *,
+    cache_dir: str | os.PathLike,
+    dtype: torch.dtype | None,
+    batch_size: int,
+    max_bytes: int | None,
+    progress: bool,
+) -> "CachedFeatures | None":
+    """What `run` makes of the inputs of windows, in blocks that are named after facts and sound."""
     _check_windows(recordings)
     cache_dir = Path(cache_dir)
     cache_dir.mkdir(parents=True, exist_ok=True)
-    facts = json.dumps(_facts(model, feature_encoder, feature_extractor, dtype), sort_keys=True)
-    paths, missing = [], {}
-    for audio, windows in recordings:
-        for first in range(0, len(windows), BLOCK):
-            block = audio, windows[first : first + BLOCK]
-            paths.append(cache_dir / f"{_digest(facts, *block)}.safetensors")
-            missing[paths[-1]] = block
+    said = json.dumps(facts, sort_keys=True)
 
     def compute(clips):
-        return _computed(model, feature_extractor, clips, dtype, batch_size)
+        return _computed(model, feature_extractor, clips, dtype, batch_size, run)
 
     audio, windows = recordings[0]
-    of_one = compute(_clips(audio, windows[:1]))[model.main_input_name].nbytes
+    of_one = max(values.nbytes for values in compute(_clips(audio, windows[:1])).values())
+    size = min(BLOCK, max(1, BLOCK_BYTES // of_one))
+    paths, missing = [], {}
+    for audio, windows in recordings:
+        for first in range(0, len(windows), size):
+            block = audio, windows[first : first + size]
+            paths.append(cache_dir / f"{_digest(said, *block)}.safetensors")
+            missing[paths[-1]] = block
     obstacle = _obstacle(missing, of_one, cache_dir, max_bytes)
     if obstacle:
-        warnings.warn(f"{obstacle}: the feature encoder runs at every step", stacklevel=2)
+        warnings.warn(f"{obstacle}: {else_} at every step", stacklevel=3)
         return None
 
     n_windows = sum(len(windows) for _, windows in missing.values())
@@ -183,14 +269,48 @@ class FeatureWindows:
         return {**self._features[i], "labels": self._pairs.labels(i)}
 
 
-def _facts(model, feature_encoder, feature_extractor, dtype):
+class StateWindows:
+    """The pairs of an indexed data set, each with the kept hidden states of its window.
+
+    Parameters
+    ----------
+    pairs : indexed data set of items by name
+    states : CachedFeatures of the same windows, from `cached_states`
+
+    Raises
+    ------
+    ValueError
+        If they are not equally many.
+    """
+
+    def __init__(self, pairs: Any, states: CachedFeatures) -> None:
+        if len(pairs) != len(states):
+            raise ValueError(f"got states of {len(states)} windows for {len(pairs)} pairs")
+        self._pairs, self._states = pairs, states
+
+    def __len__(self) -> int:
+        return len(self._pairs)
+
+    def __getitem__(self, i: int) -> dict[str, Any]:
+        """Return what the pair holds, and "pretrained_states"."""
+        return {**self._pairs[i], **self._states[i]}
+
+
+def _config(model):
+    """What a configuration says of more than weights and modules, such as attention's heads."""
+    fields = json.loads(model.config.to_json_string(use_diff=False))
+    attention = {"attention": model.config._attn_implementation}
+    return {key: fields[key] for key in fields.keys() - UNREAD_FIELDS} | attention
+
+
+def _facts(model, parts, feature_extractor, dtype):
     """All that the features of a given sound follow from."""
     settings = json.loads(feature_extractor.to_json_string())
     return {
         "format": FORMAT,
         "model": type(model).__name__,
-        "feature_encoder": repr(feature_encoder),
-        "weights": weights_fingerprint(feature_encoder),
+        "feature_encoder": repr(parts),
+        "weights": weights_fingerprint(parts),
         "feature_extractor": {key: settings[key] for key in settings.keys() - UNREAD_SETTINGS},
         "dtype": str(dtype),
         "device": model.device.type,
@@ -242,7 +362,7 @@ def _obstacle(missing, bytes_of_one, cache_dir, max_bytes):
 
 
 @torch.no_grad()
-def _computed(model, feature_extractor, clips, dtype, batch_size):
+def _computed(model, feature_extractor, clips, dtype, batch_size, run):
     """Features of clips of one length, and one row of the mask, where there is one, for all."""
 
     def prepare(first):
@@ -253,9 +373,9 @@ def _computed(model, feature_extractor, clips, dtype, batch_size):
         for inputs in pool.map(prepare, range(0, len(clips), batch_size)):
             inputs = {name: values.to(model.device) for name, values in inputs.items()}
             with torch.autocast(model.device.type, dtype, enabled=dtype is not None):
-                features = model.frozen_features(inputs)
+                features = run(inputs)
             batches.append({name: values.cpu() for name, values in features.items()})
-    name = model.main_input_name
+    (name,) = {model.main_input_name, STATES} & batches[0].keys()
     shared = {key: values[:1].clone() for key, values in batches[0].items() if key != name}
     return {name: torch.cat([batch[name] for batch in batches]).contiguous(), **shared}
 

@@ -45,6 +45,8 @@ def add_lora(
 ) -> LoraForBrainTuning:
     """Put adapters on the attention projections of the encoder; all else but the head is frozen.
 
+    With frozen layers (`freeze_other_layers`) the others alone get adapters.
+
     Parameters
     ----------
     model : a model for brain-tuning, which is changed in place
@@ -67,10 +69,18 @@ def add_lora(
         lora_alpha=alpha,
         lora_dropout=dropout,
         # Whisper's decoder, which is not tuned, has projections of the same names.
-        target_modules=rf"{model.base_model_prefix}\.encoder\..+\.({PROJECTIONS})",
+        target_modules=rf"{model.base_model_prefix}\.encoder\.{_layers(model)}.+\.({PROJECTIONS})",
         modules_to_save=["head"],
     )
     return LoraForBrainTuning(model, lora)
+
+
+def _layers(model):
+    """Pattern of the names of layers that are tuned, where not all are."""
+    if model.tuned_layers is None:
+        return ""
+    first, last = model.tuned_layers
+    return rf"layers\.({'|'.join(str(i) for i in range(first - 1, last))})\."
 
 
 def merge_lora(model: LoraForBrainTuning) -> BrainTuningMixin:
@@ -128,7 +138,7 @@ def load_lora(
     base_config = AutoConfig.from_pretrained(base, trust_remote_code=False)
     head_of_base = getattr(base_config, "num_voxels", config.num_voxels)
     model = AutoModelForBrainTuning.from_pretrained(base, head_of_base)
-    replace_head(model, config.num_voxels)
+    replace_head(model, config.num_voxels, getattr(config, "head_rank", 0))
     brains = read_brains(config, name_or_path, **hub)
     if brains:
         model.set_brains(*brains.values())

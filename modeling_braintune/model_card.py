@@ -481,6 +481,7 @@ def _training(results, settings, config, model, teacher, permuted_from):
         if "fingerprint" in brain["data"]:
             yield f"data fingerprint{whose}", f"`{brain['data']['fingerprint']}`"
     yield "objective", settings["objective"]
+    yield from _beyond(settings)
     warmup = settings["warmup_steps"]
     yield (
         "learning rates",
@@ -494,10 +495,28 @@ def _training(results, settings, config, model, teacher, permuted_from):
     chosen = f"chosen by {settings['metric_for_best_model']} on the validation stories"
     if permuted_from:
         chosen = f"as many as the {permuted_from} model"
-    yield "steps", f"{results['curves'][model]['chosen_step']}, {chosen}"
+    curve = results["curves"][model]
+    if settings.get("refit") and not permuted_from:
+        chosen += ", and taken again from the beginning on the stories of both, as many epochs"
+    yield "steps", f"{curve.get('refit_steps', curve['chosen_step'])}, {chosen}"
     half = [name for name in ("bf16", "fp16") if settings[name]]
     yield "precision", f"{half[0]} (mixed)" if half else "float32"
     yield "seed", settings["seed"]
+
+
+def _beyond(settings):
+    """Rows of what differs from the published way, where anything does."""
+    retention, weight = settings.get("retention"), settings.get("retention_weight")
+    if retention and weight:
+        kinds = {
+            "distil": "distillation towards the pretrained layers",
+            "self_supervised": "the self-supervised losses of pretraining",
+        }
+        yield "retention", f"{kinds[retention]}, times {weight:g}"
+    if settings.get("tune_layers"):
+        yield "tuned layers", f"{settings['tune_layers']}; all before and after them is frozen"
+    if settings.get("head_rank"):
+        yield "head", f"linear, through a bottleneck of {settings['head_rank']} dimensions"
 
 
 def _measure(results, settings, model):

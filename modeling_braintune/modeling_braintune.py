@@ -7,7 +7,7 @@ pretraining checkpoints load here, and what is tuned here loads in the stock cla
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Self
@@ -57,8 +57,9 @@ from .configuration_braintune import (
     with_num_voxels,
     without_fields,
 )
+from .head import make_head
 from .kept_arrays import follow_umask
-from .objectives import OBJECTIVES, squared_error
+from .objectives import OBJECTIVES, WEIGHTED, squared_error
 from .pooling import masked_mean
 
 logger = logging.get_logger(__name__)
@@ -70,7 +71,7 @@ class BrainTuningOutput(ModelOutput):
 
     Attributes
     ----------
-    loss : tensor of shape (), or None without labels; in float32, of `set_objective`
+    loss : tensor of shape (), or None without labels; of `set_objective`, in float32 or better
     logits : tensor of shape (batch, num_voxels), predicted responses
     hidden_states : tuple of tensors of shape (batch, frames, hidden), layer 0 (the transformer's
         input) first; only with `output_hidden_states=True`
@@ -117,10 +118,10 @@ class BrainTuningMixin:
         width = config.output_hidden_size if adapted else config.hidden_size
         setattr(self, self.base_model_prefix, self.backbone_class(config))
         for part in self.feature_encoder_parts():
-            part.given = None
-            part.forward = partial(_given_or_computed, part)
-        self.head = nn.Linear(width, num_voxels)
+            _make_givable(part)
+        self.head = make_head(width, num_voxels, getattr(config, "head_rank", 0))
         self.brains = {}
+        self.tuned_layers: tuple[int, int] | None = None
         self.set_objective("mse")
         self._checkpoint_fields = {}
         self.post_init()
@@ -132,6 +133,7 @@ class BrainTuningMixin:
         pretrained_model_name_or_path: str | os.PathLike | None,
         num_voxels: int | Mapping[str, int] | None = None,
         *,
+        head_rank: int | None = None,
         output_loading_info: bool = False,
         ignore_mismatched_sizes: bool = False,
         **kwargs: Any,
@@ -147,6 +149,9 @@ class BrainTuningMixin:
         num_voxels : int, {participant: int}, or None
             Number of voxels to predict; required unless the checkpoint has a head. Several
             participants' voxels are one head's outputs, in the order of the dict.
+        head_rank : int, or None
+            Rank of the bottleneck of the head (`LowRankHead`), 0 for a plain linear layer; by
+            default as the checkpoint says, and plain where it says nothing.
         output_loading_info : bool
             Whether to return (model, loading information) as the stock classes do.
         ignore_mismatched_sizes : bool
@@ -157,7 +162,8 @@ class BrainTuningMixin:
         ------
         ValueError
             If the checkpoint is of another family, if it has no head and `num_voxels` is not
-            given, if it has one that predicts another number of voxels, or if a file is damaged.
+            given, if it has one that predicts another number of voxels or is of another rank, or
+            if a file is damaged.
         FileNotFoundError
             If `pretrained_model_name_or_path` is a path that does not exist.
         """
@@ -171,7 +177,8 @@ class BrainTuningMixin:
         head_expected = num_voxels is None and kwargs.get("config") is None
         config, kwargs = load_config(cls.config_class, name, **kwargs)
         own = getattr(config, "num_voxels", None)
-        config = with_num_voxels(config, num_voxels)
+        own_rank = getattr(config, "head_rank", 0)
+        config = with_num_voxels(config, num_voxels, head_rank)
         with readable_weights(name):
             model, info = super().from_pretrained(
                 name,
@@ -181,6 +188,13 @@ class BrainTuningMixin:
                 **kwargs,
             )
         misfits = {key: shapes for key, *shapes in info["mismatched_keys"]}
+        rank = getattr(config, "head_rank", 0)
+        other_head = any(key.startswith("head.") for key in {*info["unexpected_keys"], *misfits})
+        if rank != own_rank and other_head and not ignore_mismatched_sizes:
+            raise ValueError(
+                f"got head_rank={rank}, but the head of '{name}' has head_rank={own_rank}: leave "
+                "head_rank out to keep that head, or load a checkpoint without one"
+            )
         if misfits and not ignore_mismatched_sizes:
             key, (found, wanted) = sorted(misfits.items())[0]
             if key.startswith("head."):
@@ -272,9 +286,10 @@ class BrainTuningMixin:
         Parameters
         ----------
         name : str
-            "mse", mean squared error (Moussa et al. 2025, section 3.3); "weighted_mse", in which
-            a voxel counts in proportion to its noise ceiling; "correlation", minus the Pearson
-            correlation of each voxel over the batch.
+            "mse", mean squared error (Moussa et al. 2025, section 3.3); "correlation", minus the
+            Pearson correlation of each voxel over the batch; "spatial_correlation", minus that of
+            each clip over voxels (Vattikonda et al. 2025); "both_correlations", the mean of the
+            two. With "weighted_" before it, each counts a voxel in proportion to its noise ceiling.
 
         Raises
         ------
@@ -284,13 +299,13 @@ class BrainTuningMixin:
         if name not in OBJECTIVES:
             raise ValueError(f"objective must be one of {', '.join(OBJECTIVES)}, got {name!r}")
         self._voxel_weights = None
-        if name == "weighted_mse":
+        if name.startswith(WEIGHTED):
             if not self.brains:
-                raise ValueError("weighted_mse needs the voxels' noise ceilings: call set_brains")
+                raise ValueError(f"{name} needs the voxels' noise ceilings: call set_brains")
             for participant, brain in self.brains.items():
                 if brain.noise_ceiling is None or not brain.noise_ceiling.any():
                     raise ValueError(
-                        "weighted_mse needs noise ceilings that are not all 0, and those of "
+                        f"{name} needs noise ceilings that are not all 0, and those of "
                         f"{participant} are {'unknown' if brain.noise_ceiling is None else '0'}"
                     )
             ceilings = [torch.from_numpy(brain.noise_ceiling) for brain in self.brains.values()]
@@ -396,9 +411,13 @@ class BrainTuningMixin:
 
         What a clip predicts then depends neither on the clips beside it nor on their padding.
         What takes no part in training is frozen: processes that train together wait for the
-        gradient of all that is to learn.
+        gradient of all that is to learn. Frozen layers stay in evaluation mode.
         """
         super().train(mode)
+        if self.tuned_layers is not None:
+            self.base_model.eval()
+            for layer in self._layers()[self._tuned]:
+                layer.train(mode)
         if hasattr(self.base_model, "masked_spec_embed") and not self._masks_spans():
             self.base_model.masked_spec_embed.requires_grad_(False)
         for module in self.modules():
@@ -441,16 +460,83 @@ class BrainTuningMixin:
         """Keep the whole backbone as it is, so that only the head is trained."""
         self.base_model.requires_grad_(False)
 
+    def freeze_other_layers(self, first: int, last: int) -> None:
+        """Tune some layers of the transformer and the head; all else stays as it is.
+
+        Frozen layers are in evaluation mode, without dropout. So is what comes before them, and
+        `set_training_switches` switches masked spans and LayerDrop off: what the tuned layers are
+        given of a clip is the same in every pass, and can be computed once.
+
+        Parameters
+        ----------
+        first, last : int
+            Layers by number, both included; 1 is the first block, as its output is hidden state 1.
+
+        Raises
+        ------
+        ValueError
+            If there are no such layers.
+        """
+        layers = self._layers()
+        if not 1 <= first <= last <= len(layers):
+            raise ValueError(
+                f"layers to tune must be from 1 to {len(layers)}, the first before the last, got "
+                f"{first} to {last}"
+            )
+        self.tuned_layers = first, last
+        self.base_model.requires_grad_(False)
+        for layer in layers[self._tuned]:
+            layer.requires_grad_(True)
+        for parts in self._skipped():
+            for part in parts:
+                _make_givable(part)
+        self.set_training_switches(apply_spec_augment=False, layerdrop=0.0)
+        self.train(self.training)
+
+    @property
+    def n_frozen_layers(self) -> int:
+        """How many of the transformer's layers come before the first one that is tuned."""
+        return 0 if self.tuned_layers is None else self.tuned_layers[0] - 1
+
+    @property
+    def _tuned(self):
+        first, last = self.tuned_layers
+        return slice(first - 1, last)
+
+    def _layers(self):
+        return self.base_model.encoder.layers
+
+    def _skipped(self):
+        """What does not run where the last frozen layer's output is given.
+
+        Frozen layers, and the positional convolution, which costs half a layer.
+        """
+        positions = getattr(self.base_model.encoder, "pos_conv_embed", None)
+        frozen = self._layers()[: self.n_frozen_layers]
+        return frozen, [] if positions is None else [positions]
+
     def feature_encoder_parts(self) -> list[nn.Module]:
         """Return the modules of the feature encoder; none where mel frames take its place."""
         part = getattr(self.base_model, "feature_extractor", None)
         return [] if part is None else [part]
 
+    def frozen_parts(self) -> list[nn.Module]:
+        """Return the modules that `frozen_features` follow from.
+
+        They are those of the feature encoder, and with frozen layers all but the later layers.
+        """
+        if not self.n_frozen_layers:
+            return self.feature_encoder_parts()
+        encoder = self.base_model.encoder
+        before = [part for part in self.base_model.children() if part is not encoder]
+        before += [part for part in encoder.children() if part is not encoder.layers]
+        return [*before, *encoder.layers[: self.n_frozen_layers]]
+
     def frozen_features(self, inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        """Go as far as the frozen feature encoder goes, once for many passes.
+        """Go as far as all is frozen, once for many passes.
 
         What comes back takes the place of the inputs and gives what they give, as long as the
-        feature encoder stays frozen.
+        feature encoder, or the frozen layers, stay frozen.
 
         Parameters
         ----------
@@ -459,9 +545,29 @@ class BrainTuningMixin:
         Returns
         -------
         dict of tensors
-            `input_values` become (batch, channels, frames), Whisper's `input_features` (batch,
-            hidden, frames); masks stay.
+            Masks, as they are, and under the name of the sound what is made of it: by the feature
+            encoder (batch, channels, frames), of Whisper (batch, hidden, frames), or by the last
+            frozen layer (batch, 1, frames, hidden).
         """
+        if not self.n_frozen_layers:
+            return self._encoded_features(inputs)
+        kept = []
+        layers = self._layers()
+        hook = layers[self.n_frozen_layers - 1].register_forward_hook(
+            lambda _, __, output: kept.append(output)
+        )
+        self.base_model.encoder.layers = layers[: self.n_frozen_layers]
+        try:
+            with evaluation_mode(self), torch.no_grad():
+                sound = inputs[self.main_input_name]
+                self._encode(sound, inputs.get("attention_mask"))
+        finally:
+            self.base_model.encoder.layers = layers
+            hook.remove()
+        states = kept[0][0] if isinstance(kept[0], tuple) else kept[0]
+        return {**inputs, self.main_input_name: states[:, None]}
+
+    def _encoded_features(self, inputs):
         values = self.base_model.feature_extractor(inputs["input_values"])
         return {**inputs, "input_values": values}
 
@@ -511,10 +617,12 @@ class BrainTuningMixin:
     def _predict(self, inputs, attention_mask, labels, **kwargs):
         if labels is not None:
             self._check_labels(labels, len(inputs))
-        outputs = self._encode(inputs, attention_mask, **kwargs)
+        with self._resuming(inputs) as inputs:
+            outputs = self._encode(inputs, attention_mask, **kwargs)
         frames = outputs.last_hidden_state
         logits = self.head(masked_mean(frames, self._frame_mask(attention_mask, frames.shape[1])))
-        loss = None if labels is None else self._loss(logits.float(), labels.float())
+        dtype = torch.promote_types(logits.dtype, torch.float32)
+        loss = None if labels is None else self._loss(logits.to(dtype), labels.to(dtype))
         return BrainTuningOutput(
             loss=loss,
             logits=logits,
@@ -522,10 +630,37 @@ class BrainTuningMixin:
             attentions=outputs.attentions,
         )
 
+    @contextmanager
+    def _resuming(self, inputs):
+        """Let frozen layers give what the last of them gave once, if that is what comes in.
+
+        What is before them runs on zeros, and nobody looks at what it makes of these.
+        """
+        if inputs.ndim < 4:
+            yield inputs
+            return
+        states = inputs[:, 0]
+        with ExitStack() as stack:
+            layers, positions = self._skipped()
+            output = self._layer_output(states)
+            for layer in layers:
+                stack.enter_context(giving(layer, output))
+            for part in positions:
+                stack.enter_context(giving(part, states.new_zeros(())))
+            yield self._blank(*states.shape[:2], states)
+
+    def _layer_output(self, states):
+        """What a layer returns whose hidden states these are."""
+        return states
+
+    def _blank(self, batch, frames, like):
+        """Zeros in place of what the feature encoder gives."""
+        return like.new_zeros(()).expand(batch, self.config.conv_dim[-1], frames)
+
     def _encode(self, inputs, attention_mask, **kwargs):
         if inputs.ndim == 2:
             return self.base_model(inputs, attention_mask=attention_mask, **kwargs)
-        with _giving(self.base_model.feature_extractor, inputs):
+        with giving(self.base_model.feature_extractor, inputs):
             return self.base_model(inputs, attention_mask=attention_mask, **kwargs)
 
     def _frame_mask(self, attention_mask, num_frames):
@@ -551,7 +686,8 @@ class BrainTuningMixin:
         weights = self._voxel_weights
         if weights is not None:
             self._voxel_weights = weights = weights.to(logits.device)
-        return self._objective(logits, labels, measured, weights)
+        n_voxels = list(counts.values()) if isinstance(counts, dict) else [counts]
+        return self._objective(logits, labels, measured, weights, n_voxels)
 
     def _check_labels(self, labels, batch_size):
         expected = (batch_size, self.head.out_features)
@@ -581,7 +717,8 @@ class BrainTuningMixin:
     def _masks_spans(self):
         """Whether what stands in for masked spans is in use."""
         config = self.config
-        return getattr(config, "apply_spec_augment", True) and config.mask_time_prob > 0
+        masked = getattr(config, "apply_spec_augment", True) and config.mask_time_prob > 0
+        return masked or hasattr(self, "quantizer")  # self-supervision masks spans of its own
 
     def _set_config_field(self, name, value):
         if hasattr(self.config, name):
@@ -610,14 +747,26 @@ def evaluation_mode(model: nn.Module) -> Iterator[None]:
             module.training = training
 
 
-def _given_or_computed(part, *inputs):
-    """What a part of the feature encoder gave once, if that is at hand, or what it gives now."""
-    return type(part).forward(part, *inputs) if part.given is None else part.given
+def _make_givable(part):
+    """Prepare a part of the backbone for `giving`."""
+    part.given = None
+    part.forward = partial(_given_or_computed, part)
+
+
+def _given_or_computed(part, *inputs, **kwargs):
+    """What a part of the backbone gave once, if that is at hand, or what it gives now."""
+    return type(part).forward(part, *inputs, **kwargs) if part.given is None else part.given
 
 
 @contextmanager
-def _giving(part, output):
-    """Let a part of the feature encoder give what it gave once, instead of computing it."""
+def giving(part: nn.Module, output: Any) -> Iterator[None]:
+    """Let a part of the backbone give what it gave once, instead of computing it.
+
+    Parameters
+    ----------
+    part : of `feature_encoder_parts`, or a frozen layer
+    output : what it returns
+    """
     part.given = output
     try:
         yield
@@ -668,6 +817,12 @@ class WavLMForBrainTuning(BrainTuningMixin, WavLMPreTrainedModel):
         super().__init__(config)
         for layer in self.wavlm.encoder.layers:
             layer.attention.torch_multi_head_self_attention = partial(_attend, layer.attention)
+
+    def _layer_output(self, states):
+        # The first layer also gives all others how far frames are apart.
+        attention, n_frames = self._layers()[0].attention, states.shape[1]
+        bias = attention.compute_bias(n_frames, n_frames)
+        return states, bias.repeat(len(states), 1, 1)
 
 
 def _attend(attention, hidden_states, attention_mask, position_bias):
@@ -759,9 +914,12 @@ class Wav2Vec2BertForBrainTuning(BrainTuningMixin, Wav2Vec2BertPreTrainedModel):
     def freeze_feature_encoder(self) -> None:
         """Do nothing: in place of a CNN there are mel frames, which have no parameters."""
 
-    def frozen_features(self, inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        """Return the inputs: mel frames are all that comes before the transformer."""
-        return inputs
+    def _encoded_features(self, inputs):
+        return inputs  # mel frames are all that comes before the transformer
+
+    def _blank(self, batch, frames, like):
+        width = self.config.feature_projection_input_dim
+        return like.new_zeros(()).expand(batch, frames, width)
 
     def _encode(self, inputs, attention_mask, **kwargs):
         return self.base_model(inputs, attention_mask=attention_mask, **kwargs)
@@ -864,9 +1022,15 @@ class WhisperForBrainTuning(BrainTuningMixin, WhisperPreTrainedModel):
         """
         if self.config.apply_spec_augment:
             raise ValueError("apply_spec_augment masks Whisper's mel frames anew at each pass")
+        return super().frozen_features(inputs)
+
+    def _encoded_features(self, inputs):
         encoder = self.model.encoder
         values = encoder.conv2(nn.functional.gelu(encoder.conv1(inputs["input_features"])))
         return {**inputs, "input_features": values}
+
+    def _blank(self, batch, frames, like):
+        return like.new_zeros(()).expand(batch, self.config.d_model, frames)
 
     def _encode(self, inputs, attention_mask, **kwargs):
         encoder = self.model.encoder
@@ -875,7 +1039,7 @@ class WhisperForBrainTuning(BrainTuningMixin, WhisperPreTrainedModel):
             return encoder(inputs, **kwargs)
         # Only its length is looked at.
         frames = inputs.new_empty(len(inputs), 1, 1).expand(-1, -1, 2 * inputs.shape[2])
-        with _giving(encoder.conv1, frames), _giving(encoder.conv2, inputs):
+        with giving(encoder.conv1, frames), giving(encoder.conv2, inputs):
             return encoder(frames, **kwargs)
 
     def _frame_mask(self, attention_mask, num_frames):

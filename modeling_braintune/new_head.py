@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 
-from torch import nn
-
 from .configuration_braintune import check_num_voxels, total_voxels
+from .head import make_head
 from .modeling_braintune import BrainTuningMixin
 
 
-def replace_head(model: BrainTuningMixin, num_voxels: int | Mapping[str, int]) -> None:
+def replace_head(
+    model: BrainTuningMixin, num_voxels: int | Mapping[str, int], head_rank: int = 0
+) -> None:
     """Give a model a fresh head for other participants, in place.
 
     The backbone stays as it is; the old head and what was said of its voxels are gone, and the
@@ -18,11 +19,14 @@ def replace_head(model: BrainTuningMixin, num_voxels: int | Mapping[str, int]) -
     ----------
     model : a model for brain-tuning, adapters merged
     num_voxels : int, or {participant: int} for several
+    head_rank : int
+        Of its bottleneck, 0 for none.
 
     Raises
     ------
     TypeError, ValueError
-        If the model is none for brain-tuning, or `num_voxels` no such numbers.
+        If the model is none for brain-tuning, `num_voxels` no such numbers, or `head_rank` no
+        rank of such a head.
     """
     if not isinstance(model, BrainTuningMixin):
         raise TypeError(
@@ -30,10 +34,15 @@ def replace_head(model: BrainTuningMixin, num_voxels: int | Mapping[str, int]) -
             "merged first"
         )
     num_voxels = check_num_voxels(num_voxels)
-    old = model.head.weight
-    model.head = nn.Linear(old.shape[1], total_voxels(num_voxels)).to(old.device, old.dtype)
-    model._init_weights(model.head)
+    old, like = model.head, next(model.head.parameters())
+    head = make_head(old.in_features, total_voxels(num_voxels), head_rank)
+    model.head = head.to(like.device, like.dtype)
+    for part in head.modules():
+        model._init_weights(part)
     model.config.num_voxels = num_voxels
-    vars(model.config).pop("brain", None)
+    for field in ("brain", "head_rank"):
+        vars(model.config).pop(field, None)
+    if head_rank:
+        model.config.head_rank = head_rank
     model.brains = {}
     model.set_objective("mse")

@@ -17,7 +17,7 @@ def masked_mean(
     Returns
     -------
     mean : tensor of shape (batch, hidden), in the dtype of `hidden_states`
-        Accumulated in float32. What padding frames hold, NaN included, has no influence.
+        Accumulated in float32 or better. What padding frames hold, NaN included, has no influence.
 
     Raises
     ------
@@ -29,8 +29,9 @@ def masked_mean(
             "hidden_states must have shape (batch, frames, hidden) with at least one frame, "
             f"got {tuple(hidden_states.shape)}"
         )
+    dtype = torch.promote_types(hidden_states.dtype, torch.float32)
     if frame_mask is None:
-        return hidden_states.mean(dim=1, dtype=torch.float32).to(hidden_states.dtype)
+        return hidden_states.mean(dim=1, dtype=dtype).to(hidden_states.dtype)
     if frame_mask.shape != hidden_states.shape[:2]:
         raise ValueError(
             f"frame_mask must have shape {tuple(hidden_states.shape[:2])} to match hidden_states, "
@@ -42,5 +43,5 @@ def masked_mean(
     if not torch.compiler.is_compiling() and (n_real == 0).any():
         empty = (n_real[:, 0] == 0).nonzero()[:, 0].tolist()
         raise ValueError(f"items {empty} of the batch have no real frame: leave them out")
-    total = hidden_states.float().masked_fill(~real[..., None], 0.0).sum(dim=1)
+    total = hidden_states.to(dtype).masked_fill(~real[..., None], 0.0).sum(dim=1)
     return (total / n_real).to(hidden_states.dtype)

@@ -35,7 +35,10 @@ FORMAT = 1  # of entries, and of how representations are made: a new one leaves 
 BLOCK = 128  # windows in a file: what an interruption can cost; batch sizes should divide it
 WAIT = 0.1  # seconds between two looks at what other processes have finished
 # What is said of a checkpoint's origin and head, which the encoder never reads.
-UNREAD_FIELDS = {"_name_or_path", "architectures", "auto_map", "brain", "dtype", "num_voxels"}
+UNREAD_FIELDS = {
+    *("_name_or_path", "architectures", "auto_map", "dtype"),
+    *("brain", "head_rank", "num_voxels"),
+}
 UNREAD_SETTINGS = {"_processor_class", "processor_class", "auto_map"}
 
 

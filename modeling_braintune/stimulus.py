@@ -97,13 +97,48 @@ def load_for_pretraining(
     return model, sorted({key.removeprefix(prefix).split(".")[0] for key in info["missing_keys"]})
 
 
+def self_supervised_loss(
+    model: nn.Module, sound: dict[str, torch.Tensor], unwrapped: PreTrainedModel | None = None
+) -> tuple[torch.Tensor, Any]:
+    """Mask spans of clips of one length and have them told from other masked frames.
+
+    Masks and negatives are drawn by NumPy's global generator.
+
+    Parameters
+    ----------
+    model : of `load_for_pretraining`, or such a one wrapped for training
+    sound : dict of tensors
+        `input_values` of shape (batch, samples), or (batch, channels, frames) where the feature
+        encoder is given what it gave; `attention_mask` if there is one.
+    unwrapped : the model itself, where `model` is wrapped
+
+    Returns
+    -------
+    loss : tensor of shape (), the stock loss, a sum, divided by the number of masked frames
+    outputs : of the stock class
+    """
+    unwrapped = model if unwrapped is None else unwrapped
+    values, config = sound["input_values"], unwrapped.config
+    n_frames = _n_frames(unwrapped, values.shape[1]) if values.ndim == 2 else values.shape[2]
+    shape = (len(values), n_frames)
+    masked = _compute_mask_indices(
+        shape, config.mask_time_prob, config.mask_time_length, min_masks=1
+    )
+    negatives = _sample_negative_indices(shape, config.num_negatives, masked)
+    outputs = model(
+        **sound,
+        mask_time_indices=torch.from_numpy(masked).to(values.device),
+        sampled_negative_indices=torch.from_numpy(negatives).to(values.device),
+    )
+    return outputs.loss / int(masked.sum()), outputs
+
+
 class SelfSupervisedTrainer(BrainTuningTrainer):
     """Trainer that masks spans of each clip anew and has them told from other masked frames.
 
-    The loss is the stock one, a sum, divided by the number of masked frames of the batch.
-    Batches are of clips of one length; labels in them are not looked at. Masks are drawn at the
-    step that uses them, not ahead of it, so that a run that goes on from a checkpoint draws those
-    of one that was never interrupted.
+    The loss is that of `self_supervised_loss`. Batches are of clips of one length; labels in them
+    are not looked at. Masks are drawn at the step that uses them, not ahead of it, so that a run
+    that goes on from a checkpoint draws those of one that was never interrupted.
     """
 
     def compute_loss(
@@ -115,18 +150,7 @@ class SelfSupervisedTrainer(BrainTuningTrainer):
     ) -> Any:
         """Mask a batch and compute its loss per masked frame."""
         sound = {name: values for name, values in inputs.items() if name != "labels"}
-        values, config = sound["input_values"], self.model.config
-        shape = (len(values), _n_frames(self.model, values.shape[1]))
-        masked = _compute_mask_indices(
-            shape, config.mask_time_prob, config.mask_time_length, min_masks=1
-        )
-        negatives = _sample_negative_indices(shape, config.num_negatives, masked)
-        outputs = model(
-            **sound,
-            mask_time_indices=torch.from_numpy(masked).to(values.device),
-            sampled_negative_indices=torch.from_numpy(negatives).to(values.device),
-        )
-        loss = outputs.loss / int(masked.sum())
+        loss, outputs = self_supervised_loss(model, sound, self.model)
         return (loss, outputs) if return_outputs else loss
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:

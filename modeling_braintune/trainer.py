@@ -110,15 +110,46 @@ class BrainTuningTrainer(ShareableTrainer):
     """Trainer with one learning rate for the backbone and one for the head.
 
     It stops at a loss that is not finite, before a checkpoint is made of what comes of it.
+
+    Parameters
+    ----------
+    *args, **kwargs : as those of Trainer
+    retention : Distillation or SelfSupervision, optional
+        A second loss that training lowers too, times its weight; evaluations do not look at it.
+        It is logged as "retention", without its weight.
     """
 
     LOOK_EVERY = 50  # steps; on an accelerator each look waits for all that is under way
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, retention: Any = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.retention = retention
+        self._retained: list[torch.Tensor] = []  # of the steps that are not logged yet
         if self.processing_class is not None:
             without_code(self.processing_class)  # it is saved beside the model
         self._unseen: list[tuple[int, torch.Tensor]] = []
+
+    def compute_loss(
+        self,
+        model: nn.Module,
+        inputs: dict[str, torch.Tensor],
+        return_outputs: bool = False,
+        **kwargs: Any,
+    ) -> Any:
+        """Compute the loss over responses, and in training add the weighted retention."""
+        if self.retention is None or not model.training:
+            return super().compute_loss(model, inputs, return_outputs, **kwargs)
+        outputs, retained = self.retention(model, inputs, self.accelerator.autocast)
+        self._retained.append(retained.detach())
+        loss = outputs.loss + self.retention.weight * retained
+        return (loss, outputs) if return_outputs else loss
+
+    def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
+        """Log as Trainer does, and beside the training loss the retention that is in it."""
+        if "loss" in logs and self._retained:
+            logs["retention"] = torch.stack(self._retained).mean().item()
+            self._retained = []
+        super().log(logs, *args, **kwargs)
 
     def training_step(self, *args: Any, **kwargs: Any) -> torch.Tensor:
         """Take a step as Trainer does.
@@ -203,7 +234,8 @@ def train_resumably(trainer: ShareableTrainer) -> dict[str, Any]:
     -------
     dict
         Losses "train" and "validation", [[step, loss]] each, and "chosen_step": the best one by
-        the validation loss, None where none was chosen.
+        the validation loss, None where none was chosen. With retention, that of the training
+        steps as "retention".
     """
     quiet = trainer.args.disable_tqdm
     trainer.remove_callback(PrinterCallback if quiet else ProgressCallback)
@@ -217,11 +249,14 @@ def train_resumably(trainer: ShareableTrainer) -> dict[str, Any]:
             _train_no_further(trainer)
     trainer.train(resume_from_checkpoint=last)
     history = trainer.state.log_history
-    return {
-        "train": [[row["step"], row["loss"]] for row in history if "loss" in row],
-        "validation": [[row["step"], row["eval_loss"]] for row in history if "eval_loss" in row],
-        "chosen_step": trainer.state.best_global_step,
+    kinds = {"train": "loss", "validation": "eval_loss", "retention": "retention"}
+    curves = {
+        kind: [[row["step"], row[key]] for row in history if key in row]
+        for kind, key in kinds.items()
     }
+    if not curves["retention"]:
+        del curves["retention"]
+    return curves | {"chosen_step": trainer.state.best_global_step}
 
 
 def _was_to_stop(state):

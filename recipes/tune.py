@@ -51,6 +51,7 @@ from recipes.stages.starting_model import check_starting_model
 from recipes.stages.targets import teachers, windows
 from recipes.stages.training import (
     FEATURES,
+    SELECTION,
     made_by_tuning,
     steps_left,
     tune_models,
@@ -122,7 +123,7 @@ def tune(arguments: TuningOptions, training: TrainerOptions) -> dict[str, Any] |
         say(described(one, arguments))
     if is_main:
         ahead = estimate(arguments, training, pretrained, pairs[targets[0]][0], listeners)
-        left = 1.0 * len(targets)
+        left = 1.0 * len(models_of(arguments))
         if not training.overwrite_output_dir:
             shares = {m: steps_left(output, m, ahead.n_steps) for m in models_of(arguments)}
             for model, share in shares.items():
@@ -195,8 +196,10 @@ def tune(arguments: TuningOptions, training: TrainerOptions) -> dict[str, Any] |
 
 
 def models_of(arguments: TuningOptions) -> list[str]:
-    """Return the names of the models that are tuned."""
-    return [TARGETS[t].model for t in tuned_targets(arguments.targets or [], arguments.heads_only)]
+    """Return the names of the models that are tuned, those by which a step is chosen among them."""
+    targets = tuned_targets(arguments.targets or [], arguments.heads_only)
+    chosen = [t for t in targets if arguments.refit and not TARGETS[t].is_permuted]
+    return [TARGETS[t].model for t in targets] + [TARGETS[t].model + SELECTION for t in chosen]
 
 
 def made_by_a_run(arguments: TuningOptions) -> list[str]:

@@ -78,6 +78,8 @@ def _draw_curves(axes: Any, curves: dict, colours: dict, beside: Iterable[Any] =
             marker=alone,
             label=f"{model}, training",
         )
+        if not curve["validation"]:  # of a model whose number of steps was given
+            continue
         axes.plot(
             *zip(*curve["validation"], strict=True),
             color=colour,

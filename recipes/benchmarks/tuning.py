@@ -118,11 +118,16 @@ def published(config, arguments, pairs):
     return step, optimizer
 
 
-def ours(config, arguments, dtype, pairs, recordings, cache_dir):
-    """A step as BrainTuningTrainer takes it: loading, autocast, clipping of gradients, AdamW."""
+def ours(config, arguments, dtype, pairs, recordings, cache_dir, layers=None):
+    """A step as BrainTuningTrainer takes it: loading, autocast, clipping of gradients, AdamW.
+
+    Of all layers, or of the first to the last that are given.
+    """
     device = arguments.device
     model = AutoModelForBrainTuning.from_config(config).to(device)
     model.freeze_feature_encoder()
+    if layers is not None:
+        model.freeze_other_layers(*layers)
     model.set_training_switches(apply_spec_augment=False, layerdrop=0, dropout=0)
     feature_extractor = Wav2Vec2FeatureExtractor(return_attention_mask=False)
     autocast = None if dtype == torch.float32 else dtype

@@ -12,13 +12,15 @@ from transformers import set_seed
 from evaluate_metrics import EncodingModel
 from modeling_braintune import (
     BrainTuningCollator,
+    Distillation,
     layer_representations,
     load_feature_extractor,
     n_kept,
+    pretrained_states,
 )
 from recipes.stages.encoding import Extraction
 from recipes.stages.recordings import Listener, TuningListener
-from recipes.stages.starting_model import is_cached, starting_model
+from recipes.stages.starting_model import is_cached, self_supervision, starting_model
 from recipes.stages.targets import Windows
 from recipes.stages.timing import seconds_of
 from recipes.stages.tuning_options import TrainerOptions, TuningOptions
@@ -103,12 +105,29 @@ def estimate(
         with torch.no_grad():
             return model.frozen_features(inputs())
 
+    def states():
+        sound = {name: values for name, values in inputs().items() if name != "labels"}
+        return pretrained_states(model, sound)
+
     def step():
-        model(**(batch or inputs())).loss.backward()
+        given = batch or inputs()
+        if retention is None:
+            model(**given).loss.backward()
+        else:
+            outputs, kept = retention(model, given)
+            (outputs.loss + kept).backward()
 
     batch, once = None, 0.0
     if is_cached(arguments, model):
         batch, once = features(), seconds_of(features) * len(pairs) / size
+    retention: Any = None
+    if arguments.distils:
+        retention = Distillation(model, arguments.retention_weight, copied=batch is None)
+        if batch is not None:
+            batch |= states()
+            once += seconds_of(states) * len(pairs) / size
+    elif arguments.supervises_itself:
+        retention = self_supervision(arguments, model, pretrained, pairs.n_samples)
     per_step = seconds_of(step) * training.gradient_accumulation_steps
     n_at_once = size * training.gradient_accumulation_steps * training.world_size
     n_steps = training.max_steps

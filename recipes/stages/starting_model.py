@@ -6,7 +6,12 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel
 
-from modeling_braintune import AutoModelForBrainTuning, replace_head
+from modeling_braintune import (
+    STIMULUS_FAMILIES,
+    AutoModelForBrainTuning,
+    SelfSupervision,
+    replace_head,
+)
 
 
 def check_starting_model(arguments: Any, pretrained: str) -> None:
@@ -20,13 +25,32 @@ def check_starting_model(arguments: Any, pretrained: str) -> None:
     Raises
     ------
     ValueError
-        Its family is unknown, or adapters would be wider than it is.
+        Its family is unknown or cannot retain as it is asked to, adapters or the head's bottleneck
+        would be wider than it is, or it has no such layers.
     """
-    width = AutoModelForBrainTuning.config_of(pretrained).hidden_size
+    config = AutoModelForBrainTuning.config_of(pretrained)
+    width = config.hidden_size
     if arguments.lora_rank > width:
         raise ValueError(
             f"lora_rank must be at most {width}, the width of {pretrained}, got "
             f"{arguments.lora_rank}"
+        )
+    if arguments.head_rank > width:
+        raise ValueError(
+            f"head_rank must be at most {width}, the width of {pretrained}, got "
+            f"{arguments.head_rank}"
+        )
+    if arguments.first_and_last_tuned:
+        first, last = arguments.first_and_last_tuned
+        if not 1 <= first <= last <= config.num_hidden_layers:
+            raise ValueError(
+                f"tune_layers must be from 1 to {config.num_hidden_layers}, the layers of "
+                f"{pretrained}, the first before the last, got {arguments.tune_layers}"
+            )
+    if arguments.retention == "self_supervised" and config.model_type not in STIMULUS_FAMILIES:
+        raise ValueError(
+            f"retention self_supervised takes models of {' and '.join(STIMULUS_FAMILIES)}, whose "
+            f"pretraining classes have such a loss; {pretrained} is of {config.model_type}: distil"
         )
 
 
@@ -55,19 +79,55 @@ def starting_model(
     model = AutoModelForBrainTuning.from_pretrained(
         pretrained,
         num_voxels=config.num_voxels if others else n_voxels,
+        head_rank=None if others else arguments.head_rank,
         dtype=torch.float32,
         attn_implementation=arguments.attn_implementation,
     )
     if others:
-        replace_head(model, n_voxels)
+        replace_head(model, n_voxels, arguments.head_rank)
     model.freeze_feature_encoder()
     model.set_training_switches(
         arguments.apply_spec_augment, arguments.layerdrop, arguments.dropout
     )
+    if arguments.first_and_last_tuned:
+        model.freeze_other_layers(*arguments.first_and_last_tuned)
+    if arguments.distils:
+        model.set_training_switches(apply_spec_augment=False, layerdrop=0.0, dropout=0.0)
     if arguments.heads_only:
         model.freeze_base_model()
         model.set_training_switches(apply_spec_augment=False, layerdrop=0.0, dropout=0.0)
     return model
+
+
+def self_supervision(
+    arguments: Any, model: PreTrainedModel, pretrained: str, n_samples: int
+) -> SelfSupervision:
+    """Make the retention by self-supervision, whose parts the model gets.
+
+    Parameters
+    ----------
+    arguments : TuningOptions
+    model : of `starting_model`
+    pretrained : folder or name on the Hub
+    n_samples : int, of every window
+
+    Returns
+    -------
+    SelfSupervision
+
+    Raises
+    ------
+    ValueError
+        As `SelfSupervision`.
+    """
+    return SelfSupervision(
+        model,
+        pretrained,
+        n_samples,
+        arguments.retention_weight,
+        dtype=torch.float32,
+        attn_implementation=arguments.attn_implementation,
+    )
 
 
 def is_cached(arguments: Any, model: PreTrainedModel) -> bool:

@@ -54,7 +54,8 @@ def windows(
     Returns
     -------
     dict of {target: [training pairs, validation pairs]}
-        Each is a `TrainingWindows`, or a `JointWindows` of several participants.
+        Each is a `TrainingWindows`, or a `JointWindows` of several participants. With `refit`, a
+        third one is of the stories of both.
 
     Raises
     ------
@@ -69,21 +70,32 @@ def windows(
         if TARGETS[source].teacher
     }
     pairs: dict[str, list[Windows]] = {target: [] for target in targets}
-    for split in splits:
+    wanted = [
+        ("tuning",),
+        ("validation",),
+        *([("tuning", "validation")] if arguments.refit else []),
+    ]
+    for parts in wanted:
         for target in pairs:
             source = source_of(target)
             if source in taught:
-                made = _pairs(arguments, taught[source][split], None, target, split, seed)
+                stories = [story for split in parts for story in taught[source][split]]
+                made = _pairs(arguments, stories, None, target, parts, seed)
             else:
                 by_name = {
                     one.name: _pairs(
-                        arguments, getattr(one, split), one.voxels, target, split, seed
+                        arguments,
+                        [story for split in parts for story in getattr(one, split)],
+                        one.voxels,
+                        target,
+                        parts,
+                        seed,
                     )
                     for one in listeners
                 }
                 made = JointWindows(by_name) if len(by_name) > 1 else by_name[listeners[0].name]
             pairs[target].append(made)
-    for target, (control, _) in pairs.items():
+    for target, (control, *_) in pairs.items():
         if TARGETS[target].is_permuted:
             true = pairs[source_of(target)][0]
             left = signal_left(splits["tuning"], true, control, _block(arguments, target))
@@ -91,11 +103,11 @@ def windows(
     return pairs
 
 
-def _pairs(arguments, stories, voxels, target, split, seed):
+def _pairs(arguments, stories, voxels, target, splits, seed):
     order = None
     if TARGETS[target].is_permuted:
         block = _block(arguments, target)
-        if block is None and split == "validation" and len(stories) == 1:
+        if block is None and splits == ("validation",) and len(stories) == 1:
             # Its halves: the loss of a permuted model's validation decides nothing.
             block = len(stories[0].tr_times) // 2
         order = permuted_order(stories, block, seed)

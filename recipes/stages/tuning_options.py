@@ -1,10 +1,11 @@
 """The options of tuning, for all commands that tune a model on targets."""
 
+import re
 from dataclasses import dataclass, field
 from typing import ClassVar
 
 from datasets_scripts import check_name
-from modeling_braintune import OBJECTIVES, BrainTuningArguments
+from modeling_braintune import OBJECTIVES, RETENTIONS, WEIGHTED, BrainTuningArguments
 from recipes.command.trainer_options import check_trainer_options
 from recipes.command.vocabulary import (
     Alignment,
@@ -229,7 +230,46 @@ class TuningOptions(Training, Layers, Alignment, Representations, Controls, Lice
         default="mse",
         metadata={
             "help": f"Loss that is minimised: {', '.join(OBJECTIVES)}; mse, the mean squared "
-            "error, by default."
+            "error, by default. Correlations are over the windows of a batch, spatial ones over "
+            "voxels; weighted ones count voxels by their noise ceilings."
+        },
+    )
+    retention: str | None = field(
+        default=None,
+        metadata={
+            "help": "Second loss, which keeps the pretrained model's knowledge: distil, towards "
+            "its layers on the same windows, without masked spans, LayerDrop and dropout; or "
+            "self_supervised, the losses of wav2vec 2.0's own pretraining; none by default."
+        },
+    )
+    retention_weight: float | None = field(
+        default=None,
+        metadata={
+            "help": "What --retention is multiplied by before it is added to the objective; 1 by "
+            "default, 0 to leave it out."
+        },
+    )
+    head_rank: int = field(
+        default=0,
+        metadata={
+            "help": "Dimensions of a bottleneck that the head's predictions of all voxels pass "
+            "through; 0 (the default) for none."
+        },
+    )
+    tune_layers: str | None = field(
+        default=None,
+        metadata={
+            "help": "Layers of the transformer that are tuned, such as 8-12, or 12 for one; all "
+            "else but the head is frozen, without masked spans and LayerDrop, and the last frozen "
+            "layer's output is computed once; all layers by default."
+        },
+    )
+    refit: bool = field(
+        default=False,
+        metadata={
+            "help": "Whether a model is tuned again from the beginning, for the number of epochs "
+            "that the validation stories chose, on the training and the validation stories; false "
+            "by default."
         },
     )
     apply_spec_augment: bool | None = field(
@@ -256,8 +296,9 @@ class TuningOptions(Training, Layers, Alignment, Representations, Controls, Lice
     feature_cache_gb: float = field(
         default=100.0,
         metadata={
-            "help": "Disk in GB for what the frozen feature encoder computes of the windows, which "
-            "is then computed once for all epochs; 100 by default, 0 to compute it at every step."
+            "help": "Disk in GB for what the frozen feature encoder, or frozen layers, compute of "
+            "the windows, and as much for --retention distil, which is then computed once for all "
+            "epochs; 100 by default, 0 to compute it at every step."
         },
     )
 
@@ -277,12 +318,86 @@ class TuningOptions(Training, Layers, Alignment, Representations, Controls, Lice
             if not 0 <= (getattr(self, name) or 0) < 1:
                 raise ValueError(f"{name} must be from 0 to below 1, got {getattr(self, name):g}")
         check_name("objective", self.objective, OBJECTIVES)
-        if self.objective == "weighted_mse" and self.ceiling_word == "none":
+        if self.objective.startswith(WEIGHTED) and self.ceiling_word == "none":
             raise ValueError(
-                "objective weighted_mse weights voxels by their noise ceilings, got --ceiling none"
+                f"objective {self.objective} weights voxels by their noise ceilings, got "
+                "--ceiling none"
             )
         if self.heads_only and self.lora_rank:
             raise ValueError("heads_only leaves nothing for adapters to change: drop lora_rank")
+        if self.head_rank < 0:
+            raise ValueError(f"head_rank must not be negative, got {self.head_rank}")
+        self._check_retention()
+        self._check_layers()
+
+    def _check_retention(self):
+        if self.retention is None:
+            if self.retention_weight is not None:
+                raise ValueError(
+                    "retention_weight weighs a retention, and none is named: give --retention "
+                    f"{' or '.join(RETENTIONS)}"
+                )
+            return
+        check_name("retention", self.retention, RETENTIONS)
+        if self.retention_weight is None:
+            self.retention_weight = 1.0
+        if not 0 <= self.retention_weight < float("inf"):
+            raise ValueError(f"retention_weight must not be negative, got {self.retention_weight}")
+        if self.heads_only:
+            raise ValueError("heads_only leaves the backbone as it is: drop retention")
+        if self.retention == "self_supervised" and self.lora_rank:
+            raise ValueError(
+                "retention self_supervised teaches the quantizer too, which adapters leave as it "
+                "is: drop lora_rank, or distil"
+            )
+        if self.retention == "self_supervised" and self.tune_layers:
+            raise ValueError(
+                "retention self_supervised masks the input of layers that tune_layers freezes: "
+                "drop tune_layers, or distil"
+            )
+        if self.distils:
+            self._refuse_noise("retention distil compares with what the pretrained model computes")
+            if self.dropout:
+                raise ValueError(
+                    "retention distil compares with what the pretrained model computes without "
+                    f"dropout, got dropout {self.dropout:g}: drop it"
+                )
+
+    def _check_layers(self):
+        if self.tune_layers is None:
+            return
+        if not re.fullmatch(r"[0-9]+(-[0-9]+)?", str(self.tune_layers)):
+            raise ValueError(
+                f"tune_layers must be a range of layers such as 8-12, or one, got "
+                f"{self.tune_layers!r}"
+            )
+        if self.heads_only:
+            raise ValueError("heads_only tunes no layer: drop tune_layers")
+        self._refuse_noise("tune_layers computes what frozen layers give once")
+
+    def _refuse_noise(self, reason):
+        """Refuse what would make a pass over a window differ from the one before."""
+        for name in ("apply_spec_augment", "layerdrop"):
+            if getattr(self, name):
+                raise ValueError(f"{reason}, without {name}, got {getattr(self, name)}: drop it")
+
+    @property
+    def distils(self) -> bool:
+        """Whether training stays near the pretrained model's layers."""
+        return self.retention == "distil" and self.retention_weight > 0
+
+    @property
+    def supervises_itself(self) -> bool:
+        """Whether training goes on with the losses of the model's own pretraining."""
+        return self.retention == "self_supervised" and self.retention_weight > 0
+
+    @property
+    def first_and_last_tuned(self) -> tuple[int, int] | None:
+        """Numbers of the first and the last layer that is tuned; None for all."""
+        if self.tune_layers is None:
+            return None
+        first, _, last = str(self.tune_layers).partition("-")
+        return int(first), int(last or first)
 
 
 @dataclass(kw_only=True)

@@ -16,15 +16,19 @@ from modeling_braintune import (
     BrainTuningArguments,
     BrainTuningCollator,
     BrainTuningTrainer,
+    feature_cache,
     model_inputs,
 )
 from modeling_braintune.feature_cache import (
     BLOCK,
     FeatureWindows,
+    StateWindows,
     _clips,
     _obstacle,
     cached_features,
+    cached_states,
 )
+from modeling_braintune.retention import STATES
 
 N_VOXELS = 5
 BATCH = 4
@@ -222,6 +226,111 @@ class TestEquality:
         assert not torch.equal(ends[0]["head.weight"], start["head.weight"])
         for name, weights in ends[0].items():
             assert torch.equal(weights, ends[1][name]), name
+
+
+def layers_of(family, n_layers):
+    return {"encoder_layers" if family == "whisper" else "num_hidden_layers": n_layers}
+
+
+class TestFrozenLayers:
+    @pytest.mark.parametrize("dtype", [None, torch.bfloat16])
+    def test_a_step_on_the_last_frozen_layers_output_is_that_on_sound_to_the_last_bit(
+        self, dtype, family, make_frozen, make_extractor, ask, stories, pairs
+    ):
+        """In train mode: masks and LayerDrop are off, dropout acts in the tuned layer alone."""
+        model = make_frozen(family, **layers_of(family, 4))
+        model.freeze_other_layers(3, 3)
+        features = ask(model, recordings_of(stories), family, dtype=dtype)
+        width = features[0][model.main_input_name].shape
+        assert width[0] == 1 and width[2] == 16
+        on_features = FeatureWindows(pairs, features)
+        collate = BrainTuningCollator(make_extractor(family))
+        for chosen in ([0, 11, 5, 7], [3, 8, 2, 9]):
+            expected = learnt(model, collate([pairs[i] for i in chosen]), dtype)
+            found = learnt(model, collate([on_features[i] for i in chosen]), dtype)
+            assert found.keys() == expected.keys() and len(found) > 10
+            for name, values in found.items():
+                assert torch.equal(values, expected[name]), name
+
+    def test_frozen_layers_do_not_run_again(self, make_frozen, ask, stories, pairs):
+        model = make_frozen(num_hidden_layers=4)
+        model.freeze_other_layers(4, 4)
+        features = FeatureWindows(pairs, ask(model, recordings_of(stories)))
+        ran = []
+        for number, layer in enumerate(model.wav2vec2.encoder.layers, start=1):
+            layer.attention.register_forward_hook(lambda *_, number=number: ran.append(number))
+        model(**BrainTuningCollator(None)([features[0], features[5]]))
+        assert ran == [4]
+
+    def test_other_frozen_weights_layers_or_heads_of_attention_have_other_files(
+        self, make_frozen, ask, stories, tmp_path
+    ):
+        def files(model):
+            ask(model, recordings_of(stories)[:1])
+            return len(list((tmp_path / "cache").glob("*.safetensors")))
+
+        def frozen(first=3, last=4, **fields):
+            model = make_frozen(num_hidden_layers=4, **fields)
+            model.freeze_other_layers(first, last)
+            return model
+
+        assert files(frozen()) == 1
+        tuned = frozen()
+        with torch.no_grad():
+            tuned.wav2vec2.encoder.layers[2].final_layer_norm.weight += 1
+        assert files(tuned) == files(frozen(last=3)) == 1
+        assert files(frozen(first=2)) == 2
+        assert files(frozen(num_attention_heads=4)) == 3
+        with torch.no_grad():
+            tuned.wav2vec2.encoder.layers[1].final_layer_norm.weight += 1
+        assert files(tuned) == 4
+
+    def test_a_gradient_checkpointed_step_is_the_same(self, make_frozen, ask, stories, pairs):
+        model = make_frozen(num_hidden_layers=4)
+        model.freeze_other_layers(3, 4)
+        model.set_training_switches(dropout=0)
+        features = FeatureWindows(pairs, ask(model, recordings_of(stories)))
+        batch = BrainTuningCollator(None)([features[i] for i in range(4)])
+        expected = learnt(model, batch, None)
+        model.activation_checkpointing_enable()
+        found = learnt(model, batch, None)
+        assert found.keys() == expected.keys()
+        assert all(torch.equal(values, expected[name]) for name, values in found.items())
+
+
+class TestStates:
+    def test_they_are_what_the_model_gives_before_it_is_tuned(
+        self, make_frozen, make_extractor, stories, pairs, tmp_path
+    ):
+        model, extractor = make_frozen(), make_extractor("wav2vec2")
+        states = cached_states(
+            model, extractor, recordings_of(stories), cache_dir=tmp_path, batch_size=BATCH
+        )
+        both = StateWindows(pairs, states)
+        batch = BrainTuningCollator(extractor)([both[i] for i in (9, 2)])
+        expected = model(batch["input_values"], output_hidden_states=True).hidden_states[1:]
+        torch.testing.assert_close(batch[STATES], torch.stack(expected, dim=1))
+        assert batch["labels"].shape == (2, N_VOXELS)
+
+    def test_a_file_holds_fewer_windows_where_each_takes_much(
+        self, make_frozen, make_extractor, recordings, tmp_path, monkeypatch
+    ):
+        monkeypatch.setattr(feature_cache, "BLOCK_BYTES", 2 * 4 * 2 * 16 * 50)
+        states = cached_states(
+            make_frozen(),
+            make_extractor("wav2vec2"),
+            [(audio, windows[:60]) for audio, windows in recordings[:1]],
+            cache_dir=tmp_path,
+            batch_size=BATCH,
+        )
+        n_bytes = states[0][STATES].nbytes
+        n_files = len(list(tmp_path.glob("*.safetensors")))
+        assert n_files == np.ceil(60 / (2 * 4 * 2 * 16 * 50 // n_bytes)) > 1
+        assert len(states) == 60
+
+    def test_states_of_other_windows_are_refused(self, pairs, make_frozen, ask, recordings):
+        with pytest.raises(ValueError, match=r"got states of \d+ windows for 12 pairs"):
+            StateWindows(pairs, ask(make_frozen(), recordings))
 
 
 class TestSharing:

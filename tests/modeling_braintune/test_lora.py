@@ -403,3 +403,15 @@ class TestTrainer:
         loaded = load_lora(trainer.state.best_model_checkpoint, tmp_path / "base").eval()
         same(loaded(**inputs).logits, trainer.model.eval()(**inputs).logits)
         assert loaded.brain_of().participant == "P01"
+
+
+def test_with_frozen_layers_the_others_alone_get_adapters(family, make_model):
+    model = make_model(family)
+    model.freeze_other_layers(2, 2)
+    adapted = add_lora(model, rank=2)
+    trained = {name for name, p in adapted.named_parameters() if p.requires_grad}
+    of_layers = {name.split(".layers.")[1][0] for name in trained if ".layers." in name}
+    assert of_layers == {"1"} and any("head" in name for name in trained)
+    adapted.train()
+    assert not model.base_model.encoder.training
+    assert model.base_model.encoder.layers[1].training

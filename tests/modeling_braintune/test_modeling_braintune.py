@@ -709,6 +709,58 @@ class TestTraining:
         assert not (tmp_path / "generation_config.json").exists()
 
 
+class TestLayersToTune:
+    """What `freeze_other_layers` leaves to learn; `test_feature_cache` has what it saves."""
+
+    @pytest.fixture
+    def model(self, make_model):
+        model = make_model("wav2vec2", num_hidden_layers=4)
+        model.freeze_other_layers(2, 3)
+        return model.train()
+
+    def test_they_and_the_head_alone_get_gradients(self, model):
+        model(torch.randn(2, 3200), labels=torch.randn(2, 5)).loss.backward()
+        learnt = {name for name, p in model.named_parameters() if p.grad is not None}
+        layers = {name for name in learnt if not name.startswith("head.")}
+        assert {name.split(".")[3] for name in layers} == {"1", "2"} and len(layers) == 32
+        assert learnt - layers == HEAD
+        assert learnt == {name for name, p in model.named_parameters() if p.requires_grad}
+
+    def test_what_comes_before_them_is_the_same_in_every_pass(self, model, make_model):
+        model.set_training_switches(dropout=0.5)
+        sound = torch.randn(2, 3200)
+        states = [model(sound, output_hidden_states=True).hidden_states for _ in range(2)]
+        same = [torch.equal(a, b) for a, b in zip(*states, strict=True)]
+        assert same == [True, True, False, False, False]
+        pretrained = make_model("wav2vec2", num_hidden_layers=4)
+        expected = pretrained(sound, output_hidden_states=True).hidden_states
+        assert all(torch.equal(states[0][i], expected[i]) for i in (0, 1))
+
+    def test_the_checkpoint_keeps_its_switches(self, model, tmp_path):
+        model.save_pretrained(tmp_path)
+        assert model.config.layerdrop == 0 and model.config.apply_spec_augment is False
+        config = AutoConfig.from_pretrained(tmp_path)
+        assert config.layerdrop == 0.1 and config.apply_spec_augment
+
+    def test_evaluation_is_that_of_the_whole_model(self, model, make_model):
+        sound = torch.randn(2, 3200)
+        whole = make_model("wav2vec2", num_hidden_layers=4)
+        assert torch.equal(model.eval()(sound).logits, whole(sound).logits)
+
+    @pytest.mark.parametrize(("first", "last"), [(0, 2), (3, 2), (4, 5), (5, 5)])
+    def test_layers_that_do_not_exist_are_refused(self, first, last, make_model):
+        model = make_model("wav2vec2", num_hidden_layers=4)
+        with pytest.raises(ValueError, match=f"must be from 1 to 4, .* got {first} to {last}"):
+            model.freeze_other_layers(first, last)
+        assert model.tuned_layers is None and model.head.weight.requires_grad
+
+    def test_all_of_them_leave_the_feature_encoder_to_be_kept(self, make_model):
+        model = make_model("wav2vec2")
+        model.freeze_other_layers(1, 2)
+        features = model.frozen_features({"input_values": torch.randn(1, 3200)})
+        assert features["input_values"].shape == (1, 8, 9)
+
+
 def test_num_voxels_of_a_configuration_is_checked(make_config):
     with pytest.raises(TypeError, match="num_voxels must be a positive int"):
         HubertForBrainTuning(make_config("hubert"))

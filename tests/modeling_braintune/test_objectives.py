@@ -6,7 +6,12 @@ from hypothesis import strategies as st
 from scipy.stats import pearsonr
 
 from modeling_braintune import OBJECTIVES, Brain
-from modeling_braintune.objectives import negative_correlation, squared_error
+from modeling_braintune.objectives import (
+    negative_correlation,
+    negative_correlations,
+    negative_spatial_correlation,
+    squared_error,
+)
 
 N_CLIPS, N_VOXELS = 6, 5
 NAN = float("nan")
@@ -164,6 +169,97 @@ class TestNegativeCorrelation:
         with pytest.raises(ValueError, match="two clips .* got 1: use larger batches"):
             negative_correlation(predictions, responses, measured)
 
+    def test_weights_are_shares_of_the_mean(self):
+        predictions, responses, measured = draw(0, n_clips=20)
+        weights = torch.tensor([0.5, 0.0, 1.0, 0.25, 0.75])
+        r = [pearsonr(x, y)[0] for x, y in zip(predictions.T, responses.T, strict=True)]
+        for scale in (1, 4):
+            loss = negative_correlation(predictions, responses, measured, scale * weights)
+            assert loss.item() == pytest.approx(-np.average(r, weights=weights), rel=1e-5)
+
+
+def weighted_pearson(x, y, w):
+    covariance = np.cov(np.stack([x, y]), aweights=w)
+    return covariance[0, 1] / np.sqrt(covariance[0, 0] * covariance[1, 1])
+
+
+class TestNegativeSpatialCorrelation:
+    def test_it_is_scipys_over_the_voxels_of_a_clip(self):
+        predictions, responses, measured = draw(0)
+        expected = [pearsonr(x, y)[0] for x, y in zip(predictions, responses, strict=True)]
+        loss = negative_spatial_correlation(predictions, responses, measured)
+        assert loss.item() == pytest.approx(-np.mean(expected), rel=1e-5)
+
+    def test_a_clip_is_correlated_over_the_voxels_of_who_heard_it(self):
+        predictions, responses, _ = draw(0)
+        expected = [
+            pearsonr(predictions[i, row], responses[i, row])[0] for i, row in enumerate(MIXED)
+        ]
+        loss = negative_spatial_correlation(
+            predictions, hide(responses, MIXED), MIXED, None, [3, 2]
+        )
+        assert loss.item() == pytest.approx(-np.mean(expected), rel=1e-5)
+
+    def test_participants_who_heard_one_clip_are_correlated_apart(self):
+        predictions, responses, measured = draw(0, n_voxels=7)
+        responses[:, 4:] += 100  # of another participant, which no offset may mix up
+        expected = [
+            pearsonr(x[part], y[part])[0]
+            for x, y in zip(predictions, responses, strict=True)
+            for part in (slice(0, 4), slice(4, 7))
+        ]
+        loss = negative_spatial_correlation(predictions, responses, measured, None, [4, 3])
+        assert loss.item() == pytest.approx(-np.mean(expected), rel=1e-4)
+
+    def test_weights_are_those_of_a_weighted_correlation(self):
+        predictions, responses, measured = draw(0)
+        weights = torch.tensor([0.5, 0.1, 1.0, 0.25, 0.75])
+        expected = [
+            weighted_pearson(x, y, weights) for x, y in zip(predictions, responses, strict=True)
+        ]
+        loss = negative_spatial_correlation(predictions, responses, measured, weights)
+        assert loss.item() == pytest.approx(-np.mean(expected), rel=1e-5)
+
+    @given(seed=seeds, factor=factors, offset=offsets)
+    def test_scale_and_offset_change_nothing(self, seed, factor, offset):
+        predictions, responses, measured = (v.double() for v in draw(seed))
+        expected = negative_spatial_correlation(predictions, responses, measured.bool())
+        assert -1 <= expected <= 1
+        moved = negative_spatial_correlation(
+            predictions * factor + offset, responses, measured.bool()
+        )
+        assert moved.item() == pytest.approx(expected.item(), abs=1e-6)
+
+    def test_constant_clips_give_no_nan(self):
+        predictions, responses, measured = draw(0)
+        predictions[0], responses[1] = 0.1, 0.1
+        predictions.requires_grad_()
+        loss = negative_spatial_correlation(predictions, responses, measured)
+        loss.backward()
+        assert loss.isfinite() and predictions.grad.isfinite().all()
+
+    def test_one_voxel_has_no_pattern(self):
+        predictions, responses, measured = draw(0, n_voxels=2)
+        with pytest.raises(ValueError, match="needs two voxels of a participant"):
+            negative_spatial_correlation(predictions, responses, measured, None, [1, 1])
+
+    def test_both_are_the_mean_of_either(self):
+        arguments = (*draw(0), torch.rand(N_VOXELS), [3, 2])
+        either = negative_correlation(*arguments), negative_spatial_correlation(*arguments)
+        assert torch.equal(negative_correlations(*arguments), (either[0] + either[1]) / 2)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("objective", dict.fromkeys(OBJECTIVES.values()))
+def test_gradients_agree_with_finite_differences(objective, weighted):
+    predictions, responses, _ = draw(0)
+    weights = torch.linspace(0.2, 1, N_VOXELS, dtype=torch.float64) if weighted else None
+    responses = hide(responses.double(), MIXED)
+    assert torch.autograd.gradcheck(
+        lambda values: objective(values, responses, MIXED, weights, [3, 2]),
+        predictions.double().requires_grad_(),
+    )
+
 
 class TestModels:
     def loss(self, model, labels):
@@ -218,7 +314,7 @@ class TestModels:
         assert model.head.weight.grad.abs().sum() > 0
         assert all(gradient.isfinite().all() for gradient in gradients)
 
-    @pytest.mark.parametrize("name", ["weighted_mse", "correlation"])
+    @pytest.mark.parametrize("name", [name for name in OBJECTIVES if name != "mse"])
     def test_an_objective_can_be_taken_back(self, name, make_model):
         model, labels = make_model("wav2vec2", N_VOXELS), draw(0)[1]
         with_brains(model, [np.linspace(0.1, 1, N_VOXELS, dtype=np.float32)])
@@ -229,7 +325,7 @@ class TestModels:
         assert torch.equal(self.loss(model, labels)[0], expected)
 
     def test_unknown_objectives_are_refused(self, make_model):
-        with pytest.raises(ValueError, match="mse, weighted_mse, correlation, got 'pearson'"):
+        with pytest.raises(ValueError, match="mse, weighted_mse, correlation, .*got 'pearson'"):
             make_model("wav2vec2").set_objective("pearson")
 
     def test_weights_must_be_known(self, make_model):

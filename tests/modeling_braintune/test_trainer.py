@@ -312,3 +312,16 @@ def test_checkpoints_can_be_handed_on(make_trainer, tmp_path):
     (checkpoint,) = (tmp_path / "run").glob("checkpoint-*")
     assert b"hf_secret" not in b"".join(path.read_bytes() for path in checkpoint.iterdir())
     assert len({(checkpoint / n).stat().st_mode for n in ("config.json", "model.safetensors")}) == 1
+
+
+def test_frozen_layers_stay_to_the_last_bit_and_take_no_optimiser_state(make_trainer, make_model):
+    model = make_model("wav2vec2", N_VOXELS, num_hidden_layers=3)
+    model.freeze_other_layers(2, 2)
+    before = {name: w.clone() for name, w in model.state_dict().items()}
+    trainer = make_trainer(model=model, deterministic=False, weight_decay=0.1)
+    trainer.train()
+    moved = {n for n, w in model.state_dict().items() if not torch.equal(w, before[n])}
+    assert {name.split(".layers.")[-1][0] for name in moved if ".layers." in name} == {"1"}
+    assert all(".layers.1." in name or name.startswith("head.") for name in moved)
+    learnt = [p for p in model.parameters() if p.requires_grad]
+    assert {id(p) for p in trainer.optimizer.state} == {id(p) for p in learnt}

@@ -38,6 +38,17 @@ def test_an_estimate_knows_how_often_the_run_does_everything(configuration, tmp_
     assert min(ahead.once, ahead.step, ahead.representation, ahead.encoding_model) > 0
 
 
+@pytest.mark.parametrize("changes", [{"retention": "distil"}, {"retention": "self_supervised"}])
+def test_a_step_with_retention_is_timed(changes, configuration, tmp_path):
+    words = ["--config", str(configuration(**changes)), "--output_dir", str(tmp_path)]
+    arguments, training = parse_arguments((TuningOptions, TrainerOptions), arguments=words)
+    (participant,) = open_recordings(arguments.data, arguments)
+    one = tuning_listener(participant, arguments)
+    (pairs, _) = windows(arguments, [one], ["responses"], located=str)["responses"]
+    ahead = estimate(arguments, training, arguments.pretrained, pairs, [one])
+    assert ahead.step > 0 and ahead.once > 0
+
+
 def test_measuring_takes_over_what_earlier_runs_kept(configuration, tmp_path):
     words = ["--config", str(configuration()), "--output_dir", str(tmp_path)]
     arguments, _ = parse_arguments((TuningOptions, TrainerOptions), arguments=words)
