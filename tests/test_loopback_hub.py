@@ -19,6 +19,12 @@ from hypothesis import strategies as st
 BATCH = "/ada/{}.git/info/lfs/objects/batch"
 
 
+@pytest.fixture(scope="module")
+def loopback_hub(start_loopback_hub):
+    """One that no other test writes to."""
+    return start_loopback_hub()
+
+
 @pytest.fixture
 def client(tmp_path):
     """Function that runs a program against a Hub and returns the `answer` that it sets."""
