@@ -21,20 +21,27 @@ from recipes.command.checkpoints import labelled
 from recipes.command.vocabulary import (
     Checkpoints,
     Participants,
-    Precision,
     RemoteCode,
     check_once,
 )
 from recipes.stages.demo.page import launch, page
-from recipes.stages.predicting import brain_pipeline
+from recipes.stages.predicting import PATIENCE, brain_pipeline, quick_precision
 
 MOST = 2  # checkpoints, side by side
 
 
 @dataclass(kw_only=True)
-class DemoOptions(Checkpoints, Participants, Precision, RemoteCode):
+class DemoOptions(Checkpoints, Participants, RemoteCode):
     """Which models are seen, and where the page is."""
 
+    precise: bool = field(
+        default=False,
+        metadata={
+            "help": "Whether responses are predicted in float32 however long that takes; false by "
+            "default: in bfloat16, at 1 %% relative error, if a minute of sound would take more "
+            f"than {PATIENCE:g} s here and bfloat16 takes less."
+        },
+    )
     examples: list[str] = field(
         default_factory=list,
         metadata={"help": "Sound files that the page offers; none by default."},
@@ -87,9 +94,10 @@ def demo(arguments: DemoOptions) -> None:
     encoders = {
         label: brain_pipeline(name, arguments.trust_remote_code) for label, name in names.items()
     }
-    if arguments.torch_precision is not None:
-        for encode in encoders.values():
-            encode.model.to(arguments.torch_precision)
+    for label, encode in encoders.items() if not arguments.precise else ():
+        precision = quick_precision(encode)
+        encode.model.to(precision)
+        print(f"{label} predicts in {str(precision).removeprefix('torch.')}")
     blocks = page(encoders, arguments.participants, [Path(path) for path in arguments.examples])
     launch(
         blocks,

@@ -487,16 +487,23 @@ class Baseline(Words):
 
 
 @dataclass(kw_only=True)
-class Precision(Words):
-    """How exactly models compute that are not trained."""
+class Representations(Words):
+    """How representations are computed and kept."""
 
     group = "Measuring"
 
     precision: str = field(
         default="float32",
         metadata={
-            "help": "Precision in which representations, or predictions, are computed: float32 "
-            "(the default) or bfloat16, which is about twice as fast at 1 %% relative error."
+            "help": "Precision in which representations are computed: float32 (the default) or "
+            "bfloat16, which is about twice as fast at 1 %% relative error."
+        },
+    )
+    cache_dir: str | None = field(
+        default=None,
+        metadata={
+            "help": "Folder that keeps representations for later runs; by default "
+            "braintune/representations in the Hugging Face cache."
         },
     )
 
@@ -511,21 +518,6 @@ class Precision(Words):
     def torch_precision(self) -> torch.dtype | None:
         """What representations are converted to; None for the weights' own float32."""
         return torch.bfloat16 if self.precision == "bfloat16" else None
-
-
-@dataclass(kw_only=True)
-class Representations(Precision):
-    """How representations are computed and kept."""
-
-    group = "Measuring"
-
-    cache_dir: str | None = field(
-        default=None,
-        metadata={
-            "help": "Folder that keeps representations for later runs; by default "
-            "braintune/representations in the Hugging Face cache."
-        },
-    )
 
 
 @dataclass(kw_only=True)

@@ -1,5 +1,8 @@
 """A checkpoint as a pipeline that predicts responses, and where what it predicts lies."""
 
+import copy
+from collections.abc import Callable
+
 import nibabel
 import numpy as np
 import torch
@@ -13,6 +16,10 @@ from modeling_braintune import (
 )
 from modeling_braintune.brain import Brain
 from recipes.stages.backbones import brings_code
+from recipes.stages.timing import seconds_of
+
+PATIENCE = 20.0  # seconds that somebody waits for what is predicted of a minute of sound
+TRIED = 4  # TRs of sound that are predicted to know how long it takes
 
 
 def brain_pipeline(checkpoint: str, trust_remote_code: bool = False) -> BrainEncodingPipeline:
@@ -46,6 +53,40 @@ def brain_pipeline(checkpoint: str, trust_remote_code: bool = False) -> BrainEnc
         )
     model = AutoModelForBrainTuning.from_pretrained(checkpoint, dtype=torch.float32)
     return BrainEncodingPipeline(model=model, feature_extractor=load_feature_extractor(checkpoint))
+
+
+def quick_precision(
+    encode: BrainEncodingPipeline, timed: Callable[[Callable], float] = seconds_of
+) -> torch.dtype:
+    """Choose a precision in which nobody waits long: float32, unless bfloat16 is quicker then.
+
+    Parameters
+    ----------
+    encode : BrainEncodingPipeline
+        In float32, and left so.
+    timed : callable
+        Takes a function without arguments, and returns the seconds that it took.
+
+    Returns
+    -------
+    torch.float32 or torch.bfloat16
+    """
+    brain = next(iter(encode.model.brains.values()))
+    rate = encode.feature_extractor.sampling_rate
+    noise = np.random.default_rng(0).standard_normal(round(TRIED * brain.tr * rate))
+    sound = {"array": noise.astype(np.float32), "sampling_rate": rate}
+
+    def seconds(encode):
+        return timed(lambda: encode(sound, participant=brain.participant))
+
+    exact = seconds(encode)
+    if exact * 60 / (TRIED * brain.tr) <= PATIENCE:
+        return torch.float32
+    rounded = BrainEncodingPipeline(
+        model=copy.deepcopy(encode.model).to(torch.bfloat16),
+        feature_extractor=encode.feature_extractor,
+    )
+    return torch.bfloat16 if seconds(rounded) < exact else torch.float32
 
 
 def known_voxels(brain: Brain) -> tuple[nibabel.Nifti1Image, np.ndarray]:

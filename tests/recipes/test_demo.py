@@ -59,7 +59,7 @@ def server(folder):
     temporary = folder / "temporary"
     temporary.mkdir()
     words = ["--checkpoints", folder / "both", folder / "placeless"]
-    words += ["--examples", folder / "example.wav"]
+    words += ["--examples", folder / "example.wav", "--precise", "true"]
     process = subprocess.Popen(
         [sys.executable, "-u", ROOT / "recipes/demo.py", *words],
         env=os.environ | {"TMPDIR": str(temporary), "PYTHONPATH": str(ROOT)},

@@ -4,8 +4,9 @@ import json
 
 import numpy as np
 import pytest
+import torch
 
-from recipes.stages.predicting import brain_pipeline
+from recipes.stages.predicting import PATIENCE, TRIED, brain_pipeline, quick_precision
 from tests.small_brains import brain, bursts, write_checkpoint
 
 CODE = """
@@ -46,3 +47,21 @@ def test_code_of_a_checkpoint_runs_only_when_it_is_trusted(tmp_path):
     found = brain_pipeline(str(folder), trust_remote_code=True)(sound)
     assert ran.exists() and found["participant"] == "P01"
     np.testing.assert_allclose(found["responses"], expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("exact", "rounded", "chosen"),
+    [(0.9, 0.1, "float32"), (1.1, 1.0, "bfloat16"), (1.1, 1.2, "float32")],
+)
+def test_bfloat16_is_for_those_who_would_wait_long(exact, rounded, chosen, tmp_path):
+    """Seconds for a minute of sound, in shares of what is patient enough."""
+    encode = brain_pipeline(str(write_checkpoint(tmp_path / "model", brain())))
+    of_a_minute = TRIED * encode.model.brain_of(None).tr / 60
+    seconds = iter([exact * PATIENCE * of_a_minute, rounded * PATIENCE * of_a_minute])
+
+    def timed(work):
+        assert np.isfinite(work()["responses"]).all()
+        return next(seconds)
+
+    assert quick_precision(encode, timed) == getattr(torch, chosen)
+    assert encode.model.dtype == torch.float32
