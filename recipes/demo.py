@@ -24,7 +24,6 @@ from recipes.command.vocabulary import (
     RemoteCode,
     check_once,
 )
-from recipes.stages.demo.page import launch, page
 from recipes.stages.predicting import PATIENCE, brain_pipeline, quick_precision
 
 MOST = 2  # checkpoints, side by side
@@ -90,6 +89,9 @@ def demo(arguments: DemoOptions) -> None:
     ImportError
         Without Gradio or Plotly.
     """
+    # Not before: help is given without what the page needs
+    from recipes.stages.demo.page import launch, page
+
     names = labelled(arguments.checkpoints)
     encoders = {
         label: brain_pipeline(name, arguments.trust_remote_code) for label, name in names.items()
