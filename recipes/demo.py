@@ -9,6 +9,7 @@ never leave it, and are deleted when the page is closed. Two checkpoints are sho
 
 import signal
 import sys
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,16 +18,19 @@ from recipes.command.process import one_line_errors, prepare_process
 from accelerate import PartialState
 
 from recipes.command.arguments import parse_arguments
-from recipes.command.checkpoints import labelled
+from recipes.command.checkpoints import PHANTOM, labelled
 from recipes.command.vocabulary import (
     Checkpoints,
     Participants,
     RemoteCode,
     check_once,
 )
+from recipes.phantom import phantom_data
+from recipes.stages.demo.about import card_says
 from recipes.stages.predicting import PATIENCE, brain_pipeline, quick_precision
 
 MOST = 2  # checkpoints, side by side
+STORIES = ("repeated", "story01")  # of the phantom
 
 
 @dataclass(kw_only=True)
@@ -43,7 +47,10 @@ class DemoOptions(Checkpoints, Participants, RemoteCode):
     )
     examples: list[str] = field(
         default_factory=list,
-        metadata={"help": "Sound files that the page offers; none by default."},
+        metadata={
+            "help": "Sound files that the page offers; by default two of the phantom's stories "
+            "beside a checkpoint that was tuned on it, else none."
+        },
     )
     server_name: str = field(
         default="127.0.0.1",
@@ -100,13 +107,35 @@ def demo(arguments: DemoOptions) -> None:
         precision = quick_precision(encode)
         encode.model.to(precision)
         print(f"{label} predicts in {str(precision).removeprefix('torch.')}")
-    blocks = page(encoders, arguments.participants, [Path(path) for path in arguments.examples])
+    examples = offered(arguments.examples, names.values())
+    blocks = page(encoders, arguments.participants, examples)
     launch(
         blocks,
         server_name=arguments.server_name,
         server_port=arguments.server_port,
         inbrowser=arguments.inbrowser,
     )
+
+
+def offered(given: Sequence[str], checkpoints: Iterable[str]) -> list[Path]:
+    """Return the sounds that the page offers.
+
+    Parameters
+    ----------
+    given : list of str
+        Files.
+    checkpoints : iterable of str
+        If one was tuned on the phantom and no file is given, stories are offered that it was
+        measured and tuned on.
+
+    Returns
+    -------
+    list of Path
+    """
+    if given or PHANTOM not in [card_says(name)[1] for name in checkpoints]:
+        return [Path(path) for path in given]
+    stimuli = phantom_data()[0] / "stimuli"
+    return [stimuli / f"{story}.wav" for story in STORIES]
 
 
 def main() -> None:

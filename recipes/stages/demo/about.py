@@ -21,7 +21,7 @@ def about(checkpoint: str, brain: Brain) -> str:
     -------
     str
     """
-    licence, recordings = _card_says(checkpoint)
+    licence, recordings = card_says(checkpoint)
     n_stories = len(brain.data.get("train_stories", []))
     taught = "measured responses"
     if brain.targets != "responses":
@@ -35,8 +35,8 @@ def about(checkpoint: str, brain: Brain) -> str:
     )
 
 
-def _card_says(checkpoint):
-    """The licence and the data set that a card names, None where it names none."""
+def card_says(checkpoint: str) -> tuple[str | None, str | None]:
+    """Return the licence and the data set that a card names, None where it names none."""
     path = cached_file(checkpoint, "README.md", _raise_exceptions_for_missing_entries=False)
     if path is None:
         return None, None
