@@ -10,7 +10,9 @@ from scipy.spatial import cKDTree
 from ..cortex import Anatomy
 
 VOXEL_MM = 5.0
-JITTER_MM = 3.0  # by which the places of two participants' patches differ
+N_WAVES = 200  # of which a smooth field is the sum
+MAP_MM = 12.0  # over which what voxels respond to changes
+WARP_MM, WARP_SCALE_MM = 3.0, 25.0  # how far a participant's maps are moved, and how smoothly
 # Around which places of the left hemisphere, in mm of MNI305, the voxels of each kind lie; those of
 # the right one mirror them. Kinds take their voxels in this order.
 CENTRES = {
@@ -39,9 +41,36 @@ def _fsaverage5():
     return (white + pial) / 2
 
 
+def smooth_fields(
+    places: np.ndarray, n_fields: int, scale: float, rng: np.random.Generator
+) -> np.ndarray:
+    """Gaussian random fields over space, of unit variance, that any place can be asked for.
+
+    Sums of random waves, whose covariance falls with the distance as a Gaussian does (Rahimi &
+    Recht 2007, random Fourier features).
+
+    Parameters
+    ----------
+    places : array of shape (n_places, 3)
+        In mm.
+    n_fields : int
+    scale : float
+        Standard deviation of that Gaussian, in mm.
+    rng : numpy.random.Generator
+        Its state, and not the places, determines the fields.
+
+    Returns
+    -------
+    float64 array of shape (n_fields, n_places)
+    """
+    waves = rng.standard_normal((n_fields, N_WAVES, 3)) / scale
+    phases = rng.uniform(0, 2 * np.pi, (n_fields, N_WAVES, 1))
+    return np.sqrt(2 / N_WAVES) * np.cos(waves @ places.T + phases).sum(axis=1)
+
+
 def lay_out(
     counts: Mapping[str, int], rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray, Anatomy]:
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, Anatomy]:
     """Lay a participant's voxels onto the cortex.
 
     Parameters
@@ -49,7 +78,7 @@ def lay_out(
     counts : dict of {kind: number of voxels}
         Of the kinds of `CENTRES`.
     rng : numpy.random.Generator
-        Moves the patches.
+        Warps the cortex: the patches and the maps in them are all participants' own, moved.
 
     Returns
     -------
@@ -57,6 +86,8 @@ def lay_out(
         In the order of the voxels, the C order of the mask.
     places : float64 array of shape (n_voxels, 3)
         Of the voxels' centres, in mm.
+    origins : float64 array of shape (n_voxels, 3)
+        The places of the common maps that the warp brings there.
     anatomy : Anatomy
         Mask, and the voxel of each vertex of fsaverage5.
 
@@ -72,10 +103,11 @@ def lay_out(
     if n_voxels > len(cells):
         raise ValueError(f"{n_voxels} voxels were asked for, but the cortex holds {len(cells)}")
     places = (cells + corner) * VOXEL_MM
+    origins = places + WARP_MM * smooth_fields(places, 3, WARP_SCALE_MM, rng).T
     kind_of_cell = np.full(len(cells), "", dtype="<U8")
     for kind, centres in CENTRES.items():
-        left = np.array(centres) + JITTER_MM * rng.standard_normal((len(centres), 3))
-        away, _ = cKDTree(np.concatenate([left, left * (-1, 1, 1)])).query(places)
+        left = np.array(centres)
+        away, _ = cKDTree(np.concatenate([left, left * (-1, 1, 1)])).query(origins)
         away[kind_of_cell != ""] = np.inf
         kind_of_cell[np.argsort(away, kind="stable")[: counts[kind]]] = kind
     taken = kind_of_cell != ""
@@ -91,4 +123,4 @@ def lay_out(
         mask=nibabel.Nifti1Image(mask, affine),
         fsaverage5=voxel_of_cell[cell_of_vertex],
     )
-    return kinds, places[taken], anatomy
+    return kinds, places[taken], origins[taken], anatomy

@@ -18,12 +18,13 @@ from scipy.fft import rfft, rfftfreq
 from scipy.ndimage import gaussian_filter1d
 from scipy.signal import lfilter
 from scipy.spatial.distance import cdist
+from scipy.special import ndtr
 from scipy.stats import gamma, zscore
 
 from ..recordings import write_anatomy, write_textgrid
 from ..story import Interval, tr_midpoints
 from ..whole_files import made_whole
-from .cortex import lay_out
+from .cortex import MAP_MM, lay_out, smooth_fields
 from .lexicon import CATEGORIES, CONTENT_WORDS, FUNCTION_WORDS, NEW_WORDS, semantic_vectors
 from .speech import PHONES, SAMPLING_RATE, SILENCE, VOICES, synthesise
 
@@ -158,11 +159,15 @@ def _felt(signal, tr_times):
     return zscore(np.stack([np.interp(tr_times, time, column) for column in convolved.T], axis=1))
 
 
-def _voxels(rng, kind, loudness_share, n_semantic):
-    """What every voxel of a participant responds to, and at what signal-to-noise ratio."""
+def _voxels(rng, kind, common, loudness_share):
+    """What every voxel of a participant responds to, and at what signal-to-noise ratio.
+
+    `common`: values of the maps of all participants where this one's voxels come from,
+    (1 + n_semantic, n_voxels), Gaussian.
+    """
     n_voxels = len(kind)
-    meaning = rng.standard_normal((n_semantic, n_voxels))
-    best = rng.uniform(0, len(BANDS) - 2, n_voxels)
+    meaning = common[1:]
+    best = ndtr(common[0]) * (len(BANDS) - 2)
     tuning = np.exp(-0.5 * (np.arange(len(BANDS) - 1)[:, None] - best) ** 2)
     snr = np.where(np.isin(kind, ["language", "auditory"]), rng.uniform(0.3, 1.5, n_voxels), 0.0)
     return {
@@ -283,7 +288,8 @@ def make_phantom(
     n_language, n_auditory, n_noise, n_dead : int
         Voxels of each kind. Language voxels follow meaning and loudness, auditory ones the spectrum
         around a frequency of their own, noise voxels nothing; dead voxels are NaN. Each kind lies
-        in patches of its own on the cortex (`cortex`).
+        in patches of its own on the cortex, in which meaning and frequency change smoothly; a
+        participant's patches and maps are those of all, smoothly warped (`cortex`).
     loudness_share : float
         Share of a language voxel's explainable variance that is loudness, s. Removing low-level
         features from a perfect representation takes 100 (1 - sqrt(1 - s)) per cent of its alignment
@@ -357,8 +363,10 @@ def _write_experiment(
     brains, neighbours = {}, {}
     for index, participant in enumerate(participants):
         rng = np.random.default_rng([seed, 1, index])
-        kinds, places, anatomy = lay_out(counts, rng)
-        voxels = _voxels(rng, kinds, loudness_share, n_semantic)
+        kinds, places, origins, anatomy = lay_out(counts, rng)
+        maps = np.random.default_rng([seed, 4])  # anew: the same for every participant
+        common = smooth_fields(origins, 1 + n_semantic, MAP_MM, maps)
+        voxels = _voxels(rng, kinds, common, loudness_share)
         brains[participant], neighbours[participant] = voxels, _neighbours(places, noise_fwhm)
         (derivative / "preprocessed_data" / participant).mkdir(parents=True)
         anatomy.regions = {kind: np.flatnonzero(kinds == kind) for kind in ("language", "auditory")}

@@ -7,7 +7,7 @@ from datasets_scripts import made_by_one, make_phantom, make_phantom_tasks
 from recipes.command.cache import cache_folder
 
 PARTICIPANTS = ("P01", "P02", "P03", "P04")
-VERSION = 3  # of recordings and tasks: a change of either takes new folders
+VERSION = 4  # of recordings and tasks: a change of either takes new folders
 
 
 def phantom_data() -> tuple[Path, bool]:

@@ -358,6 +358,35 @@ def test_participants_have_their_voxels_in_places_of_their_own(phantom):
     assert 0.1 < np.mean(mine[yours]) < 0.9
 
 
+def test_participants_maps_are_alike_but_for_a_warp(tmp_path):
+    many = dict(participants=("P01", "P02"), n_language=400, n_auditory=200)
+    make_phantom(tmp_path / "data", **TINY | many)
+    with np.load(tmp_path / "data/truth.npz") as file:
+        truth = dict(file)
+    vertices = {w: participant_anatomy(tmp_path / "data", w).fsaverage5 for w in ("P01", "P02")}
+    for name, key in [("language", "meaning"), ("auditory", "tuning")]:
+        here = np.ones(20484, dtype=bool)
+        for who, voxels in vertices.items():
+            here &= np.isin(voxels, np.flatnonzero(truth[f"{who}/kind"] == name))
+        assert here.sum() > 200
+        mine, yours = (truth[f"{who}/{key}"][:, voxels[here]] for who, voxels in vertices.items())
+        alike = np.mean([np.corrcoef(a, b)[0, 1] for a, b in zip(mine, yours, strict=True)])
+        assert 0.4 < alike < 0.97  # alike but not the same; unrelated maps would have 0
+
+
+def test_neighbours_respond_alike_and_distant_voxels_do_not(phantom, truth):
+    mask = participant_anatomy(phantom, "P01").mask
+    places = nibabel.affines.apply_affine(mask.affine, np.argwhere(np.asarray(mask.dataobj)))
+    language = kind(truth, "language")
+    meaning = truth["P01/meaning"][:, language]
+    apart = np.linalg.norm(places[language, None] - places[None, language], axis=-1)
+    alike = meaning.T @ meaning
+    assert alike[np.isclose(apart, 5)].mean() == pytest.approx(
+        np.exp(-0.5 * (5 / 12) ** 2), abs=0.1
+    )
+    assert abs(alike[apart > 40].mean()) < 0.25
+
+
 # When it is made, and when not
 
 
