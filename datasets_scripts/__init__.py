@@ -66,6 +66,7 @@ from .story import Interval, Story, StoryResponses, tr_midpoints
 from .whole_files import made_by_one, made_whole, written_whole
 from .windows import (
     JointWindows,
+    SharedWindows,
     TrainingWindows,
     cut,
     evaluation_windows,
@@ -95,6 +96,7 @@ __all__ = [
     "Story",
     "StoryResponses",
     "Timit",
+    "SharedWindows",
     "TrainingWindows",
     "articulation",
     "bids_brain_mask",

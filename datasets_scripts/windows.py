@@ -310,6 +310,72 @@ class JointWindows:
         return labels
 
 
+class SharedWindows(JointWindows):
+    """The training windows of several participants on one cortex: an indexed data set.
+
+    A response is that of the voxel which a vertex lies in, whosever it is: a vertex is one target
+    for all (Moussa & Toneva 2025, arXiv 2510.21520). A voxel that several vertices
+    lie in counts as often.
+
+    Parameters
+    ----------
+    windows : dict of {participant: TrainingWindows}
+    voxel_of_vertex : dict of {participant: int array of shape (n_vertices,)}
+        Indices in the recordings, -1 where a vertex lies in none (`Anatomy.fsaverage5`).
+    vertices : int array of shape (n_columns,), optional
+        Those to predict, as a head has them already; by default all in which a participant has a
+        selected voxel.
+
+    Attributes
+    ----------
+    voxels : int64 array of shape (n_columns,)
+        Vertices, in the order of the labels, which are NaN where a participant has no voxel.
+    n_samples : int
+        Of each window's sound.
+
+    Raises
+    ------
+    ValueError
+        As `JointWindows`; the participants' vertices are of different cortices, or none of them
+        lies in any of a participant's selected voxels.
+    """
+
+    def __init__(
+        self,
+        windows: Mapping[str, TrainingWindows],
+        voxel_of_vertex: Mapping[str, np.ndarray],
+        vertices: np.ndarray | None = None,
+    ) -> None:
+        super().__init__(windows)
+        sizes = {name: len(voxel_of_vertex[name]) for name in self.voxels}
+        if len(set(sizes.values())) != 1:
+            raise ValueError(f"participants must share one cortex, got {sizes} vertices")
+        columns = [
+            _columns_of(voxel_of_vertex[name], selected) for name, selected in self.voxels.items()
+        ]
+        if vertices is None:
+            vertices = np.flatnonzero(np.any(np.stack(columns) >= 0, axis=0))
+        self._selected = [of_vertex[vertices] for of_vertex in columns]
+        for name, selected in zip(self.voxels, self._selected, strict=True):
+            if not (selected >= 0).any():
+                raise ValueError(
+                    f"{name}: no vertex of the {len(vertices)} to predict lies in a voxel that was "
+                    "selected"
+                )
+        self.voxels = np.asarray(vertices, np.int64)
+
+    def _among_all(self, k, own):
+        selected = self._selected[k]
+        return np.where(selected < 0, np.float32(np.nan), own[selected])
+
+
+def _columns_of(voxel_of_vertex, selected):
+    """Where among the selected voxels each vertex' one is, -1 for none."""
+    columns = np.full(max(voxel_of_vertex.max(), selected.max()) + 2, -1)  # the last for no voxel
+    columns[selected] = np.arange(len(selected))
+    return columns[voxel_of_vertex]
+
+
 def _place(ends, i):
     """Of an index over several parts: which part it is in, and its index there."""
     i = range(ends[-1])[index(i)]

@@ -36,6 +36,7 @@ class Brain:
     Attributes
     ----------
     participant : str
+        Or the space, where one head predicts the voxels of several participants in it.
     tr : float
         Seconds per TR.
     n_trs_per_window : int
@@ -50,6 +51,9 @@ class Brain:
         Columns of the head's outputs that lie in each region of interest.
     targets : str
         What the head was taught: "responses", or those of a control such as "permuted".
+    participants : list of str
+        Whose responses were learned in one space, where each has some of its voxels; empty where
+        `participant` is one.
     trims : dict
         What is left out at the start and end of a story's recording.
     places : int64 array of shape (num_voxels,), or None
@@ -85,6 +89,7 @@ class Brain:
     noise_ceiling: np.ndarray | None
     regions: dict[str, np.ndarray] = field(default_factory=dict)
     targets: str = "responses"
+    participants: list[str] = field(default_factory=list)
     trims: dict = field(default_factory=dict)
     places: np.ndarray | None = None
     space: dict | None = None
@@ -108,6 +113,13 @@ class Brain:
                     f"fsaverage5 of {self.participant} must be of shape ({N_FSAVERAGE5},), got "
                     f"{self.fsaverage5.shape}"
                 )
+        if not isinstance(self.participants, list) or not all(
+            isinstance(name, str) for name in self.participants
+        ):
+            raise ValueError(
+                f"participants of {self.participant} must be a list of names, got "
+                f"{self.participants!r}"
+            )
         n_voxels = len(self.voxels)
         if not TRS[0] <= self.tr <= TRS[1]:
             raise ValueError(
@@ -232,6 +244,7 @@ FIELDS = (
     "n_trs_per_window",
     "n_recorded_voxels",
     "targets",
+    "participants",
     "trims",
     "space",
     "atlas",

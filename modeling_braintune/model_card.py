@@ -107,7 +107,8 @@ def model_card(
     """
     base, base_id = _named(settings["pretrained"])
     _, data_id = _named(settings["data"])
-    participants, measured = _names(config.brain), list(results["participants"].values())
+    learned_from = [p for name, b in config.brain.items() for p in b.get("participants") or [name]]
+    participants, measured = _names(learned_from), list(results["participants"].values())
     done, control = ("tuned", "No response was used") if teacher else ("brain-tuned", "")
     if permuted_from:
         whose = "They" if teacher else "The responses"
@@ -121,7 +122,7 @@ def model_card(
         datasets=data_id and [data_id],
         tags=["brain-tuning", "brain-encoding", "fmri", "speech", config.model_type],
         metrics=["brain_alignment"],
-        model_name=f"{base.split('/')[-1]}-{model}-{', '.join(config.brain)}",
+        model_name=f"{base.split('/')[-1]}-{model}-{', '.join(learned_from)}",
         eval_results=[e for scores in measured for e in _evaluations(scores, settings, model)],
     )
     sections = [
@@ -457,6 +458,9 @@ def _training(results, settings, config, model, teacher, permuted_from):
         whose = f", {_text(participant)}" if len(config.brain) > 1 else ""
         n = n_voxels[participant] if isinstance(n_voxels, dict) else n_voxels
         targets = "permuted responses" if permuted_from else "the participant's responses"
+        if together := brain.get("participants"):
+            kind = "permuted responses" if permuted_from else "responses"
+            targets = f"{kind} of {_names(together)} at vertices of {_text(participant)}"
         if teacher:
             targets = f"{n} values of {_text(participant)} per TR"
         if permuted_from:

@@ -680,9 +680,10 @@ class BrainTuningMixin:
     def _loss(self, logits, labels):
         counts = self.config.num_voxels
         several = isinstance(counts, dict) and len(counts) > 1
-        if not several and self._objective is squared_error and self._voxel_weights is None:
+        partly = several or self._shares_space
+        if not partly and self._objective is squared_error and self._voxel_weights is None:
             return nn.functional.mse_loss(logits, labels)
-        measured = ~labels.isnan() if several else torch.ones_like(labels, dtype=torch.bool)
+        measured = ~labels.isnan() if partly else torch.ones_like(labels, dtype=torch.bool)
         weights = self._voxel_weights
         if weights is not None:
             self._voxel_weights = weights = weights.to(logits.device)
@@ -706,13 +707,20 @@ class BrainTuningMixin:
                 )
 
     def _dead(self, labels):
-        """Where labels are NaN, but for the voxels of participants who did not hear the clip."""
+        """Where labels are NaN, but for what whoever heard the clip has no voxels of."""
         dead = labels.isnan()
+        if self._shares_space:
+            return dead & dead.all(1, keepdim=True)
         if not isinstance(self.config.num_voxels, dict):
             return dead
         parts = dead.split(list(self.config.num_voxels.values()), dim=1)
         unexpected = torch.cat([part & ~part.all(1, keepdim=True) for part in parts], dim=1)
         return unexpected | dead.all(1, keepdim=True)
+
+    @property
+    def _shares_space(self):
+        """Whether the head's voxels are those of a space, of which a participant has some."""
+        return any(brain.participants for brain in self.brains.values())
 
     def _masks_spans(self):
         """Whether what stands in for masked spans is in use."""

@@ -47,6 +47,7 @@ from recipes.stages.recordings import (
     tuning_listener,
 )
 from recipes.stages.seeds import with_seeds
+from recipes.stages.shared_space import check_surfaces
 from recipes.stages.starting_model import check_starting_model
 from recipes.stages.targets import teachers, windows
 from recipes.stages.training import (
@@ -113,6 +114,8 @@ def tune(arguments: TuningOptions, training: TrainerOptions) -> dict[str, Any] |
         data = recordings_folder(arguments.data, say)
         participants = open_recordings(data, arguments)
         check_scoring(participants, arguments)
+        if arguments.shared_space:
+            check_surfaces(participants)
         listeners = [tuning_listener(participant, arguments) for participant in participants]
 
     # Pairs of sound and targets: all that can be wrong with them is said before the work begins

@@ -130,13 +130,15 @@ class Tab:
 
 
 @contextmanager
-def opened(profile: Path) -> Iterator[Tab]:
+def opened(profile: Path, *more: str) -> Iterator[Tab]:
     """A tab of a Chromium of its own, which ends with the block.
 
     Parameters
     ----------
     profile : Path
         Folder for what the browser keeps.
+    *more : str
+        Words of its command line.
     """
     inward, commands = os.pipe()
     answers, outward = os.pipe()
@@ -147,7 +149,7 @@ def opened(profile: Path) -> Iterator[Tab]:
         *("--use-angle=swiftshader", "--enable-unsafe-swiftshader"),  # WebGL without a GPU
         *("--no-sandbox", "--disable-dev-shm-usage", "--no-first-run", "--hide-scrollbars"),
         *("--disable-background-networking", "--disable-extensions"),
-        "--autoplay-policy=no-user-gesture-required",
+        *("--autoplay-policy=no-user-gesture-required", *more),
     ]
     process = subprocess.Popen(
         ["bash", "-c", script, "bash", PATH, *words],

@@ -1,7 +1,7 @@
 """Reports: from arrays and dicts of results to text, rows and files."""
 
 from ..normalisation import ACROSS_LISTENERS, NORMALISED, NOT_NORMALISED
-from .alignment import comparison_report, notes, report, rows, table, title_of
+from .alignment import comparison_report, means_table, notes, report, rows, table, title_of
 from .files import file_name
 from .losses import still_falling
 from .maps import average_maps, write_places
@@ -25,6 +25,7 @@ __all__ = [
     "layer_means",
     "markdown",
     "markdown_table",
+    "means_table",
     "merged",
     "notes",
     "over_participants",

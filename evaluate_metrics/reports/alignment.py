@@ -113,7 +113,7 @@ def table(results: dict) -> str:
     parts = [
         f"{alignment_name(results['normalisation']).capitalize()} on {results['test_story']!r}, "
         f"which no model heard: {results['n_trs']} TRs, {_way(results)}, "
-        f"mean over layers [95 % interval]\n{_means(results, regions)}\n{COVERED}"
+        f"mean over layers [95 % interval]\n{means_table(results)}\n{COVERED}"
     ]
     layers = list(next((s["layers"] for s in regions.values() if "layers" in s), {}))
     for region, scores in regions.items():
@@ -134,8 +134,19 @@ def _way(results):
     return every(results["evaluation_stride"], results["evaluation_chunk"])
 
 
-def _means(results, regions):
-    """Alignment averaged over layers, and what models have over one another."""
+def means_table(results: dict) -> str:
+    """Alignment averaged over layers, and what models have over one another, as text.
+
+    Parameters
+    ----------
+    results : dict
+        "alignment" and "gain" {model: {region: scores}}, and "tests" {model: {region: test}}.
+
+    Returns
+    -------
+    str
+    """
+    regions = next(iter(results["alignment"].values()))
     lines = [
         [model, *(cell(s["mean"], s["interval"]) for s in by_region.values())]
         for model, by_region in results["alignment"].items()

@@ -1,5 +1,6 @@
 """What a tuned checkpoint tells of itself, from the run that made it: its card, its alignment."""
 
+import json
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -69,7 +70,10 @@ def describe(
 
 def _carry_alignment(folder, results, model):
     """Have a checkpoint say what its own head predicts of the test story, region by region."""
+    brains = json.loads((folder / CONFIG).read_text(encoding="utf-8"))["brain"]
     for participant, scores in results["participants"].items():
+        if participant not in brains:  # all share a head, which is nobody's own
+            continue
         if by_region := scores["heads"].get(model):
             alignment = {
                 region: dict(zip(("low", "high"), s["interval"], strict=True), value=s["mean"])

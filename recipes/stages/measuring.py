@@ -15,6 +15,7 @@ from modeling_braintune import AutoModelForBrainTuning, load_feature_extractor
 from recipes.stages.controls import TARGETS
 from recipes.stages.encoding import Extraction, encode
 from recipes.stages.recordings import Listener, TuningListener, check_test_story
+from recipes.stages.shared_space import carried_over
 
 USUAL_DELAYS = [1, 2, 3, 4]
 LOW = 0.2  # noise ceiling, by which a division means little
@@ -368,6 +369,7 @@ def head_alignment(
     ----------
     checkpoint : folder
     one : TuningListener
+        Where the head is not of this one's own voxels, as `carried_over`.
     arguments : TuningOptions
     device : torch.device
     batch_size : int
@@ -379,15 +381,19 @@ def head_alignment(
     model = AutoModelForBrainTuning.from_pretrained(checkpoint).to(device)
     feature_extractor = load_feature_extractor(checkpoint)
     test, voxels, skipped = one.test, one.voxels, arguments.test_skip_trs
-    predictions = model.predict_responses(
-        test.audio,
-        feature_extractor,
-        training_windows(test.tr_times, test.tr, arguments.n_trs_per_window)[skipped:],
-        participant=one.name,
-        batch_size=batch_size,
-    )
+    if one.name in model.brains:
+        predictions = model.predict_responses(
+            test.audio,
+            feature_extractor,
+            training_windows(test.tr_times, test.tr, arguments.n_trs_per_window)[skipped:],
+            participant=one.name,
+            batch_size=batch_size,
+        )
+    else:
+        predictions = carried_over(model, feature_extractor, one, skipped, batch_size)[:, voxels]
     references = test.responses[skipped:, voxels].astype(np.float32)
     live = np.isfinite(references).all(axis=0) & (references.max(0) > references.min(0))
+    live &= np.isfinite(predictions).all(axis=0)
     scored = Scores(
         references=references[:, live],
         ceiling=None if one.ceiling is None else one.ceiling[voxels[live]],

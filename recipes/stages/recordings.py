@@ -226,11 +226,36 @@ def listener(participant: Participant, arguments: Any) -> Listener:
     ValueError, FileNotFoundError
         As `scored_story` and `Participant.stories`.
     """
+    return dataclasses.replace(
+        scoring_listener(participant, arguments),
+        train=list(participant.stories(arguments.train_stories)),
+        penalties=list(participant.stories(arguments.penalty_stories or [])),
+    )
+
+
+def scoring_listener(participant: Participant, arguments: Any) -> Listener:
+    """Read nothing but the story that models are compared on.
+
+    Parameters
+    ----------
+    participant : Participant
+    arguments
+        As `scored_story`.
+
+    Returns
+    -------
+    Listener
+
+    Raises
+    ------
+    ValueError, FileNotFoundError
+        As `scored_story`.
+    """
     test, ceiling, note = scored_story(participant, arguments)
     return Listener(
         participant=participant,
-        train=list(participant.stories(arguments.train_stories)),
-        penalties=list(participant.stories(arguments.penalty_stories or [])),
+        train=[],
+        penalties=[],
         test=test,
         ceiling=ceiling,
         ceiling_note=note,

@@ -12,6 +12,7 @@ from modeling_braintune import (
     SelfSupervision,
     replace_head,
 )
+from recipes.stages.shared_space import SPACE
 
 
 def check_starting_model(arguments: Any, pretrained: str) -> None:
@@ -74,7 +75,8 @@ def starting_model(
     n_voxels = {name: len(v) for name, v in voxels.items()} if several else len(voxels)
     config = AutoModelForBrainTuning.config_of(pretrained)
     tuned_on = getattr(config, "brain", None) or {}
-    others = tuned_on and not set(tuned_on) & set(arguments.participants)
+    own = {SPACE} if arguments.shared_space else set(arguments.participants)
+    others = tuned_on and not set(tuned_on) & own
     # In float32 whatever the checkpoint is stored in: half precision is Trainer's to choose.
     model = AutoModelForBrainTuning.from_pretrained(
         pretrained,

@@ -11,6 +11,7 @@ import numpy as np
 
 from datasets_scripts import (
     JointWindows,
+    SharedWindows,
     TrainingWindows,
     zscore_responses,
 )
@@ -19,9 +20,10 @@ from recipes.command.cache import cache_folder
 from recipes.stages.controls import TARGETS, source_of
 from recipes.stages.permuted_targets import permuted_order, signal_left
 from recipes.stages.recordings import TuningListener, tuned_on
+from recipes.stages.shared_space import known_vertices, shared_brain, shared_windows
 from recipes.stages.teacher_targets import teacher_targets
 
-Windows = TrainingWindows | JointWindows
+Windows = TrainingWindows | JointWindows | SharedWindows
 
 
 def windows(
@@ -54,8 +56,8 @@ def windows(
     Returns
     -------
     dict of {target: [training pairs, validation pairs]}
-        Each is a `TrainingWindows`, or a `JointWindows` of several participants. With `refit`, a
-        third one is of the stories of both.
+        Each is a `TrainingWindows`, or a `JointWindows` of several participants, or with
+        `shared_space` a `SharedWindows`. With `refit`, a third one is of the stories of both.
 
     Raises
     ------
@@ -69,6 +71,8 @@ def windows(
         for source in dict.fromkeys(map(source_of, targets))
         if TARGETS[source].teacher
     }
+    participants = [one.participant for one in listeners]
+    vertices = known_vertices(located(arguments.pretrained)) if arguments.shared_space else None
     pairs: dict[str, list[Windows]] = {target: [] for target in targets}
     wanted = [
         ("tuning",),
@@ -93,7 +97,11 @@ def windows(
                     )
                     for one in listeners
                 }
-                made = JointWindows(by_name) if len(by_name) > 1 else by_name[listeners[0].name]
+                if arguments.shared_space:
+                    made = shared_windows(by_name, participants, vertices)
+                    vertices = made.voxels  # validated on what is tuned, whatever else there is
+                else:
+                    made = JointWindows(by_name) if len(by_name) > 1 else by_name[listeners[0].name]
             pairs[target].append(made)
     for target, (control, *_) in pairs.items():
         if TARGETS[target].is_permuted:
@@ -185,7 +193,10 @@ def brains(
     list of Brain
     """
     if TARGETS[target].teacher is None:
-        return [brain(arguments, one, target) for one in listeners]
+        own = [brain(arguments, one, target) for one in listeners]
+        if arguments.shared_space:
+            return [shared_brain(own, [one.participant for one in listeners], pairs.voxels)]
+        return own
     name, layers = _teacher(arguments, target)
     teacher = Path(name).name
     of_sound = brain(arguments, listeners[0], target)

@@ -249,6 +249,14 @@ class TuningOptions(Training, Layers, Alignment, Representations, Controls, Lice
             "default, 0 to leave it out."
         },
     )
+    shared_space: bool = field(
+        default=False,
+        metadata={
+            "help": "Whether one head predicts the vertices of fsaverage5 for all participants, "
+            "instead of each one's voxels, so that zero_shot.py can ask it for somebody else's; "
+            "false by default. A checkpoint that was tuned so is gone on with, head and all."
+        },
+    )
     head_rank: int = field(
         default=0,
         metadata={

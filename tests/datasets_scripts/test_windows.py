@@ -9,6 +9,7 @@ from transformers import Trainer, TrainingArguments
 
 from datasets_scripts import (
     JointWindows,
+    SharedWindows,
     Story,
     TrainingWindows,
     cut,
@@ -259,6 +260,48 @@ def test_windows_that_cannot_be_mixed_are_refused():
         JointWindows({"UTS01": first, "UTS02": second})
     with pytest.raises(ValueError, match="got none"):
         JointWindows({})
+
+
+def on_six_vertices(vertices=None):
+    """UTS01 tunes on voxels 2 and 0, UTS02 on 4, 3 and 1; 0 and 5 lie in none of theirs."""
+    first, second = two_participants()
+    cortex = {
+        "UTS01": np.array([-1, 0, 0, 2, 3, 1]),
+        "UTS02": np.array([0, -1, 4, 1, 1, 2]),
+    }
+    return first, second, SharedWindows({"UTS01": first, "UTS02": second}, cortex, vertices)
+
+
+def test_shared_windows_hold_the_response_of_the_voxel_that_a_vertex_lies_in():
+    first, second, shared = on_six_vertices()
+    np.testing.assert_array_equal(shared.voxels, [1, 2, 3, 4])
+    assert len(shared) == 24 and shared.n_samples == first.n_samples
+    for i, pair in enumerate(shared):
+        own = first[i] if i < 16 else second[i - 16]
+        np.testing.assert_array_equal(pair["audio"], own["audio"])
+        labels = dict(zip((2, 0) if i < 16 else (4, 3, 1), own["labels"], strict=True))
+        voxels = (0, 0, 2, None) if i < 16 else (None, 4, 1, 1)
+        expected = [labels.get(voxel, np.nan) for voxel in voxels]
+        np.testing.assert_array_equal(pair["labels"], expected)
+        np.testing.assert_array_equal(shared.labels(i), expected)
+        assert pair["labels"].dtype == np.float32
+
+
+def test_shared_windows_take_the_vertices_of_a_head_that_there_is():
+    _, _, shared = on_six_vertices(np.array([5, 4, 1]))
+    np.testing.assert_array_equal(shared.voxels, [5, 4, 1])
+    for i in range(len(shared)):
+        assert list(np.isfinite(shared.labels(i))) == [False, i >= 16, i < 16]
+
+
+def test_participants_of_different_cortices_or_of_none_of_the_vertices_share_nothing():
+    first, second = two_participants()
+    windows = {"UTS01": first, "UTS02": second}
+    cortex = {"UTS01": np.array([0, 2]), "UTS02": np.array([1, 3, 4])}
+    with pytest.raises(ValueError, match="share one cortex, got {'UTS01': 2, 'UTS02': 3} vertices"):
+        SharedWindows(windows, cortex)
+    with pytest.raises(ValueError, match="UTS02: no vertex of the 1 to predict lies in a voxel"):
+        on_six_vertices(np.array([1]))
 
 
 def test_labels_come_without_cutting_sound(monkeypatch):

@@ -29,6 +29,7 @@ FIELDS = {
 WHOLE = FIELDS | {
     "regions": {"language": [0, 2], "early auditory": [1], "none": []},
     "targets": "permuted",
+    "participants": ["P01", "P03"],
     "trims": {"start": 10, "end": 5},
     "places": [20, 3, 9],
     "space": SPACE,
@@ -51,7 +52,7 @@ def assert_same(brain, other):
         np.testing.assert_array_equal(found["regions"][name], columns)
     for name in ("participant", "tr", "n_trs_per_window", "n_recorded_voxels", "targets"):
         assert found[name] == expected[name]
-    for name in ("trims", "space", "atlas", "data", "alignment", "measured_on"):
+    for name in ("participants", "trims", "space", "atlas", "data", "alignment", "measured_on"):
         assert found[name] == expected[name]
 
 
@@ -72,6 +73,8 @@ def test_voxels_without_noise_ceilings_come_back_without(tmp_path):
         ({"places": [1, 2, 24], "space": SPACE}, "places must be from 0 to 23, got 1 to 24"),
         ({"places": [1, 2, 3]}, "places and space of P01 are known together or not"),
         ({"space": SPACE}, "places and space of P01 are known together or not"),
+        ({"participants": "P01"}, "participants of P01 must be a list of names, got 'P01'"),
+        ({"participants": [1]}, r"participants of P01 must be a list of names, got \[1\]"),
         ({"tr": 0.0}, "tr of P01 must be from 0.01 to 100 seconds, got 0.0"),
         ({"tr": np.nan}, "tr of P01 must be from 0.01 to 100 seconds, got nan"),
         ({"tr": 1e-9}, "tr of P01 must be from 0.01 to 100 seconds, got 1e-09"),

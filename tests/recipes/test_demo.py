@@ -332,11 +332,69 @@ def test_a_video_is_not_taken(shown, tmp_path):
 
 
 @needs_browser
-def test_a_refused_microphone_is_said(shown, server):
+def test_a_machine_without_a_microphone_is_told_so(shown, server):
     shown.value("document.querySelector('button[aria-label=\"Record audio\"]').click()")
     shown.wait_for("/microphone/i.test(document.querySelector('.gradio-container').innerText)", 60)
     shown.value("document.querySelector('button[aria-label=\"Upload file\"]').click()")
     shown.wait_for("!!document.querySelector('input[type=file]')", 60)
+
+
+BEEPING = ("--use-fake-device-for-media-stream",)  # a microphone that Chromium makes up
+
+
+@pytest.fixture
+def visitor(server, tmp_path):
+    """Somebody else, with a microphone, whose use the browser asks for."""
+    with chromium.opened(tmp_path / "profile", *BEEPING) as tab:
+        tab.show(1280)
+        tab.open(server[0])
+        tab.wait_for("!!document.querySelector('input[type=file]')", 200)
+        yield tab
+
+
+def record(tab, setting):
+    """Ask for the microphone, which the visitor grants or denies."""
+    microphone = {"name": "microphone"}
+    tab.send("Browser.setPermission", permission=microphone, setting=setting)
+    tab.value("document.querySelector('button[aria-label=\"Record audio\"]').click()")
+    tab.wait_for("!!document.querySelector('button.record-button')", 60)
+    tab.value("document.querySelector('button.record-button').click()")
+
+
+@needs_browser
+def test_what_is_said_into_a_microphone_is_shown(visitor):
+    record(visitor, "granted")
+    time.sleep(TR)  # of sound
+    visitor.value("document.querySelector('button.stop-button').click()")
+    visitor.wait_for(f"document.querySelector('.player') && {READY}.ready", 200)
+    assert visitor.complaints() == []
+
+
+@needs_browser
+def test_a_refused_microphone_is_said_and_the_page_goes_on(visitor, folder):
+    record(visitor, "denied")
+    visitor.wait_for("/allow access to the microphone/i.test(document.body.innerText)", 60)
+    visitor.value("document.querySelector('button[aria-label=\"Upload file\"]').click()")
+    visitor.wait_for("!!document.querySelector('input[type=file]')", 60)
+    visitor.give("input[type=file]", folder / "bursts.wav")
+    visitor.wait_for(f"document.querySelector('.player') && {READY}.ready", 200)
+
+
+@needs_browser
+def test_a_second_visitor_waits_in_the_queue_and_gets_what_is_theirs(shown, visitor, tmp_path):
+    seconds = {"long": 600.0, "short": 6.0}
+    for name, length in seconds.items():
+        soundfile.write(tmp_path / f"{name}.wav", bursts(length), 16000)
+    shown.give("input[type=file]", tmp_path / "long.wav")
+    shown.wait_for("/predicting/.test(document.body.innerText)", 60)
+    visitor.give("input[type=file]", tmp_path / "short.wav")
+    visitor.wait_for("/queue: *[0-9]/.test(document.body.innerText)", 60)
+    for tab, name in ((shown, "long"), (visitor, "short")):
+        status = "document.querySelector('#status').innerText"
+        tab.wait_for(f"{status}.includes('{name}.wav: {seconds[name]:.1f} s')", 200)
+        tab.wait_for(
+            f"document.querySelector('.player input[type=range]').max === '{seconds[name]:g}'", 120
+        )
 
 
 @needs_browser

@@ -27,9 +27,13 @@ def about(checkpoint: str, brain: Brain) -> str:
     if brain.targets != "responses":
         taught = f"a control's targets ({TARGETS[brain.targets].model})"
     heard = f" to {n_stories} stories" if n_stories else ""
+    whose, places = f"{brain.participant}'s brain", "recorded voxels"
+    if brain.participants:
+        whose = f"What {', '.join(brain.participants)} have in common on {brain.participant}"
+        places = "vertices"
     return (
-        f"{brain.participant}'s brain: {len(brain.voxels)} of {brain.n_recorded_voxels} recorded "
-        f"voxels, a volume every {brain.tr:g} s. Tuned on {taught}{heard}"
+        f"{whose}: {len(brain.voxels)} of {brain.n_recorded_voxels} {places}, a volume every "
+        f"{brain.tr:g} s. Tuned on {taught}{heard}"
         f"{f', data set {recordings}' if recordings else ''}. Licence: {licence or 'not known'}. "
         "What is shown is a model's prediction: nobody was scanned while this sound was heard."
     )

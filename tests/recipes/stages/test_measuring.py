@@ -244,6 +244,8 @@ def test_a_head_hears_the_trs_up_to_and_including_the_one_that_it_is_scored_on(m
     class Head:
         """Predicts the loudness of the last second that it hears."""
 
+        brains = {"P01": None}  # noqa: RUF012
+
         def to(self, device):
             return self
 
