@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -161,9 +162,10 @@ def figures_named(names: Iterable[str]) -> list[str]:
 
 
 def plan(study: Study) -> list[Job]:
-    """All jobs of a study, each behind those that it needs.
+    """All jobs of a study, each behind those that it needs, the families in turn.
 
-    What depends on no participant is done once: models tuned on what other models make of the
+    A pretrained model may be made or fetched by the first job that takes it, for which the family's
+    other jobs would wait. What depends on no participant is done once: models tuned on what other models make of the
     stories, or on the sound alone; and pretrained representations, which are kept in the study's
     folder.
 
@@ -175,13 +177,17 @@ def plan(study: Study) -> list[Job]:
     -------
     list of Job
     """
-    jobs = []
-    for family in study.families:
-        shared = list(_shared_jobs(study, family))
-        jobs += [*shared, *_probed_controls(study, family, shared)]
-        for number, participant in enumerate(study.participants):
-            jobs += _participant_jobs(study, family, participant, number, shared)
-    return [*jobs, *_sweeps(study)]
+    of_families = [list(_family_jobs(study, family)) for family in study.families]
+    in_turn = [job for jobs in zip_longest(*of_families) for job in jobs if job is not None]
+    return [*in_turn, *_sweeps(study)]
+
+
+def _family_jobs(study, family):
+    shared = list(_shared_jobs(study, family))
+    yield from shared
+    yield from _probed_controls(study, family, shared)
+    for number, participant in enumerate(study.participants):
+        yield from _participant_jobs(study, family, participant, number, shared)
 
 
 def _shared_jobs(study, family):
