@@ -22,7 +22,7 @@ from modeling_braintune import model_inputs
 from modeling_braintune.kept_arrays import follow_umask
 from recipes.command.cache import cache_folder
 
-VERSION = 2  # of the models: a change of them takes new folders
+VERSION = 3  # of the models: a change of them takes new folders
 CLIP_SECONDS = 4.0  # to learn phones from; all of its chunk where a family pads to that
 
 _SIZE = dict(hidden_size=64, num_hidden_layers=4, num_attention_heads=2, intermediate_size=128)
@@ -129,7 +129,7 @@ def teach_phones(
     feature_extractor,
     steps: int = 500,
     n_stories: int = 12,
-    batch_size: int = 16,
+    batch_seconds: float = 64.0,
     seed: int = 0,
     progress: bool = True,
 ) -> float:
@@ -145,7 +145,9 @@ def teach_phones(
     steps : int
     n_stories : int
         Stories of a minute to cut clips from.
-    batch_size, seed : int
+    batch_seconds : float
+        Of sound in a step, whatever the length of the family's clips.
+    seed : int
     progress : bool
 
     Returns
@@ -161,7 +163,7 @@ def teach_phones(
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, steps, pct_start=0.1)
     model.train()
     for _ in trange(steps, desc="Teaching phones", unit="step", disable=not progress):
-        frames, phones = _clips(model, feature_extractor, stories, batch_size, rng)
+        frames, phones = _clips(model, feature_extractor, stories, batch_seconds, rng)
         loss = torch.nn.functional.cross_entropy(readout(frames).flatten(0, 1), phones.flatten())
         optimizer.zero_grad()
         loss.backward()
@@ -170,7 +172,7 @@ def teach_phones(
         schedule.step()
     model.eval()
     with torch.inference_mode():
-        frames, phones = _clips(model, feature_extractor, [held_out], batch_size, rng)
+        frames, phones = _clips(model, feature_extractor, [held_out], batch_seconds, rng)
         return (readout(frames).argmax(-1) == phones).float().mean().item()
 
 
@@ -178,10 +180,11 @@ def _encoder(model):
     return model.get_encoder() if model.config.is_encoder_decoder else model
 
 
-def _clips(model, feature_extractor, stories, batch_size, rng):
+def _clips(model, feature_extractor, stories, batch_seconds, rng):
     """Encoder frames of random clips, and the index of the phone in the middle of each frame."""
     n_samples = getattr(feature_extractor, "n_samples", round(CLIP_SECONDS * SAMPLING_RATE))
-    clips, starts, told = [], [], rng.integers(len(stories), size=batch_size)
+    n_clips = round(batch_seconds * SAMPLING_RATE / n_samples)
+    clips, starts, told = [], [], rng.integers(len(stories), size=n_clips)
     for story in told:
         start = rng.integers(len(stories[story].audio) - n_samples)
         clips.append(stories[story].audio[start : start + n_samples])

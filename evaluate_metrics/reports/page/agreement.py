@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.stats import norm
 from scipy.stats import t as student
 
 from ..tables import BASELINE
 
 ABOVE, WITHIN, BELOW = "above", "within", "below"
+NORMAL = norm.ppf(0.975)  # standard errors that a 95 % interval reaches, to either side
 # What a row is called that holds the difference to the pretrained model, with its own interval
 CHANGES = {"alignment": "gain", "impact": "impact change", "d": "d_change"}
 
@@ -172,8 +174,9 @@ def agreement(
 def claim(published: Published, family: str, rows: Iterable[Mapping[str, Any]]) -> Claim:
     """Take what was found of an expectation from tidy rows.
 
-    Participants' differences are averaged, with Student's interval; a single participant's has the
-    interval of its own row, over blocks of TRs.
+    Participants' differences are averaged. A participant's own row may have an interval, over
+    blocks of TRs: what is particular to a story is so to all who heard it, and does not average
+    out. So its variance is added to that over participants; a single one has that interval alone.
 
     Parameters
     ----------
@@ -208,11 +211,14 @@ def claim(published: Published, family: str, rows: Iterable[Mapping[str, Any]]) 
 
     n = len(pairs)
     differences = [scaled(x - y, y) for x, y in pairs.values()]
+    own = [
+        [scaled(end, y) for end in _own_interval(rows, published, who)]
+        for who, (_, y) in pairs.items()
+    ]
     if n > 1:
-        low, high = _student(differences)
+        low, high = _over_participants(differences, own)
     else:
-        ((who, (_, y)),) = pairs.items()
-        low, high = (scaled(end, y) for end in _own_interval(rows, published, who))
+        ((low, high),) = own
         if math.isnan(low) or math.isnan(high):
             what = "one participant only, and its difference has no interval"
             return Claim(published=published, family=family, why=what)
@@ -307,8 +313,15 @@ def _own_interval(rows, published, participant):
     return found[0]
 
 
-def _student(values):
-    half = student.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / math.sqrt(len(values))
+def _over_participants(values, own):
+    """Interval of a mean over participants, who share what their own intervals are over, if any."""
+    of_story = np.mean([high - low for low, high in own]) / 2 / NORMAL
+    of_story = 0.0 if math.isnan(of_story) else of_story
+    over_all = np.var(values, ddof=1) / len(values)
+    variance = over_all + of_story**2
+    # Satterthwaite's degrees of freedom: participants are few, blocks of TRs many
+    degrees = (len(values) - 1) * (variance / over_all) ** 2 if over_all else np.inf
+    half = student.ppf(0.975, degrees) * math.sqrt(variance)
     return np.mean(values) - half, np.mean(values) + half
 
 

@@ -165,9 +165,9 @@ def plan(study: Study) -> list[Job]:
     """All jobs of a study, each behind those that it needs, the families in turn.
 
     A pretrained model may be made or fetched by the first job that takes it, for which the family's
-    other jobs would wait. What depends on no participant is done once: models tuned on what other models make of the
-    stories, or on the sound alone; and pretrained representations, which are kept in the study's
-    folder.
+    other jobs would wait. What depends on no participant is done once: models tuned on what other
+    models make of the stories, or on the sound alone; and pretrained representations, which are
+    kept in the study's folder.
 
     Parameters
     ----------

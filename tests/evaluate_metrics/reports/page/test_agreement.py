@@ -3,10 +3,11 @@
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import ttest_1samp
+from scipy.stats import norm, t, ttest_1samp
 
 from evaluate_metrics.reports.page import Published, agreement, claim, claims, claims_by_figure
 from tests.evaluate_metrics.reports.page.tidy_rows import tidy
@@ -74,6 +75,40 @@ def test_the_interval_is_student_s_over_participants(differences):
     if max(differences) - min(differences) > 1e-6:
         interval = ttest_1samp(differences, 0).confidence_interval()
         assert (found.low, found.high) == pytest.approx(tuple(interval), abs=1e-9)
+
+
+def with_own_intervals(differences, half):
+    rows = [tidy("pretrained", f"P{n}", 0.5) for n in range(len(differences))]
+    rows += [tidy("brain-tuned", f"P{n}", 0.5 + d) for n, d in enumerate(differences)]
+    ends = [dict(interval_low=d - half, interval_high=d + half) for d in differences]
+    return rows + [
+        tidy("brain-tuned", f"P{n}", d, metric="gain", **ends[n]) for n, d in enumerate(differences)
+    ]
+
+
+def test_what_is_particular_to_the_story_does_not_average_out_over_who_heard_it():
+    alike = claim(GAIN, "wav2vec2", with_own_intervals([0.1, 0.1, 0.1, 0.1], 0.15))
+    assert (alike.low, alike.high) == pytest.approx((-0.05, 0.25))
+    differences = [0.02, 0.1, 0.18]
+    both = claim(GAIN, "wav2vec2", with_own_intervals(differences, 0.15))
+    over_participants, of_story = np.std(differences, ddof=1) / 3**0.5, 0.15 / norm.ppf(0.975)
+    error = (over_participants**2 + of_story**2) ** 0.5
+    reach = t.ppf(0.975, 2 * (error / over_participants) ** 4) * error
+    assert (both.low, both.high) == pytest.approx((0.1 - reach, 0.1 + reach))
+    part = with_own_intervals(differences, 0.15)[:-1]  # that of one is not known
+    alone = ttest_1samp(differences, 0).confidence_interval()
+    found = claim(GAIN, "wav2vec2", part)
+    assert (found.low, found.high) == pytest.approx(tuple(alone))
+
+
+def test_over_stories_and_participants_the_interval_covers_what_it_says():
+    """A difference that is 0, of participants who hear one story and differ among themselves."""
+    rng, covered = np.random.default_rng(0), 0
+    for _ in range(1000):
+        differences = 0.05 * rng.standard_normal() + 0.03 * rng.standard_normal(4)
+        found = claim(GAIN, "wav2vec2", with_own_intervals(list(differences), 0.05 * 1.96))
+        covered += found.low <= 0 <= found.high
+    assert covered / 1000 == pytest.approx(0.95, abs=0.025)
 
 
 def test_a_published_percentage_is_found_where_it_is_planted(rows):
