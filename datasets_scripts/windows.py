@@ -314,8 +314,8 @@ class SharedWindows(JointWindows):
     """The training windows of several participants on one cortex: an indexed data set.
 
     A response is that of the voxel which a vertex lies in, whosever it is: a vertex is one target
-    for all (Moussa & Toneva 2025, arXiv 2510.21520). A voxel that several vertices
-    lie in counts as often.
+    for all (Moussa & Toneva 2025, arXiv 2510.21520). A voxel that several vertices lie in counts as
+    often.
 
     Parameters
     ----------

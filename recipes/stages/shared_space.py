@@ -79,17 +79,32 @@ def shared_windows(
     return SharedWindows(windows, cortex, vertices)
 
 
-def shared_brain(
-    brains: Sequence[Brain], participants: Sequence[Participant], vertices: np.ndarray
-) -> Brain:
+def coverage(one: Any, vertices: np.ndarray) -> str:
+    """Say in a line how many of a listener's voxels lie at vertices that a head predicts.
+
+    Parameters
+    ----------
+    one : recipes.stages.recordings.TuningListener
+    vertices : array of shape (n_columns,)
+
+    Returns
+    -------
+    str
+    """
+    at = np.isin(one.voxels, one.participant.anatomy.fsaverage5[vertices])
+    return (
+        f"{one.name}: {np.count_nonzero(at)} of {len(at)} voxels lie at vertices of {SPACE} that "
+        f"the head predicts ({len(vertices)} in all); the others are left out"
+    )
+
+
+def shared_brain(brains: Sequence[Brain], vertices: np.ndarray) -> Brain:
     """What a checkpoint says of a head that predicts vertices for all.
 
     Parameters
     ----------
     brains : list of Brain
         Of each participant's own voxels.
-    participants : list of Participant
-        The same ones.
     vertices : array of shape (n_columns,)
 
     Returns

@@ -20,7 +20,7 @@ from recipes.command.cache import cache_folder
 from recipes.stages.controls import TARGETS, source_of
 from recipes.stages.permuted_targets import permuted_order, signal_left
 from recipes.stages.recordings import TuningListener, tuned_on
-from recipes.stages.shared_space import known_vertices, shared_brain, shared_windows
+from recipes.stages.shared_space import coverage, known_vertices, shared_brain, shared_windows
 from recipes.stages.teacher_targets import teacher_targets
 
 Windows = TrainingWindows | JointWindows | SharedWindows
@@ -103,6 +103,8 @@ def windows(
                 else:
                     made = JointWindows(by_name) if len(by_name) > 1 else by_name[listeners[0].name]
             pairs[target].append(made)
+    for one in listeners if vertices is not None else ():
+        say(coverage(one, vertices))
     for target, (control, *_) in pairs.items():
         if TARGETS[target].is_permuted:
             true = pairs[source_of(target)][0]
@@ -195,7 +197,7 @@ def brains(
     if TARGETS[target].teacher is None:
         own = [brain(arguments, one, target) for one in listeners]
         if arguments.shared_space:
-            return [shared_brain(own, [one.participant for one in listeners], pairs.voxels)]
+            return [shared_brain(own, pairs.voxels)]
         return own
     name, layers = _teacher(arguments, target)
     teacher = Path(name).name

@@ -1,6 +1,7 @@
 """A head for all, tuned and asked for somebody else, as a user does it."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -57,6 +58,7 @@ def test_a_head_for_all_is_tuned_scored_and_carried_by_the_checkpoint(shared):
     assert model.config.num_voxels == len(brain.voxels) == np.count_nonzero(brain.fsaverage5 >= 0)
     assert set(brain.regions) == {"language", "auditory"}
     assert brain.n_recorded_voxels == 20484
+    assert "P01: 24 of 24 voxels lie at vertices of fsaverage5 that the head predicts" in said
     assert "head, brain-tuned" in said  # of P01's voxels, from their vertices
     card = (folder / "README.md").read_text()
     assert "P01" in card and "fsaverage5" in card
@@ -117,6 +119,18 @@ def test_who_was_learned_from_is_refused_in_one_line(shared, write, tmp_path):
     done = zero_shot(write, tmp_path, "P01", folder)
     assert done.returncode == 1
     assert "was tuned on responses of P01" in done.stderr and "Traceback" not in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_participants_without_a_surface_are_named_before_anything_is_tuned(
+    recordings, write, tmp_path
+):
+    flat = shutil.copytree(recordings, tmp_path / "flat")
+    shutil.rmtree(flat / "derivative/anatomy")
+    config = write("flat", data=str(flat), participants=["P01", "P02"], shared_space=True)
+    done = run_command("tune", "--config", config, "--output_dir", tmp_path / "out")
+    assert done.returncode == 1
+    assert "which is not known of P01, P02: recipes/anatomy.py writes it" in done.stderr
     assert not (tmp_path / "out").exists()
 
 

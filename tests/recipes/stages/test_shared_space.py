@@ -12,6 +12,7 @@ from recipes.stages.shared_space import (
     SPACE,
     carried_over,
     check_surfaces,
+    coverage,
     known_vertices,
     mean_of_vertices,
     shared_brain,
@@ -75,7 +76,7 @@ def test_a_shared_head_says_what_is_known_of_any_participant_at_its_vertices():
         regions={"late_language": [1], "A5": [3]},
         data=data | {"fingerprint": "b"},
     )
-    found = shared_brain([one, other], [], vertices)
+    found = shared_brain([one, other], vertices)
     assert (found.participant, found.participants) == (SPACE, ["P01", "P02"])
     assert found.n_recorded_voxels == N_FSAVERAGE5
     np.testing.assert_array_equal(found.voxels, vertices)
@@ -88,10 +89,17 @@ def test_a_shared_head_says_what_is_known_of_any_participant_at_its_vertices():
     assert found.places is None and found.space is None and not found.alignment
 
 
+def test_how_many_voxels_a_head_reaches_is_said():
+    who = participant("P01", {(0, 10): 2, (10, 20): 4, (20, 30): 5})
+    one = SimpleNamespace(name="P01", participant=who, voxels=np.array([1, 2, 5]))
+    said = coverage(one, np.arange(5, 15))
+    assert said.startswith("P01: 1 of 3 voxels lie at vertices of fsaverage5") and "(10 in" in said
+
+
 def test_participants_of_different_trs_share_no_head():
     both = [brain(data={"fingerprint": "a"}), brain("P02", tr=1.5, data={"fingerprint": "b"})]
     with pytest.raises(ValueError, match=r"of one TR, got \{'P01': 2.0, 'P02': 1.5\} s"):
-        shared_brain(both, [], np.arange(3))
+        shared_brain(both, np.arange(3))
 
 
 def test_the_vertices_of_a_shared_head_are_known_again(tmp_path):
