@@ -31,7 +31,8 @@ from modeling_braintune.brain import N_FSAVERAGE5
 from recipes.command.arguments import parse_arguments
 from recipes.command.checkpoints import one_checkpoint, one_participant
 from recipes.command.vocabulary import Checkpoints, Participants, Surface
-from recipes.stages.predicting import brain_pipeline, known_voxels, placed, said_alignment
+from recipes.stages.predicting import brain_pipeline, known_voxels, said_alignment
+from recipes.stages.shared_space import placed
 
 # By the output's suffix: which arguments, together, can say where the voxels are.
 WHERE: dict[str, list[set[str]]] = {

@@ -109,22 +109,6 @@ def known_voxels(brain: Brain) -> tuple[nibabel.Nifti1Image, np.ndarray]:
     return nibabel.Nifti1Image(inside, np.array(brain.space["affine"])), np.argsort(brain.places)
 
 
-def placed(responses: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """Give each place the response that is predicted there.
-
-    Parameters
-    ----------
-    responses : float32 array of shape (n_trs, num_voxels)
-    columns : int array of shape (n_places,)
-        The model's column for each place, -1 for none.
-
-    Returns
-    -------
-    float32 array of shape (n_trs, n_places), NaN where nothing is predicted
-    """
-    return np.where(columns < 0, np.float32(np.nan), responses[:, columns])
-
-
 def said_alignment(brain: Brain) -> str:
     """Say in a line how far the head is to be trusted, region by region.
 

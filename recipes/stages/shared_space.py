@@ -13,9 +13,24 @@ from datasets_scripts import Participant, SharedWindows, TrainingWindows, traini
 from evaluate_metrics import Scores
 from modeling_braintune import AutoModelForBrainTuning, Brain, load_feature_extractor
 from modeling_braintune.brain import N_FSAVERAGE5, read_brains
-from recipes.stages.predicting import placed
 
 SPACE = "fsaverage5"
+
+
+def placed(responses: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Give each place the response that is predicted there.
+
+    Parameters
+    ----------
+    responses : float32 array of shape (n_trs, num_voxels)
+    columns : int array of shape (n_places,)
+        The model's column for each place, -1 for none.
+
+    Returns
+    -------
+    float32 array of shape (n_trs, n_places), NaN where nothing is predicted
+    """
+    return np.where(columns < 0, np.float32(np.nan), responses[:, columns])
 
 
 def check_surfaces(participants: Sequence[Participant]) -> None:

@@ -12,7 +12,8 @@ from evaluate_metrics import fsaverage5, surface_animation
 from modeling_braintune.brain import Brain
 from recipes.stages.demo.predicted import Predicted
 from recipes.stages.demo.time_courses import time_courses
-from recipes.stages.predicting import known_voxels, placed
+from recipes.stages.predicting import known_voxels
+from recipes.stages.shared_space import placed
 
 LETTERS = 60  # of a sound's name, at the most, in the names of files
 SCRIPT = """\
