@@ -373,7 +373,7 @@ def test_what_is_said_into_a_microphone_is_shown(visitor):
 @needs_browser
 def test_a_refused_microphone_is_said_and_the_page_goes_on(visitor, folder):
     record(visitor, "denied")
-    visitor.wait_for("/no microphone found/i.test(document.body.innerText)", 60)
+    visitor.wait_for("/does not let this page use a microphone/.test(document.body.innerText)", 60)
     visitor.value("document.querySelector('button[aria-label=\"Upload file\"]').click()")
     visitor.wait_for("!!document.querySelector('input[type=file]')", 60)
     visitor.give("input[type=file]", folder / "bursts.wav")

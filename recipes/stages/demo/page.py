@@ -92,6 +92,7 @@ def page(
                     for name, names in choices.items()
                 ]
                 offered = [gr.Button(f"Hear {path.stem}", size="sm") for path in examples]
+        gr.HTML(value='<p role="status"></p>', elem_id="microphone")
         status = gr.HTML(value="", elem_id="status")
         player = gr.HTML(
             value="",
@@ -187,6 +188,7 @@ def page(
             sessions.end(request.session_hash)
 
         blocks.unload(leave)
+        blocks.load(fn=None, js=(HERE / "microphone.js").read_text(encoding="utf-8"))
     return blocks
 
 
