@@ -483,7 +483,7 @@ def test_seeds_are_brought_together_as_the_table_of_the_phantom_has_them(configu
     assert done.returncode == 0, done.stderr
     written, caption = cells((tmp_path / "output" / "seeds.md").read_text())
     readme = (REPOSITORY / "recipes" / "phantom" / "README.md").read_text()
-    shown, its_caption = cells(re.search("\n## Seeds\n.*?(?=\n## )", readme, re.DOTALL)[0])
+    shown, its_caption = cells(re.search("\n## Seeds[ \n].*?(?=\n## )", readme, re.DOTALL)[0])
     kept = [0, 1, -2, -1]  # what it is of, mean and spread; in between stand the seeds
     assert [written[0][k] for k in kept] == [shown[0][k] for k in kept]
     assert written[0][2:-2] == ["seed 0", "seed 1"]
