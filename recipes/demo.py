@@ -27,7 +27,7 @@ from recipes.command.vocabulary import (
 )
 from recipes.phantom import phantom_data
 from recipes.stages.demo.about import card_says
-from recipes.stages.predicting import PATIENCE, brain_pipeline, quick_precision
+from recipes.stages.predicting import PATIENCE, brain_pipeline, patient_enough
 
 MOST = 2  # checkpoints, side by side
 STORIES = ("repeated", "story01")  # of the phantom
@@ -103,10 +103,10 @@ def demo(arguments: DemoOptions) -> None:
     encoders = {
         label: brain_pipeline(name, arguments.trust_remote_code) for label, name in names.items()
     }
-    for label, encode in encoders.items() if not arguments.precise else ():
-        precision = quick_precision(encode)
-        encode.model.to(precision)
-        print(f"{label} predicts in {str(precision).removeprefix('torch.')}")
+    if not arguments.precise:
+        encoders = {label: patient_enough(encode) for label, encode in encoders.items()}
+    for label, encode in encoders.items():
+        print(f"{label} predicts in {str(encode.model.dtype).removeprefix('torch.')}")
     examples = offered(arguments.examples, names.values())
     blocks = page(encoders, arguments.participants, examples)
     launch(

@@ -16,6 +16,7 @@ from modeling_braintune import (
 )
 from modeling_braintune.brain import Brain
 from recipes.stages.backbones import brings_code
+from recipes.stages.quick_convolutions import quicken
 from recipes.stages.timing import seconds_of
 
 PATIENCE = 20.0  # seconds that somebody waits for what is predicted of a minute of sound
@@ -55,10 +56,10 @@ def brain_pipeline(checkpoint: str, trust_remote_code: bool = False) -> BrainEnc
     return BrainEncodingPipeline(model=model, feature_extractor=load_feature_extractor(checkpoint))
 
 
-def quick_precision(
+def patient_enough(
     encode: BrainEncodingPipeline, timed: Callable[[Callable], float] = seconds_of
-) -> torch.dtype:
-    """Choose a precision in which nobody waits long: float32, unless bfloat16 is quicker then.
+) -> BrainEncodingPipeline:
+    """Let nobody wait long: in float32 as it is, unless bfloat16 is quicker then.
 
     Parameters
     ----------
@@ -69,7 +70,8 @@ def quick_precision(
 
     Returns
     -------
-    torch.float32 or torch.bfloat16
+    BrainEncodingPipeline
+        The given one, or one in bfloat16, whose convolutions are those of `quick_convolutions`.
     """
     brain = next(iter(encode.model.brains.values()))
     rate = encode.feature_extractor.sampling_rate
@@ -81,12 +83,12 @@ def quick_precision(
 
     exact = seconds(encode)
     if exact * 60 / (TRIED * brain.tr) <= PATIENCE:
-        return torch.float32
-    rounded = BrainEncodingPipeline(
-        model=copy.deepcopy(encode.model).to(torch.bfloat16),
-        feature_extractor=encode.feature_extractor,
-    )
-    return torch.bfloat16 if seconds(rounded) < exact else torch.float32
+        return encode
+    model = copy.deepcopy(encode.model).to(torch.bfloat16)
+    for part in model.feature_encoder_parts():
+        quicken(part)
+    rounded = BrainEncodingPipeline(model=model, feature_extractor=encode.feature_extractor)
+    return rounded if seconds(rounded) < exact else encode
 
 
 def known_voxels(brain: Brain) -> tuple[nibabel.Nifti1Image, np.ndarray]:

@@ -102,7 +102,7 @@ function traces(columns) {
       found.push({
         type: "mesh3d", name: `${side} ${kind}`, scene: side === "left" ? "scene" : "scene2",
         x: axis(0), y: axis(1), z: axis(2), i, j, k, showscale: false, hoverinfo: "skip",
-        intensity: isGrey ? Array.from(greys.slice(first, end)) : new Array(end - first).fill(0),
+        intensity: isGrey ? Array.from(greys.slice(first, end)) : [],
         colorscale: isGrey ? [[0, "#000"], [1, "#fff"]] : scale,
         cmin: isGrey ? 0 : -1, cmax: 1,
         lighting: { ambient: 0.8, diffuse: 0.45, specular: 0.03, roughness: 0.9, fresnel: 0.01 },
@@ -138,7 +138,7 @@ function scene(side, domain) {
   return axes;
 }
 
-async function drawCortex(column) {
+async function drawCortex(column, intensityOf) {
   const layout = {
     margin: { l: 0, r: 0, t: 0, b: 0 }, paper_bgcolor: "rgba(0,0,0,0)", showlegend: false,
     scene: scene("left", [0, 0.5]), scene2: scene("right", [0.5, 1]), uirevision: "kept",
@@ -146,6 +146,7 @@ async function drawCortex(column) {
   const drawn = traces(column.columns);
   column.coloured = drawn.map(({ name }) => name).flatMap((name, at) =>
     name.endsWith("coloured") ? [{ at, isLeft: name.startsWith("left") }] : []);
+  for (const one of column.coloured) drawn[one.at].intensity = intensityOf(one);
   await Plotly.newPlot(column.plot, drawn, layout,
     { displayModeBar: false, responsive: true, scrollZoom: false });
   column.plot.on("plotly_relayouting", (change) => follow(column, change));
@@ -211,8 +212,10 @@ function paint(column, seconds) {
     else right[vertex - surface.nLeft] = value;
   });
   paintFlat(column, of);
-  const intensity = column.coloured.map(({ isLeft }) => (isLeft ? left : right));
-  return Plotly.restyle(column.plot, { intensity }, column.coloured.map(({ at }) => at));
+  const intensityOf = ({ isLeft }) => (isLeft ? left : right);
+  if (!column.made) return (column.made = drawCortex(column, intensityOf));
+  return column.made.then(() => Plotly.restyle(column.plot,
+    { intensity: column.coloured.map(intensityOf) }, column.coloured.map(({ at }) => at)));
 }
 
 function paintFlat({ flat, columns }, of) {
@@ -385,7 +388,6 @@ async function show(url) {
     ? `In the first ${context} s (grey) the model has less sound before it than it was tuned with.` : "";
   slider.max = content.sound.seconds;
   audio.src = new URL(content.sound.file, new URL(url, document.baseURI));
-  await Promise.all(placed.map(drawCortex));
   await draw();
   player.dataset.ready = url;
 }

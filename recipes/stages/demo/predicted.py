@@ -73,8 +73,8 @@ def predict(
     participant : str
         One of those that the head predicts.
     tell : callable
-        Is told after each batch of windows how many TRs are done, and of how many; what it raises
-        ends the work.
+        Is told at the start and after each batch of windows how many TRs are done, and of how many;
+        what it raises ends the work.
 
     Returns
     -------
@@ -87,6 +87,7 @@ def predict(
     """
     brain = encode.model.brain_of(participant)
     n_trs, done = len(brain.windows(len(sound.samples))), 0
+    tell(done, n_trs)
 
     def after_batch(_model, _inputs, output):
         nonlocal done

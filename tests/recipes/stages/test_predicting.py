@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from recipes.stages.predicting import PATIENCE, TRIED, brain_pipeline, quick_precision
+from recipes.stages.predicting import PATIENCE, TRIED, brain_pipeline, patient_enough
 from tests.small_brains import brain, bursts, write_checkpoint
 
 CODE = """
@@ -63,5 +63,7 @@ def test_bfloat16_is_for_those_who_would_wait_long(exact, rounded, chosen, tmp_p
         assert np.isfinite(work()["responses"]).all()
         return next(seconds)
 
-    assert quick_precision(encode, timed) == getattr(torch, chosen)
+    chosen_one = patient_enough(encode, timed)
+    assert chosen_one.model.dtype == getattr(torch, chosen)
     assert encode.model.dtype == torch.float32
+    assert (chosen_one is encode) == (chosen == "float32")
