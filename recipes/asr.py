@@ -2,7 +2,7 @@
 
     python recipes/asr.py --checkpoints outputs/phantom/brain-tuned outputs/phantom/permuted \\
         --baseline phantom-wav2vec2                                     # the phantom, in minutes
-    python recipes/asr.py --config recipes/configs/asr.yaml --data <folder of TIMIT> \\
+    python recipes/asr.py --config recipes/configs/asr.yaml --collections timit=<folder> \\
         --checkpoints outputs/ds003020/brain-tuned --baseline facebook/wav2vec2-base
 
 Every model is tuned as a whole, but for its frozen feature encoder, by connectionist temporal

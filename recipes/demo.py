@@ -26,7 +26,7 @@ from recipes.command.vocabulary import (
     check_once,
 )
 from recipes.phantom import phantom_data
-from recipes.stages.demo.about import card_says
+from recipes.stages.demo.about import card_says, card_sounds
 from recipes.stages.predicting import PATIENCE, brain_pipeline, patient_enough
 
 MOST = 2  # checkpoints, side by side
@@ -48,8 +48,8 @@ class DemoOptions(Checkpoints, Participants, RemoteCode):
     examples: list[str] = field(
         default_factory=list,
         metadata={
-            "help": "Sound files that the page offers; by default two of the phantom's stories "
-            "beside a checkpoint that was tuned on it, else none."
+            "help": "Sound files that the page offers; by default those that a checkpoint's card "
+            "offers, or two of the phantom's stories beside a checkpoint that was tuned on it."
         },
     )
     server_name: str = field(
@@ -125,15 +125,18 @@ def offered(given: Sequence[str], checkpoints: Iterable[str]) -> list[Path]:
     given : list of str
         Files.
     checkpoints : iterable of str
-        If one was tuned on the phantom and no file is given, stories are offered that it was
-        measured and tuned on.
+        If no file is given, those are offered that their cards offer; else, if one was tuned on the
+        phantom, stories that it was measured and tuned on.
 
     Returns
     -------
     list of Path
     """
-    if given or PHANTOM not in [card_says(name)[1] for name in checkpoints]:
-        return [Path(path) for path in given]
+    checkpoints = list(checkpoints)
+    found = [Path(path) for path in given]
+    found = found or [path for name in checkpoints for path in card_sounds(name)]
+    if found or PHANTOM not in [card_says(name)[1] for name in checkpoints]:
+        return found
     stimuli = phantom_data()[0] / "stimuli"
     return [stimuli / f"{story}.wav" for story in STORIES]
 

@@ -3,7 +3,7 @@
     python recipes/probe.py --checkpoints outputs/phantom/brain-tuned outputs/phantom/permuted \\
         --baseline phantom-wav2vec2 --tasks phantom
     python recipes/probe.py --checkpoints outputs/ds003020/brain-tuned --tasks timit crema_d \\
-        --data <folder of TIMIT> <folder of CREMA-D>
+        --collections timit=<folder> crema_d=<folder>
 
 A linear probe for every task and layer, on the mean over each clip's frames (Moussa et al. 2025,
 section 3.4.3). A run that was interrupted goes on when the same command is given again.

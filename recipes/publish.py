@@ -18,6 +18,7 @@ from modeling_braintune import check_access, commit_files, publish_checkpoint
 from recipes.command.arguments import parse_arguments
 from recipes.command.checkpoints import one_checkpoint
 from recipes.command.vocabulary import Checkpoints, Hub
+from recipes.demo import offered
 from recipes.stages.demo.space import space_files
 
 
@@ -105,6 +106,8 @@ def publish_demo(
 ) -> str:
     """Upload the page of a checkpoint as a Space, which starts from what is uploaded alone.
 
+    The sounds that the page offers here go with it.
+
     What an earlier upload left there, and this one does not hold, is removed.
 
     Parameters
@@ -125,7 +128,7 @@ def publish_demo(
     ValueError, FileNotFoundError, PermissionError, ConnectionError
         As `publish_checkpoint`, or the checkpoint does not say whose voxels it predicts.
     """
-    files = space_files(checkpoint, repo)
+    files = space_files(checkpoint, repo, offered([], [checkpoint]))
     check_access(repo, token, private, repo_type="space")
     message = f"Upload the page of {Path(checkpoint).name}"
     return commit_files(

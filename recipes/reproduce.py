@@ -189,6 +189,13 @@ def reproduce(arguments: ReproduceOptions, config: dict[str, Any]) -> list[Job]:
     if arguments.dry_run:
         print(forecast(study, jobs, arguments, found, splits))
         return jobs
+    if not jobs:
+        absent = missing_collections({*arguments.collections}, arguments.numbers)
+        lacking = " ".join(f"{name}=<folder>" for name in absent)
+        raise ValueError(
+            f"figures {', '.join(arguments.numbers)} cannot be made of what is given"
+            + (f": give --collections {lacking}" if lacking else "")
+        )
     print(job_table(jobs))
     with sole_holder(study.folder / LOCK):
         write_json(study.folder / "plan.json", [job.told() for job in jobs])

@@ -2,7 +2,8 @@
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from .alignment import rows
@@ -96,7 +97,11 @@ def merged(paths: list[Path]) -> list[dict]:
     return joined(((path, read_rows(path)) for path in paths), ("participant", "seed", *WHAT))
 
 
-def joined(found: Iterable[tuple[Path, list[dict]]], key: Sequence[str]) -> list[dict]:
+def joined(
+    found: Iterable[tuple[Path, list[dict]]],
+    key: Sequence[str],
+    again: Callable[[dict], bool] = lambda row: False,
+) -> list[dict]:
     """Rows of several files, of which those of one key stand once.
 
     Parameters
@@ -105,6 +110,9 @@ def joined(found: Iterable[tuple[Path, list[dict]]], key: Sequence[str]) -> list
         The rows of each file.
     key : sequence of str
         Columns that say what a value is of.
+    again : callable
+        Whether what a row is of may be measured more than once, with what chance does to it: then
+        the value of the first file by name counts, and a warning tells both.
 
     Returns
     -------
@@ -119,7 +127,7 @@ def joined(found: Iterable[tuple[Path, list[dict]]], key: Sequence[str]) -> list
     """
     table, origins = {}, {}
     ways: dict[str, dict] = {column: {} for column in WAYS}
-    for path, rows_of_file in found:
+    for path, rows_of_file in sorted(found, key=lambda one: str(one[0])):
         for row in rows_of_file:
             if row["region"] is not None:
                 _check_ways(row, path, ways)
@@ -127,11 +135,14 @@ def joined(found: Iterable[tuple[Path, list[dict]]], key: Sequence[str]) -> list
             known, origin = table.setdefault(what, row), origins.setdefault(what, path)
             if not _same(known["value"], row["value"]):
                 named = ", ".join(str(part) for part in what if part is not None)
-                raise ValueError(
+                both = (
                     f"{origin} and {path} hold different values of {named}: {known['value']} and "
-                    f"{row['value']}; leave out one of the files"
+                    f"{row['value']}"
                 )
-            if known != row:  # by rounding, or in what does not say what the value is of
+                if not again(row):
+                    raise ValueError(f"{both}; leave out one of the files")
+                warnings.warn(f"{both}; the first is taken", stacklevel=2)
+            elif known != row:  # by rounding, or in what does not say what the value is of
                 table[what] = min(known, row, key=lambda one: repr(sorted(one.items())))
     return list(table.values())
 

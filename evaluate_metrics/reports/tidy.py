@@ -60,7 +60,13 @@ def tidy(sources: Iterable[Source]) -> list[dict[str, Any]]:
     ValueError
         As `read_rows` and `joined`, or facts have a name that is no column.
     """
-    return _sorted(joined(((source.path, _rows(source)) for source in sources), KEY))
+    found = ((source.path, _rows(source)) for source in sources)
+    return _sorted(joined(found, KEY, _of_no_participant))
+
+
+def _of_no_participant(row):
+    """Whether a row is of a model that several participants' jobs, or laboratories, measure."""
+    return row["participant"] is None
 
 
 def _rows(source):
@@ -146,7 +152,8 @@ def read_tidy(paths: Iterable[str | Path]) -> list[dict[str, Any]]:
         A file lacks columns, or two hold different values of the same thing, as where participants
         of two laboratories have one name.
     """
-    return _sorted(joined(((Path(path), _table(Path(path))) for path in paths), KEY))
+    found = ((Path(path), _table(Path(path))) for path in paths)
+    return _sorted(joined(found, KEY, _of_no_participant))
 
 
 def _table(path):

@@ -56,7 +56,7 @@ class Participants(Words):
     participants: list[str] = field(
         default_factory=list,
         metadata={
-            "help": "Participants by name, such as UTS01 UTS02, the phantom's being P01 to P03; "
+            "help": "Participants by name, such as UTS01 UTS02, the phantom's being P01 to P04; "
             "by default the only one, where a checkpoint says who that is."
         },
     )

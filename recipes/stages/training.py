@@ -152,8 +152,9 @@ def same_epochs(steps: int, pairs: Windows, of_steps: Windows, training: Trainer
     """
     batch = training.train_batch_size * training.world_size
     accumulated = training.gradient_accumulation_steps
+    batches = math.floor if training.dataloader_drop_last else math.ceil
     per_epoch = [
-        math.ceil(math.ceil(len(windows) / batch) / accumulated) for windows in (pairs, of_steps)
+        math.ceil(batches(len(windows) / batch) / accumulated) for windows in (pairs, of_steps)
     ]
     return max(1, round(steps * per_epoch[0] / per_epoch[1]))
 

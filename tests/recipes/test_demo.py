@@ -26,6 +26,11 @@ MOMENT = 13.0  # the middle of the seventh TR
 STANDING = {"plotly.min.js", "surface.json"}  # files of the page itself
 READY = "document.querySelector('#player .player').dataset"
 
+HEAR_EXAMPLE = (
+    "[...document.querySelectorAll('button')]"
+    ".find((button) => button.innerText === 'Hear example').click()"
+)
+
 needs_browser = pytest.mark.skipif(chromium.PATH is None, reason="no Chromium on the PATH")
 
 
@@ -60,6 +65,17 @@ def test_a_checkpoint_of_the_phantom_comes_with_its_stories(tmp_path, monkeypatc
     assert offered([], map(str, folders.values())) == stories
     assert offered([], [str(folders["study"])]) == []
     assert offered(["own.wav"], [str(folders["phantom"])]) == [Path("own.wav")]
+
+
+def test_examples_of_a_card_are_files_beside_it(tmp_path):
+    (tmp_path / "README.md").write_text(
+        "---\nwidget:\n- {example_title: Hello, src: hello.wav}\n- src: absent.wav\n"
+        "- src: https://example.org/far.wav\n- text: no sound\n---\n"
+    )
+    assert offered([], [str(tmp_path)]) == []
+    soundfile.write(tmp_path / "hello.wav", bursts(2.0), 16000)
+    assert offered([], [str(tmp_path)]) == [tmp_path / "hello.wav"]
+    assert offered(["own.wav"], [str(tmp_path)]) == [Path("own.wav")]
 
 
 @pytest.fixture(scope="module")
@@ -382,14 +398,14 @@ def test_a_refused_microphone_is_said_and_the_page_goes_on(visitor, folder):
 
 @needs_browser
 def test_a_second_visitor_waits_in_the_queue_and_gets_what_is_theirs(shown, visitor, tmp_path):
-    seconds = {"long": 600.0, "short": 6.0}
-    for name, length in seconds.items():
-        soundfile.write(tmp_path / f"{name}.wav", bursts(length), 16000)
+    """Even if what they ask for is something else."""
+    seconds = {"long": 600.0, "example": 8.0}
+    soundfile.write(tmp_path / "long.wav", bursts(seconds["long"]), 16000)
     shown.give("input[type=file]", tmp_path / "long.wav")
     shown.wait_for("/predicting/.test(document.body.innerText)", 60)
-    visitor.give("input[type=file]", tmp_path / "short.wav")
+    visitor.value(HEAR_EXAMPLE)
     visitor.wait_for("/queue: *[0-9]/.test(document.body.innerText)", 60)
-    for tab, name in ((shown, "long"), (visitor, "short")):
+    for tab, name in ((shown, "long"), (visitor, "example")):
         status = "document.querySelector('#status').innerText"
         tab.wait_for(f"{status}.includes('{name}.wav: {seconds[name]:.1f} s')", 200)
         tab.wait_for(
@@ -399,10 +415,7 @@ def test_a_second_visitor_waits_in_the_queue_and_gets_what_is_theirs(shown, visi
 
 @needs_browser
 def test_an_example_is_heard_after_all_that(shown):
-    shown.value(
-        "[...document.querySelectorAll('button')]"
-        ".find((button) => button.innerText === 'Hear example').click()"
-    )
+    shown.value(HEAR_EXAMPLE)
     shown.wait_for(
         "document.querySelector('#status').innerText.includes('example.wav: 8.0 s')", 120
     )

@@ -174,6 +174,9 @@ def larger(number: str, title: str, rows: Rows, folder: Path, maps: Maps) -> Dra
                 panels.append(line_panel(by_layer, name, label=label, share=metric, **axis))
                 panels[-1]["aside"] = aside
                 of = {line["model"]: line for line in found if line["layer"] == "mean"}
+                if not {BASELINE, TUNED, of_large} <= of.keys() or of[TUNED]["gain"] is None:
+                    told.append(f"{metric} in {words(region)}: not determined for all three.")
+                    continue
                 values = [f"{m} {of[m]['value']:.{digits}f}" for m in (BASELINE, TUNED, of_large)]
                 gain = minus(f"{of[TUNED]['gain']:+.{digits}f}")
                 n = of[TUNED]["n_tested"]

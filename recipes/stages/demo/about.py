@@ -1,6 +1,8 @@
 """What a visitor must know of a checkpoint: whose brain it is, its data, and its licence."""
 
-from huggingface_hub import ModelCard
+from pathlib import Path
+
+from huggingface_hub import ModelCard, ModelCardData
 from transformers.utils import cached_file
 
 from modeling_braintune.brain import Brain
@@ -41,9 +43,28 @@ def about(checkpoint: str, brain: Brain) -> str:
 
 def card_says(checkpoint: str) -> tuple[str | None, str | None]:
     """Return the licence and the data set that a card names, None where it names none."""
-    path = cached_file(checkpoint, "README.md", _raise_exceptions_for_missing_entries=False)
-    if path is None:
-        return None, None
-    said = ModelCard.load(path, ignore_metadata_errors=True).data
+    said = _card(checkpoint)
     measured = getattr(said, "eval_results", None) or []
     return said.get("license"), measured[0].dataset_name if measured else None
+
+
+def card_sounds(checkpoint: str) -> list[Path]:
+    """Return the examples that a card offers (`src` of its metadata's `widget`): files beside it.
+
+    Those on other hosts are passed over, since nothing is loaded from there.
+    """
+    offered = [one.get("src") for one in _card(checkpoint).get("widget") or []]
+    found = [
+        cached_file(checkpoint, name, _raise_exceptions_for_missing_entries=False)
+        for name in offered
+        if name and "://" not in name
+    ]
+    return [Path(path) for path in found if path is not None]
+
+
+def _card(checkpoint):
+    """What the metadata of a card say; nothing where there is none."""
+    path = cached_file(checkpoint, "README.md", _raise_exceptions_for_missing_entries=False)
+    if path is None:
+        return ModelCardData()
+    return ModelCard.load(path, ignore_metadata_errors=True).data

@@ -37,6 +37,7 @@ deleted when you close the page.
 """
 LARGEST = "512mb"  # of a file: ten minutes of anything, uncompressed
 MOST_WAITING = 20
+COMPUTING = "computing"  # that of which one is done at a time: Gradio counts functions apart else
 WAITING = gr.Progress()
 
 
@@ -110,10 +111,10 @@ def page(
 
         def show(session, chosen, tell):
             """Predict the session's sound, and write what the player fetches."""
-            session.predicted = []
-            for choice, (name, encode) in zip(whose, encoders.items(), strict=True):
-                made = predict(encode, session.sound, chosen[choice], partial(tell, name))
-                session.predicted.append(made)
+            session.predicted = [
+                predict(encode, session.sound, chosen[choice], partial(tell, name))
+                for choice, (name, encode) in zip(whose, encoders.items(), strict=True)
+            ]
             return write_played(session.predicted, list(encoders), session.new_folder("played"))
 
         def answer(read, chosen, visitor, progress):
@@ -133,7 +134,7 @@ def page(
                 played = show(session, chosen, tell)
                 said = f"{session.sound.name}: {session.sound.seconds:.1f} s. {session.sound.said}"
                 now = {player: _address(played), taking: gr.update(visible=True), taken: ""}
-                return emptied | {status: _paragraph(said)} | now
+                return emptied | {status: _paragraph(said, 'role="status"')} | now
             except Gone:
                 return emptied
             except (OSError, ValueError) as error:
@@ -172,6 +173,7 @@ def page(
                 return _paragraph(str(error), 'role="alert"')
 
         shown: dict[str, Any] = {
+            "concurrency_id": COMPUTING,
             "outputs": [player, status, recording, taking, taken],
             "show_progress_on": [recording],
         }
@@ -182,7 +184,7 @@ def page(
             button.click(hear_example(path), given, **shown)
         for choice in whose:
             choice.input(change, given, **shown)
-        taking.click(take, outputs=[taken], api_visibility="private")
+        taking.click(take, outputs=[taken], api_visibility="private", concurrency_id=COMPUTING)
 
         def leave(request: gr.Request):
             sessions.end(request.session_hash)

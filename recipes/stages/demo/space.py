@@ -2,6 +2,7 @@
 
 import re
 import sys
+from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, requires, version
 from os import PathLike
 from pathlib import Path
@@ -26,7 +27,7 @@ from recipes.demo import DemoOptions, demo
 
 prepare_process(PartialState().device, 1)
 # Where the page is reached is said by the Space, in the environment.
-demo(DemoOptions(checkpoints=[{checkpoint!r}], server_name=None))
+demo(DemoOptions(checkpoints=[{checkpoint!r}], examples={examples!r}, server_name=None))
 '''
 CARD = """\
 # Watch a predicted cortex listen
@@ -48,11 +49,14 @@ python app.py
 |---|---|
 | `{checkpoint}/` | the checkpoint, with its card |
 | {rooms} | [braintune](https://github.com/braintune/braintune) {version}, MIT licence |
+| `examples/` | sounds that the page offers, if it offers any |
 | `app.py`, `requirements.txt` | the page, and the versions that it was published with |
 """
 
 
-def space_files(checkpoint: str, repo: str) -> dict[str, str | PathLike | bytes]:
+def space_files(
+    checkpoint: str, repo: str, examples: Iterable[Path] = ()
+) -> dict[str, str | PathLike | bytes]:
     """Gather what the Space of a checkpoint holds.
 
     Parameters
@@ -60,6 +64,8 @@ def space_files(checkpoint: str, repo: str) -> dict[str, str | PathLike | bytes]
     checkpoint : folder or name on the Hub
     repo : str
         The Space's name.
+    examples : iterable of Path
+        Sounds that the page offers.
 
     Returns
     -------
@@ -81,11 +87,13 @@ def space_files(checkpoint: str, repo: str) -> dict[str, str | PathLike | bytes]
         with plain_errors(checkpoint):
             folder = Path(snapshot_download(checkpoint))
     place = f"checkpoints/{Path(checkpoint).resolve().name}"
+    sounds = {f"examples/{path.name}": path for path in examples}
     files: dict[str, str | PathLike | bytes] = {
         "README.md": _card(encode, checkpoint, place, repo).encode(),
-        "app.py": APP.format(checkpoint=place).encode(),
+        "app.py": APP.format(checkpoint=place, examples=[*sounds]).encode(),
         "requirements.txt": requirements().encode(),
     }
+    files |= sounds
     files |= {f"{place}/{name}": path for name, path in checkpoint_files(folder).items()}
     return files | {path.relative_to(SOURCE).as_posix(): path for path in _source()}
 

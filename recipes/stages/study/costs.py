@@ -13,7 +13,7 @@ from datasets_scripts.recordings import ParticipantFiles
 from modeling_braintune import AutoModelForBrainTuning, layer_representations, model_inputs
 from recipes.command.arguments import read_config
 from recipes.stages.controls import TARGETS
-from recipes.stages.study.jobs import Job
+from recipes.stages.study.jobs import Job, done
 from recipes.stages.study.planning import Backbone, Study, config_path
 from recipes.stages.timing import seconds_of
 
@@ -271,8 +271,8 @@ def _operations(heard, width):
 
 
 def summary(jobs: Iterable[Job]) -> str:
-    """Say what jobs take in all."""
-    jobs = [job for job in jobs if job.hours is not None]
+    """Say what jobs take that are not done."""
+    jobs = [job for job in jobs if job.hours is not None and not done(job)]
     hours, gigabytes = sum(job.hours for job in jobs), sum(job.gigabytes for job in jobs)
     return f"{len(jobs)} jobs: {_rounded(hours)} hours one after the other, {gigabytes:.2g} GB"
 

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from datasets_scripts import written_whole
-from recipes.stages.study.jobs import Job, done
+from recipes.stages.study.jobs import Job, done, record_of
 from recipes.stages.study.planning import Study
 
 PAGE = "index.html"
+OF_A_RUN = ("settings_hash", "code_version")  # facts
 
 
 def finish(
@@ -52,7 +53,9 @@ def finish(
     from evaluate_metrics.reports.tidy import Source, tidy, write_tidy
 
     ended = [job for job in jobs if done(job)]
-    rows = tidy([Source(job.folder / name, job.facts) for job in ended for name in job.sources])
+    rows = tidy(
+        [Source(job.folder / name, made_with(job)) for job in ended for name in job.sources]
+    )
     write_tidy(rows, study.folder)
     folder = study.folder / "figures"
     folder.mkdir(exist_ok=True)
@@ -82,6 +85,12 @@ def finish(
     with written_whole(study.folder / PAGE) as partial:
         partial.write_text(pages.page(told), encoding="utf-8")
     return left_out
+
+
+def made_with(job: Job) -> dict[str, Any]:
+    """Return a job's facts, its settings and version being those that it ran with."""
+    then = record_of(job).get("facts", {})
+    return job.facts | {name: then[name] for name in OF_A_RUN if name in then}
 
 
 def maps_of(jobs: Sequence[Job]) -> dict[tuple[str, str], Path]:

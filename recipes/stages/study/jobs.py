@@ -67,6 +67,9 @@ class Job:
         """Digest of the command, wherever the study's folder and the package lie."""
         study = str(self.folder.parent.parent)
         _, script, *words = self.command
+        if "--config" in words:
+            at = words.index("--config") + 1
+            words[at] = Path(words[at]).name
         told = [Path(script).name, *(word.replace(study, "<study>") for word in words)]
         return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
 

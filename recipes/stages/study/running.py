@@ -70,7 +70,8 @@ def run_job(job: Job, environment: dict[str, str] | None = None) -> None:
     with sole_holder(job.place(".lock")) as held:
         if done(job):
             return
-        record, started = {"key": job.key, "command": job.command}, time.time()
+        record = {"key": job.key, "command": job.command, "facts": job.facts}
+        started = time.time()
         # One that refuses to be run again may have ended just after its caller was killed.
         ended = job.refuses and record_of(job).get("key") == job.key
         if not (ended and (job.folder / job.result).exists()):
@@ -169,7 +170,11 @@ def run_all(
             elif {*job.needs} <= there and len(running) < executor.n_at_once:
                 waiting.remove(job)
                 say(f"{job.name}: {' '.join(job.command)}")
-                running[job.name] = executor.submit(job)
+                try:
+                    running[job.name] = executor.submit(job)
+                except Exception as error:  # of whatever kind a cluster's refusal is
+                    failed[job.name] = f"could not be submitted: {error}"
+                    say(f"{job.name}: FAILED: {failed[job.name]}")
         if running:
             time.sleep(pause)
     return failed

@@ -70,6 +70,21 @@ def test_values_that_conflict_are_told_with_both_files(tmp_path):
         tidy([Source(path, {"family": "hubert"}) for path in paths])
 
 
+def test_a_pretrained_model_may_come_out_otherwise_in_another_job(tmp_path):
+    """A recogniser, or a probe, that chance has made a little better; the first file's counts."""
+    pretrained = {"model": "pretrained", "participant": None}
+    paths = [
+        written(tmp_path / f"{name}.json", result(value=value, **pretrained))
+        for name, value in (("a", 0.6), ("b", 0.5))
+    ]
+    for order in (paths, paths[::-1]):
+        with pytest.warns(
+            UserWarning, match=r"a\.json and .*b\.json hold .* 0\.6 and 0\.5; the first"
+        ):
+            (found,) = tidy([Source(path, {"family": "hubert"}) for path in order])
+        assert found["value"] == 0.6
+
+
 def test_facts_that_are_no_columns_are_refused(tmp_path):
     path = written(tmp_path / "a.json", result())
     with pytest.raises(ValueError, match=r"a\.json: facts must be columns .* got familly"):

@@ -26,7 +26,7 @@ from recipes.stages.predicting import brain_pipeline
 from tests.small_brains import brain, bursts, write_checkpoint
 
 ROOT = Path(__file__).resolve().parents[4]
-CARD = "---\nlicense: apache-2.0\n---\n\n# A model\n"
+CARD = "---\nlicense: apache-2.0\nwidget:\n- src: hello.wav\n---\n\n# A model\n"
 ALIGNMENT = {"language": {"value": 0.5, "low": 0.25, "high": 0.75}}
 MEASURED = {"story": "repeated", "n_trs": 232, "normalisation": "normalised"}
 PUBLISH = """
@@ -46,10 +46,11 @@ for words in json.load(sys.stdin):
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
-    """Folder of a checkpoint that was measured, with a licence."""
+    """Folder of a checkpoint that was measured, with a licence, and an example in its card."""
     folder = tmp_path_factory.mktemp("runs") / "brain-tuned"
     write_checkpoint(folder, brain("P01", alignment=ALIGNMENT, measured_on=MEASURED))
     (folder / "README.md").write_text(CARD)
+    soundfile.write(folder / "hello.wav", bursts(3.0), 16000)
     return folder
 
 
@@ -103,14 +104,14 @@ def test_a_space_is_uploaded_in_one_commit_in_place_of_what_was_there(
     manifest = json.loads((loopback_hub.folder / "spaces/ada/listening.json").read_text())
     assert len(manifest["commits"]) == 1 + 2 + 1  # that of the repository, the earlier ones, this
     there = {*api.list_repo_files("ada/listening", repo_type="space")} - {".gitattributes"}
-    expected = space_files(str(checkpoint), "ada/listening")
+    expected = space_files(str(checkpoint), "ada/listening", [checkpoint / "hello.wav"])
     assert there == expected.keys()
     for name, content in expected.items():
         content = content if isinstance(content, bytes) else Path(content).read_bytes()
         assert (space / name).read_bytes() == content
     assert not any("__pycache__" in name for name in there)
     assert {name.split("/")[0] for name in there} == {
-        *(*ROOMS, "checkpoints", "README.md", "app.py", "requirements.txt")
+        *(*ROOMS, "checkpoints", "examples", "README.md", "app.py", "requirements.txt")
     }
 
 
@@ -221,6 +222,7 @@ def started(space, python, tmp_path_factory):
 def test_the_page_of_the_space_predicts_what_the_checkpoint_does(started, checkpoint, tmp_path):
     soundfile.write(tmp_path / "bursts.wav", bursts(13.0), 16000)
     client = Client(started, verbose=False)
+    assert "Hear hello" in json.dumps(client.config)
     answer = client.predict(handle_file(tmp_path / "bursts.wav"), "P01", api_name="/hear")
     content = httpx.get(f"{started}/{answer[0]}").json()
     encode = brain_pipeline(str(checkpoint))

@@ -27,6 +27,14 @@ def test_a_study_that_was_moved_is_still_done(job, tmp_path):
     assert done(dataclasses.replace(one, folder=folder, command=moved))
 
 
+def test_a_configuration_is_the_same_from_wherever_the_command_is_given(job):
+    near, far, other = (
+        dataclasses.replace(job("one"), command=["python", "tune.py", "--config", path])
+        for path in ("configs/phantom.yaml", "../up/configs/phantom.yaml", "configs/other.yaml")
+    )
+    assert near.key == far.key != other.key
+
+
 def test_figures_take_their_jobs_and_what_these_need(job):
     jobs = [
         job("a"),

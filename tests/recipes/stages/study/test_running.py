@@ -43,6 +43,19 @@ def test_a_failure_stops_only_what_needs_it_and_is_tried_again(job, tmp_path):
     assert times_begun(broken) == 2 and times_begun(other) == 1
 
 
+def test_what_a_cluster_refuses_is_a_failure_of_that_job_alone(job):
+    class Full(Here):
+        def submit(self, job):
+            if job.name == "refused":
+                raise OSError("no such partition")
+            return super().submit(job)
+
+    refused, after, other = job("refused"), job("after", needs=("refused",)), job("other")
+    failed = run_all([refused, after, other], Full(), quiet, pause=0.01)
+    assert failed.keys() == {"refused", "after"} and done(other)
+    assert failed["refused"] == "could not be submitted: no such partition"
+
+
 def test_a_command_that_fails_in_silence_is_told_by_its_status(job):
     one = job("one", "raise SystemExit(3)")
     with pytest.raises(JobFailed, match="status 3") as raised:
