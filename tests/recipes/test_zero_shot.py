@@ -9,7 +9,7 @@ import yaml
 
 from modeling_braintune import AutoModelForBrainTuning
 from recipes.zero_shot import told_apart
-from tests.command_process import run_command
+from tests.command_process import RECIPES, run_command, run_two
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +112,35 @@ def test_other_objectives_and_options_take_a_shared_space(write, tmp_path, objec
     assert "permuted: its targets correlate with the true ones" in done.stdout
     brain = AutoModelForBrainTuning.from_pretrained(tmp_path / "brain-tuned").brain_of()
     assert brain.participants == ["P01", "P02"]
+
+
+def test_two_processes_give_the_losses_of_one_with_all_options_together(write, tmp_path):
+    """Of a shared space: a loss over voxels, retention, adapters in one layer, a refit."""
+    config = write(
+        "together",
+        shared_space=True,
+        participants=["P01", "P02"],
+        objective="spatial_correlation",
+        retention="distil",
+        head_rank=3,
+        lora_rank=2,
+        tune_layers="2",
+        refit=True,
+        dropout=0.0,
+        dataloader_drop_last=True,  # else an epoch's last batch is filled up
+    )
+    alone, both = tmp_path / "alone", tmp_path / "both"
+    done = run_command("tune", "--config", config, "--output_dir", alone)
+    assert done.returncode == 0, done.stderr
+    half = ("--per_device_train_batch_size", "4", "--per_device_eval_batch_size", "4")
+    run_two(RECIPES / "tune.py", "--config", config, "--output_dir", both, *half)
+    one, two = (
+        json.loads((folder / "results.json").read_text())["curves"]["brain-tuned"]
+        for folder in (alone, both)
+    )
+    assert len(one["train"]) > 3 and one["refit_steps"] == two["refit_steps"]
+    for name in ("train", "validation"):  # correlations, which are near 0
+        np.testing.assert_allclose(two[name], one[name], atol=1e-4)
 
 
 def test_who_was_learned_from_is_refused_in_one_line(shared, write, tmp_path):

@@ -159,9 +159,15 @@ def test_self_supervision_says_what_is_new_and_leaves_a_whole_pretraining_model(
     AutoModelForBrainTuning.from_pretrained(run.folder / "brain-tuned")
 
 
-@pytest.mark.parametrize("kind", ["distil", "self_supervised"])
-def test_an_interrupted_run_ends_as_one_that_was_not(kind, tune, monkeypatch):
-    options = {"retention": kind, "save_total_limit": None, "head_rank": 3}
+@pytest.mark.parametrize(
+    ("kind", "more"),
+    [
+        ("distil", {"tune_layers": "2", "objective": "both_correlations"}),
+        ("self_supervised", {"objective": "weighted_spatial_correlation"}),
+    ],
+)
+def test_an_interrupted_run_ends_as_one_that_was_not(kind, more, tune, monkeypatch):
+    options = {"retention": kind, "save_total_limit": None, "head_rank": 3} | more
     monkeypatch.setattr("recipes.stages.training.end_training", lambda *given: None)
     whole = tune(f"whole-{kind}", **options)
 
@@ -177,17 +183,19 @@ def test_an_interrupted_run_ends_as_one_that_was_not(kind, tune, monkeypatch):
 
 
 @pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
-def test_options_go_together(tune, pretrained):
-    """Adapters in one layer, two participants, a bottleneck, distillation, bfloat16."""
+@pytest.mark.parametrize("objective", ["weighted_both_correlations", "spatial_correlation"])
+def test_options_go_together(tune, pretrained, objective):
+    """Adapters in one layer, two participants, a bottleneck, distillation, bfloat16, a refit."""
     run = tune(
-        "together",
+        f"together-{objective}",
         participants=["P01", "P02"],
         retention="distil",
         tune_layers="2",
         lora_rank=2,
         head_rank=3,
         bf16=True,
-        objective="weighted_both_correlations",
+        objective=objective,
+        refit=True,
     )
     tuned = AutoModelForBrainTuning.from_pretrained(run.folder / "brain-tuned")
     assert tuned.head.rank == 3 and [*tuned.brains] == ["P01", "P02"]
@@ -235,11 +243,26 @@ def test_a_refit_learns_from_the_validation_stories_for_as_many_epochs(tune, tod
 
 @pytest.mark.parametrize(("steps", "expected"), [(9, 12), (1, 1), (5, 7)])
 def test_epochs_are_of_batches_begun(steps, expected):
-    training = SimpleNamespace(train_batch_size=4, world_size=2, gradient_accumulation_steps=1)
+    training = SimpleNamespace(
+        train_batch_size=4,
+        world_size=2,
+        gradient_accumulation_steps=1,
+        dataloader_drop_last=False,
+    )
     assert same_epochs(steps, range(90), range(67), training) == expected
     halves = copy.copy(training)
     halves.train_batch_size, halves.gradient_accumulation_steps = 2, 2
     assert same_epochs(steps, range(90), range(67), halves) == expected
+
+
+def test_epochs_are_of_whole_batches_where_others_are_dropped():
+    training = SimpleNamespace(
+        train_batch_size=32,
+        world_size=1,
+        gradient_accumulation_steps=1,
+        dataloader_drop_last=True,
+    )
+    assert same_epochs(4, range(90), range(64), training) == 4
 
 
 @pytest.mark.parametrize(
