@@ -99,7 +99,7 @@ def compare(arguments: CompareOptions, training: TrainerOptions) -> dict[str, An
     # The output folder, the models and the recordings
     with training.main_process_first(local=False):
         pretrained = checkpoint(arguments.pretrained, say)
-        check_starting_model(arguments, pretrained)
+        check_starting_model(arguments, pretrained, training.world_size)
         for teacher in [*teachers(arguments), *arguments.more_text_teachers]:
             checkpoint(teacher)
         data = recordings_folder(arguments.data, say)

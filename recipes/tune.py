@@ -108,7 +108,7 @@ def tune(arguments: TuningOptions, training: TrainerOptions) -> dict[str, Any] |
                 remove([output / FEATURES])
             check_output(output, settings, made, overwrite=training.overwrite_output_dir)
         pretrained = checkpoint(arguments.pretrained, say)
-        check_starting_model(arguments, pretrained)
+        check_starting_model(arguments, pretrained, training.world_size)
         for teacher in teachers(arguments):
             checkpoint(teacher)
         data = recordings_folder(arguments.data, say)

@@ -15,19 +15,21 @@ from modeling_braintune import (
 from recipes.stages.shared_space import SPACE
 
 
-def check_starting_model(arguments: Any, pretrained: str) -> None:
+def check_starting_model(arguments: Any, pretrained: str, n_processes: int = 1) -> None:
     """Refuse a checkpoint that cannot be tuned, or not as it is asked for.
 
     Parameters
     ----------
     arguments : TuningOptions
     pretrained : folder or name on the Hub
+    n_processes : int
+        That train together.
 
     Raises
     ------
     ValueError
-        Its family is unknown or cannot retain as it is asked to, adapters or the head's bottleneck
-        would be wider than it is, or it has no such layers.
+        Its family is unknown, cannot retain as it is asked to, or not in several processes,
+        adapters or the head's bottleneck would be wider than it is, or it has no such layers.
     """
     config = AutoModelForBrainTuning.config_of(pretrained)
     width = config.hidden_size
@@ -52,6 +54,12 @@ def check_starting_model(arguments: Any, pretrained: str) -> None:
         raise ValueError(
             f"retention self_supervised takes models of {' and '.join(STIMULUS_FAMILIES)}, whose "
             f"pretraining classes have such a loss; {pretrained} is of {config.model_type}: distil"
+        )
+    if arguments.supervises_itself and n_processes > 1:
+        # The quantizer and projections take no part in the pass that processes wait for.
+        raise ValueError(
+            "retention self_supervised runs the backbone a second time, whose gradients several "
+            f"processes do not share, got {n_processes}: train in one process, or distil"
         )
 
 

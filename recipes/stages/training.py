@@ -207,14 +207,8 @@ def train(
     FloatingPointError
         The loss is no longer finite.
     ValueError
-        A model that an earlier run left is damaged, or the self-supervised retention cannot be.
+        A model that an earlier run left is damaged.
     """
-    if arguments.supervises_itself and training.world_size > 1:
-        # The quantizer and projections take no part in the pass that processes wait for.
-        raise ValueError(
-            "retention self_supervised runs the backbone a second time, whose gradients several "
-            f"processes do not share, got {training.world_size}: train in one process, or distil"
-        )
     output, folder = Path(training.output_dir), Path(training.output_dir) / name
     training = copy.copy(training)
     training.output_dir = str(folder / CHECKPOINTS)

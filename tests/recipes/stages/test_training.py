@@ -10,7 +10,7 @@ import pytest
 import torch
 import yaml
 from safetensors.torch import load_file
-from transformers import AutoModelForPreTraining
+from transformers import AutoModelForPreTraining, HubertConfig
 
 from modeling_braintune import AutoModelForBrainTuning, file_checksums, write_alignment
 from recipes.command.arguments import parse_arguments
@@ -24,7 +24,6 @@ from recipes.stages.training import (
     _check_unchanged,
     made_by_tuning,
     same_epochs,
-    train,
     tune_models,
 )
 from recipes.stages.tuning_options import TrainerOptions, TuningOptions
@@ -287,7 +286,14 @@ def test_a_rank_above_the_number_of_voxels_is_refused(settings, tmp_path):
         starting_model(arguments, arguments.pretrained, np.arange(5))
 
 
-def test_self_supervision_in_several_processes_is_refused():
-    arguments, training = SimpleNamespace(supervises_itself=True), SimpleNamespace(world_size=2)
+def test_self_supervision_is_refused_where_it_cannot_be(settings, tmp_path):
+    config = tmp_path / "configuration.yaml"
+    config.write_text(yaml.safe_dump(settings | {"retention": "self_supervised"}))
+    words = ["--config", str(config), "--output_dir", str(tmp_path)]
+    arguments, _ = parse_arguments((TuningOptions, TrainerOptions), arguments=words)
+    check_starting_model(arguments, arguments.pretrained)
     with pytest.raises(ValueError, match="do not share, got 2: train in one process, or distil"):
-        train("brain-tuned", arguments, training, "pretrained", [], [], print)
+        check_starting_model(arguments, arguments.pretrained, 2)
+    HubertConfig(hidden_size=16).save_pretrained(tmp_path / "hubert")
+    with pytest.raises(ValueError, match="takes models of .* is of hubert: distil"):
+        check_starting_model(arguments, str(tmp_path / "hubert"))
