@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import resource
 import subprocess
 import sys
@@ -477,16 +476,19 @@ def cells(markdown):
     return [[cell.strip() for cell in row.strip("|").split("|")] for row in table], below
 
 
-def test_seeds_are_brought_together_as_the_table_of_the_phantom_has_them(configuration, tmp_path):
+def test_seeds_are_brought_together_in_one_table(configuration, tmp_path):
     config = configuration(num_train_epochs=1, eval_strategy="epoch", save_strategy="epoch")
     done = run_command("tune", *command(config, tmp_path / "output")[1:], "--seeds", 0, 1)
     assert done.returncode == 0, done.stderr
-    written, caption = cells((tmp_path / "output" / "seeds.md").read_text())
-    readme = (REPOSITORY / "recipes" / "phantom" / "README.md").read_text()
-    shown, its_caption = cells(re.search("\n## Seeds[ \n].*?(?=\n## )", readme, re.DOTALL)[0])
-    kept = [0, 1, -2, -1]  # what it is of, mean and spread; in between stand the seeds
-    assert [written[0][k] for k in kept] == [shown[0][k] for k in kept]
-    assert written[0][2:-2] == ["seed 0", "seed 1"]
-    assert [row[:2] for row in written] == [row[:2] for row in shown]
-    covered = [re.split(r"are over \d+ seeds, ", text)[1] for text in (caption, its_caption)]
-    assert covered[0] == covered[1]
+    (header, *rows), caption = cells((tmp_path / "output" / "seeds.md").read_text())
+    assert header == ["region", "what", "seed 0", "seed 1", "mean", "spread"]
+    models = ["pretrained", "permuted", "brain-tuned"]
+    models += ["permuted - pretrained", "brain-tuned - pretrained", "brain-tuned - permuted"]
+    assert sorted(row[:2] for row in rows) == sorted(
+        [region, what] for region in REGIONS for what in models
+    )
+    for row in rows:
+        one, other, mean, spread = (float(cell.split()[0]) for cell in row[2:])
+        assert mean == pytest.approx((one + other) / 2, abs=1.1e-3)
+        assert spread == pytest.approx(abs(one - other) / 2**0.5, abs=1.5e-3)
+    assert "are over 2 seeds, blocks of TRs; they do not cover other participants" in caption
