@@ -89,7 +89,7 @@ def plan(arguments: VariantsOptions, config: dict[str, Any]) -> list[Job]:
     jobs = []
     for seed in arguments.seeds:
         for name in chosen:
-            baseline = {"baseline": pretrained} if name == chosen[0] else {}
+            baseline = {"baseline": pretrained if name == chosen[0] else ""}
             tune = _job(
                 arguments, name, seed, "tune", tuning | {"seed": seed} | variants[name], RESULTS
             )
