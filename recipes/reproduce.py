@@ -191,10 +191,10 @@ def reproduce(arguments: ReproduceOptions, config: dict[str, Any]) -> list[Job]:
         return jobs
     if not jobs:
         absent = missing_collections({*arguments.collections}, arguments.numbers)
-        lacking = " ".join(f"{name}=<folder>" for name in absent)
+        wanted = " ".join(f"{name}=<folder>" for name in absent)
         raise ValueError(
             f"figures {', '.join(arguments.numbers)} cannot be made of what is given"
-            + (f": give --collections {lacking}" if lacking else "")
+            + (f": give --collections {wanted}" if wanted else "")
         )
     print(job_table(jobs))
     with sole_holder(study.folder / LOCK):

@@ -2,8 +2,10 @@
 
 import json
 import sys
+import tarfile
 import time
 from importlib.metadata import version
+from pathlib import Path
 
 import psutil
 import pytest
@@ -13,6 +15,8 @@ from evaluate_metrics.reports.tidy import read_tidy
 from recipes import reproduce
 from recipes.stages.study.jobs import Job
 from tests.command_process import run_command, start_command
+
+TWIN = Path(__file__).resolve().parents[2].parent / "shared/data/ds003020-twin.tar.xz"
 
 
 @pytest.fixture
@@ -58,6 +62,33 @@ def test_a_dry_run_shows_jobs_costs_gaps_and_commands(command, capsys, tmp_path)
     assert "Figures 2a, 2b, 2c: all is there" in said
     assert "collection timit: give --collections timit=<folder>" in said
     assert not (tmp_path / "study").exists()
+
+
+@pytest.mark.skipif(not TWIN.exists(), reason="the twin of ds003020 is not here")
+def test_a_dry_run_on_the_twin_says_what_each_figure_lacks_and_costs(command, study, capsys):
+    """One participant has heard enough stories; nothing is fetched, and no atlas given."""
+    with tarfile.open(TWIN) as archive:
+        archive.extractall(study.parent / "twin", filter=lambda member, _: member)
+    content = yaml.safe_load(study.read_text())
+    content["jobs"] = {"all": {"config": "ds003020.yaml"}, "probe": {}}
+    study.write_text(yaml.safe_dump(content))
+    command("--data", study.parent / "twin/ds003020", "--dry_run", "--figures", "2", "13", "4")
+    said = capsys.readouterr().out
+    assert "UTS03 is left out, who heard 1 of 27 stories" in said
+    (line,) = [line for line in said.splitlines() if line.startswith("tune-wav2vec2-UTS05 ")]
+    assert float(line.split()[-3].removeprefix("<")) > 0
+    gaps, of_tasks = said.partition("Figures 2a, 2b, 2c, 13: missing")[2].split(
+        "Figures 4: missing"
+    )
+    for lacking in (gaps, of_tasks):
+        assert "60 files of UTS05 are not fetched (2.24 GB)" in lacking
+        assert "regions of UTS05: give --atlas, or a file of regions" in lacking
+    assert "collection timit: give --collections timit=<folder>" in of_tasks
+
+
+def test_what_no_job_can_make_is_said(command):
+    with pytest.raises(SystemExit, match="figures 9 cannot be made .* timit=<folder>"):
+        command("--figures", "9")
 
 
 def test_what_fails_is_named_with_its_log_and_tried_again(command, capsys, tmp_path, monkeypatch):
