@@ -26,6 +26,7 @@ from modeling_braintune.brain import N_FSAVERAGE5
 from recipes.stages.demo.player import write_played
 from recipes.stages.demo.predicted import predict
 from recipes.stages.demo.sound import read_sound
+from recipes.stages.quick_convolutions import quicken
 
 
 def encoder(n_voxels: int, n_layers: int) -> BrainEncodingPipeline:
@@ -63,6 +64,9 @@ def main() -> None:
         encode.model.to(arguments.device, getattr(torch, arguments.precision))
         encode.device = torch.device(arguments.device)
         encode.model.name_or_path = folder
+        if (arguments.device, arguments.precision) == ("cpu", "bfloat16"):  # as the page does
+            for part in encode.model.feature_encoder_parts():
+                quicken(part)
         samples = np.random.default_rng(0).uniform(-0.1, 0.1, round(arguments.minutes * 60 * 16000))
         path = Path(folder) / "sound.wav"
         soundfile.write(path, samples, 16000)
