@@ -153,17 +153,6 @@ async function drawCortex(column, intensityOf) {
   column.plot.on("plotly_relayout", (change) => follow(column, change));
 }
 
-// Without a GPU the first drawing takes seconds: it is done unseen, before anybody waits for it.
-async function warmUp() {
-  await loadSurface();
-  const plot = make(element, "div", { class: "unseen", "aria-hidden": "true" });
-  const columns = new Uint16Array(surface.greys.length).fill(NOWHERE);
-  await drawCortex({ plot, columns }, () => []);
-  await new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)));
-  Plotly.purge(plot);
-  plot.remove();
-}
-
 // All checkpoints are seen from one side.
 let following = false;
 function follow(from, change) {
@@ -441,4 +430,3 @@ const tell = (error) => {
 };
 watch("value", () => show(props.value).catch(tell));
 if (props.value) show(props.value).catch(tell);
-else warmUp().catch(() => {}); // where nothing can be drawn, the first sound tells so
