@@ -92,13 +92,12 @@ def test_a_new_participant_goes_on_with_the_head_for_all(shared, write, tmp_path
     assert after.brain_of().participants == ["P02"]
 
 
-@pytest.mark.parametrize("objective", ["correlation", "weighted_both_correlations"])
-def test_other_objectives_and_options_take_a_shared_space(write, tmp_path, objective):
+def test_other_objectives_and_options_take_a_shared_space(write, tmp_path):
     config = write(
         "options",
         shared_space=True,
         participants=["P01", "P02"],
-        objective=objective,
+        objective="weighted_both_correlations",
         targets=["responses", "permuted"],
         lora_rank=2,
         retention="distil",
