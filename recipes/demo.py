@@ -9,7 +9,6 @@ never leave it, and are deleted when the page is closed. Two checkpoints are sho
 
 import signal
 import sys
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,19 +17,17 @@ from recipes.command.process import one_line_errors, prepare_process
 from accelerate import PartialState
 
 from recipes.command.arguments import parse_arguments
-from recipes.command.checkpoints import PHANTOM, labelled
+from recipes.command.checkpoints import labelled
+from recipes.command.examples import offered
 from recipes.command.vocabulary import (
     Checkpoints,
     Participants,
     RemoteCode,
     check_once,
 )
-from recipes.phantom import phantom_data
-from recipes.stages.demo.about import card_says, card_sounds
 from recipes.stages.predicting import PATIENCE, brain_pipeline, patient_enough
 
 MOST = 2  # checkpoints, side by side
-STORIES = ("repeated", "story01")  # of the phantom
 
 
 @dataclass(kw_only=True)
@@ -115,30 +112,6 @@ def demo(arguments: DemoOptions) -> None:
         server_port=arguments.server_port,
         inbrowser=arguments.inbrowser,
     )
-
-
-def offered(given: Sequence[str], checkpoints: Iterable[str]) -> list[Path]:
-    """Return the sounds that the page offers.
-
-    Parameters
-    ----------
-    given : list of str
-        Files.
-    checkpoints : iterable of str
-        If no file is given, those are offered that their cards offer; else, if one was tuned on the
-        phantom, stories that it was measured and tuned on.
-
-    Returns
-    -------
-    list of Path
-    """
-    checkpoints = list(checkpoints)
-    found = [Path(path) for path in given]
-    found = found or [path for name in checkpoints for path in card_sounds(name)]
-    if found or PHANTOM not in [card_says(name)[1] for name in checkpoints]:
-        return found
-    stimuli = phantom_data()[0] / "stimuli"
-    return [stimuli / f"{story}.wav" for story in STORIES]
 
 
 def main() -> None:

@@ -17,8 +17,8 @@ from evaluate_metrics import space_files as metric_files
 from modeling_braintune import check_access, commit_files, publish_checkpoint
 from recipes.command.arguments import parse_arguments
 from recipes.command.checkpoints import one_checkpoint
+from recipes.command.examples import offered
 from recipes.command.vocabulary import Checkpoints, Hub
-from recipes.demo import offered
 from recipes.stages.demo.space import space_files
 
 
