@@ -2,12 +2,13 @@
 
 import textwrap
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ..figures import Cortex, fsaverage5, surface_figure, volume_map
+from ..figures import Cortex, surface_figure, volume_map
 from ..figures.painting import limit_of
 from ..normalisation import alignment_name
 from .files import file_name
@@ -202,7 +203,8 @@ def average_maps(
         if len(values) > 1:
             what = name.replace("_", " ")
             raise ValueError(f"results must be of one {what}, got {sorted(values)}")
-    cortex = shared_cortex(cortices)
+    regions = shared_regions([own.regions for own in cortices], *sizes)
+    cortex = replace(cortices[0], regions=regions)
     of_participants = [
         {
             name: {model: own.on_vertices(values) for model, values in of_models.items()}
@@ -247,22 +249,27 @@ def mean_of(values: Sequence[np.ndarray]) -> np.ndarray:
     return np.divide(np.nansum(stacked, axis=0), n, out=np.full(n.shape, np.nan), where=n > 0)
 
 
-def shared_cortex(cortices: Sequence[Cortex]) -> Cortex:
-    """The cortex with each region's vertices in most of the participants who have the region."""
-    first = cortices[0]
+def shared_regions(
+    of_participants: Sequence[Mapping[str, np.ndarray]], n_vertices: int
+) -> dict[str, np.ndarray]:
+    """Each region's vertices in most of the participants who have the region.
+
+    Parameters
+    ----------
+    of_participants : sequence of dict of {region: int array}
+        Vertices of each participant's regions.
+    n_vertices : int
+
+    Returns
+    -------
+    dict of {region: int array}
+    """
     regions = {}
-    for name in dict.fromkeys(name for cortex in cortices for name in cortex.regions):
-        known = [cortex.regions[name] for cortex in cortices if name in cortex.regions]
-        votes = np.bincount(np.concatenate(known), minlength=len(first.voxels))
+    for name in dict.fromkeys(name for own in of_participants for name in own):
+        known = [own[name] for own in of_participants if name in own]
+        votes = np.bincount(np.concatenate(known), minlength=n_vertices)
         regions[name] = np.flatnonzero(2 * votes > len(known))
-    return Cortex(
-        name=first.name,
-        voxels=first.voxels,
-        n_left=first.n_left,
-        shapes=first.shapes,
-        regions=regions,
-        greys=first.greys,
-    )
+    return regions
 
 
 def write_places(cortex: Cortex, folder: str | Path) -> Path:
@@ -286,8 +293,10 @@ def write_places(cortex: Cortex, folder: str | Path) -> Path:
     return path
 
 
-def read_maps(folder: str | Path) -> tuple[dict[str, dict[str, np.ndarray]], Cortex]:
-    """Read what a measurement found of the voxels, and where these lie.
+def read_maps(
+    folder: str | Path,
+) -> tuple[dict[str, dict[str, np.ndarray]], dict[str, np.ndarray]]:
+    """Read what a measurement left of maps on fsaverage5.
 
     Parameters
     ----------
@@ -296,9 +305,10 @@ def read_maps(folder: str | Path) -> tuple[dict[str, dict[str, np.ndarray]], Cor
 
     Returns
     -------
-    maps : dict of {quantity: {model: array of shape (n_voxels,)}}
-        Of `voxel_maps`.
-    cortex : Cortex
+    maps : dict of {quantity: {model: array of shape (20484,)}}
+        Of `voxel_maps`, NaN at vertices without a voxel too.
+    regions : dict of {region: bool array of shape (20484,)}
+        Whether a vertex belongs to it.
 
     Raises
     ------
@@ -312,8 +322,14 @@ def read_maps(folder: str | Path) -> tuple[dict[str, dict[str, np.ndarray]], Cor
         voxels = _nested(kept)
     with np.load(Path(folder) / PLACES) as kept:
         places = _nested(kept)
+    where, regions = places["voxels"], places.get("regions", {})
     defaults: dict[str, dict] = {"residual_alignment": {}, "above_chance": {}}
-    return voxel_maps(defaults | voxels), fsaverage5(places["voxels"], places.get("regions"))
+    maps = {
+        name: {model: np.append(values, np.nan)[where] for model, values in of_models.items()}
+        for name, of_models in voxel_maps(defaults | voxels).items()
+    }
+    inside = {name: np.isin(np.arange(len(where)), vertices) for name, vertices in regions.items()}
+    return maps, inside
 
 
 def _nested(kept):

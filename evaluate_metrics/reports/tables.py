@@ -5,7 +5,8 @@ from collections.abc import Iterable, Sequence
 
 from tabulate import tabulate
 
-BASELINE = "pretrained"  # what reports call the model that the others are compared with
+# What reports call the model that the others are compared with, and that which is in question
+BASELINE, TUNED = "pretrained", "brain-tuned"
 LEVEL = 0.05  # of a test; a star says that p is below it
 EMPTY, NOT_DETERMINED = "empty", "not determined"  # of a region without voxels, and of a ratio
 

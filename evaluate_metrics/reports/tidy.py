@@ -5,24 +5,29 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from .files import write_csv
-from .merging import joined, read_rows
+from .map_rows import map_rows
+from .merging import WAYS, joined, read_rows
+from .tables import BASELINE, TUNED
 
 TEXT = (
-    *("family", "model", "participant", "region", "task", "layer", "feature", "metric", "unit"),
-    *("normalisation", "settings_hash", "code_version"),
+    *("family", "model", "control", "participant", "region", "task", "layer", "feature", "metric"),
+    *("unit", "normalisation", "settings_hash", "code_version"),
 )
 WHOLE = ("n_layers", "seed", "n_parameters", "n")
+VERTICES = "vertices"  # column of maps, which have a value for each vertex
 COLUMNS = (
-    *("family", "model", "participant", "region", "task", "layer", "n_layers", "feature"),
-    *("metric", "seed", "fraction", "n_parameters", "value", "unit"),
+    *("family", "model", "control", "participant", "region", "task", "layer", "n_layers"),
+    *("feature", "metric", "seed", "fraction", "n_parameters", "value", "unit"),
     *("interval_low", "interval_high", "n", "p", "p_holm", "majority"),
-    *("stride", "chunk", "normalisation", "settings_hash", "code_version"),
+    *("stride", "chunk", "normalisation", "settings_hash", "code_version", VERTICES),
 )
 KEY = (
     *("family", "model", "participant", "region", "task", "layer", "feature", "metric"),
     *("seed", "fraction"),
 )
 NAMES = ("results.parquet", "results.csv")
+ALIGNMENT = "alignment.json"  # has maps beside it
+OF_ITS_MAPS = ("participant", "pretrained", "seed", *WAYS)  # holds what its rows say of these
 
 
 class Source(NamedTuple):
@@ -43,7 +48,7 @@ class Source(NamedTuple):
 
 
 def tidy(sources: Iterable[Source]) -> list[dict[str, Any]]:
-    """One table of all results, a row for a value.
+    """One table of all results, a row for a value, and for a map beside `alignment.json`.
 
     Parameters
     ----------
@@ -53,7 +58,7 @@ def tidy(sources: Iterable[Source]) -> list[dict[str, Any]]:
     -------
     list of dict
         Rows with the columns of `COLUMNS`, sorted by `KEY`; a layer is text: a number, "mean",
-        "last" or "all".
+        "last" or "all". A "control" is a model that is neither pretrained nor brain-tuned.
 
     Raises
     ------
@@ -79,9 +84,14 @@ def _rows(source):
     found, facts = read_rows(Path(source.path)), dict(source.facts)
     if any(row["participant"] is not None for row in found):
         facts.pop("participant", None)  # a row without one is of a model that has none
+    if Path(source.path).name == ALIGNMENT:  # of one participant, in one way
+        ours = {name: found[0][name] for name in OF_ITS_MAPS}
+        found += [dict.fromkeys(found[0]) | row | ours for row in map_rows(source.path.parent)]
     rows = []
     for row in found:
-        told = row | {"metric": row["measure"], "family": None}
+        told = {"metric": row["measure"]} | row | {"family": None}
+        if row["model"] not in (None, BASELINE, TUNED):
+            told["control"] = row["model"]
         told |= {name: value for name, value in facts.items() if told.get(name) is None}
         told["family"] = told["family"] or row["pretrained"]
         rows.append({name: _typed(name, told.get(name)) for name in COLUMNS})
@@ -89,8 +99,8 @@ def _rows(source):
 
 
 def _typed(name, value):
-    if value is None:
-        return None
+    if value is None or name == VERTICES:
+        return value
     return str(value) if name in TEXT else int(value) if name in WHOLE else float(value)
 
 
@@ -107,6 +117,8 @@ def _place(value):
 
 def write_tidy(rows: Iterable[dict[str, Any]], folder: str | Path) -> list[Path]:
     """Write a tidy table as Parquet and as CSV; rows in any order give the same bytes.
+
+    What maps have at each vertex is in the Parquet file alone: a spreadsheet has no such cells.
 
     Parameters
     ----------
@@ -127,7 +139,8 @@ def write_tidy(rows: Iterable[dict[str, Any]], folder: str | Path) -> list[Path]
     paths = [folder / name for name in NAMES]
     partial = [path.with_name(f".{path.name}.partial") for path in paths]
     parquet.write_table(Table.from_pylist(rows, _schema()), partial[0])
-    write_csv(partial[1], COLUMNS, rows)
+    columns = [name for name in COLUMNS if name != VERTICES]
+    write_csv(partial[1], columns, ({name: row[name] for name in columns} for row in rows))
     for made, path in zip(partial, paths, strict=True):
         made.replace(path)
     return paths
@@ -139,7 +152,7 @@ def read_tidy(paths: Iterable[str | Path]) -> list[dict[str, Any]]:
     Parameters
     ----------
     paths : iterable of path-like
-        Parquet or CSV files of `write_tidy`.
+        Parquet or CSV files of `write_tidy`; of a CSV file "vertices" are None.
 
     Returns
     -------
@@ -157,7 +170,7 @@ def read_tidy(paths: Iterable[str | Path]) -> list[dict[str, Any]]:
 
 
 def _table(path):
-    from pyarrow import csv, parquet
+    from pyarrow import csv, nulls, parquet
 
     schema = _schema()
     if path.suffix == ".csv":
@@ -168,6 +181,7 @@ def _table(path):
         )
         text = csv.ParseOptions(newlines_in_values=True)
         table = csv.read_csv(path, parse_options=text, convert_options=options)
+        table = table.append_column(VERTICES, nulls(len(table), schema.field(VERTICES).type))
     else:
         table = parquet.read_table(path)
     lacking = [name for name in COLUMNS if name not in table.column_names]
@@ -178,7 +192,8 @@ def _table(path):
 
 def _schema():
     """The types of the columns, with what tells `datasets.load_dataset` of them."""
-    from datasets import Features, Value
+    from datasets import Features, List, Value
 
     kinds = dict.fromkeys(TEXT, "string") | dict.fromkeys(WHOLE, "int64")
-    return Features({name: Value(kinds.get(name, "float64")) for name in COLUMNS}).arrow_schema
+    of_values = {name: Value(kinds.get(name, "float64")) for name in COLUMNS}
+    return Features(of_values | {VERTICES: List(Value("float32"))}).arrow_schema

@@ -50,9 +50,9 @@ def test_the_recipe_reports_models_against_the_configurations_own(
     figures = ("alignment.png", "layers.png")
     for name in ("alignment.csv", *figures, f"change-{other.name}.png"):
         assert (tmp_path / "report" / name).stat().st_size
-    maps, cortex = read_maps(tmp_path / "report")  # as figures of several measurements do
+    maps, regions = read_maps(tmp_path / "report")  # as figures of several measurements do
     assert list(maps["alignment"]) == list(results["alignment"])
-    assert {*cortex.regions} == {"language", "auditory"}
+    assert {*regions} == {"language", "auditory"}
     assert "impact, language, %" in done.stdout and "Warning: noise ceilings" in done.stdout
 
     # Both cards hold the numbers of the report, and have two of its figures beside them.

@@ -1,6 +1,6 @@
 """The figures of Moussa et al. 2025 by their numbers, and of the layer-stage paper ("stages").
 
-Each is drawn from the tidy table and nothing else; maps from voxel arrays that `align.py` left.
+Each is drawn from the tidy table and nothing else.
 """
 
 from functools import partial

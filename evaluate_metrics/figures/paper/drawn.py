@@ -1,12 +1,11 @@
 """What a figure of the paper is, and what drawing it gives."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 Rows = list[dict[str, Any]]
-Maps = Mapping[tuple[str, str], str | Path]  # {(family, participant): folder of align.py}
 
 
 class Missing(LookupError):
@@ -46,14 +45,14 @@ class PaperFigure:
     ----------
     number, title : str
     panels : callable
-        From (number, title, rows, folder, maps) to `Drawn`.
+        From (number, title, rows, folder) to `Drawn`.
     """
 
     number: str
     title: str
     panels: Callable[..., Drawn]
 
-    def draw(self, rows: Rows, folder: str | Path, maps: Maps | None = None) -> Drawn:
+    def draw(self, rows: Rows, folder: str | Path) -> Drawn:
         """Draw it into a folder, which must exist.
 
         Parameters
@@ -61,8 +60,6 @@ class PaperFigure:
         rows : list of dict
             The tidy table.
         folder : path-like
-        maps : dict of {(family, participant): folder}, optional
-            What `recipes/align.py` wrote, for figures of maps.
 
         Returns
         -------
@@ -73,4 +70,4 @@ class PaperFigure:
         Missing
             What it needs is not there.
         """
-        return self.panels(self.number, self.title, rows, Path(folder), maps or {})
+        return self.panels(self.number, self.title, rows, Path(folder))

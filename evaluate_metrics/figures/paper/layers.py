@@ -18,7 +18,7 @@ from ...reports.tables import BASELINE
 from ...scores import MEAN_IMPACT
 from ..panels import line_figure
 from ..slide import minus, words
-from .drawn import Drawn, Maps, Missing, Rows
+from .drawn import Drawn, Missing, Rows
 from .measured import (
     MAIN,
     TUNED,
@@ -38,12 +38,12 @@ def _is_layer(row):
     return row["layer"].isdecimal() and row["fraction"] is None
 
 
-def preference(number: str, title: str, rows: Rows, folder: Path, maps: Maps) -> Drawn:
+def preference(number: str, title: str, rows: Rows, folder: Path) -> Drawn:
     """Draw the preference d over layers, which falls as a layer turns semantic.
 
     Parameters
     ----------
-    number, title, rows, folder, maps
+    number, title, rows, folder
         As `PaperFigure`.
 
     Raises
@@ -70,12 +70,12 @@ def preference(number: str, title: str, rows: Rows, folder: Path, maps: Maps) ->
     return finished(number, title, [path], alt, lines, caption, depths)
 
 
-def stages(number: str, title: str, rows: Rows, folder: Path, maps: Maps) -> Drawn:
+def stages(number: str, title: str, rows: Rows, folder: Path) -> Drawn:
     """Draw probes by layer from acoustic to semantic tasks, and alignment by layer.
 
     Parameters
     ----------
-    number, title, rows, folder, maps
+    number, title, rows, folder
         As `PaperFigure`.
 
     Raises
@@ -117,7 +117,7 @@ def _value(line):
     return -np.inf if line["value"] is None else line["value"]
 
 
-def larger(number: str, title: str, rows: Rows, folder: Path, maps: Maps) -> Drawn:
+def larger(number: str, title: str, rows: Rows, folder: Path) -> Drawn:
     """Draw a tuned model against a larger one, layers being matched by relative depth.
 
     Each layer of the smaller model is compared with that of the larger one that is nearest in
@@ -125,7 +125,7 @@ def larger(number: str, title: str, rows: Rows, folder: Path, maps: Maps) -> Dra
 
     Parameters
     ----------
-    number, title, rows, folder, maps
+    number, title, rows, folder
         As `PaperFigure`.
 
     Raises

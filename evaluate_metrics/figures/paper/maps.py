@@ -7,20 +7,13 @@ import numpy as np
 
 from ...normalisation import NORMALISED
 from ...reports.files import file_name, write_csv
-from ...reports.maps import (
-    QUANTITIES,
-    Quantity,
-    limit_for,
-    mean_of,
-    named,
-    read_maps,
-    shared_cortex,
-)
-from ..cortex import Cortex
+from ...reports.map_rows import maps_in, metric_of, regions_in
+from ...reports.maps import QUANTITIES, Quantity, limit_for, mean_of, named, shared_regions
+from ...reports.tables import TUNED
+from ..cortex import Cortex, fsaverage5
 from ..slide import minus, words
 from ..surface_maps import surface_figure
-from .drawn import Drawn, Maps, Missing, Rows
-from .measured import TUNED
+from .drawn import Drawn, Missing, Rows
 
 MEAN = "mean"
 CEILING = "noise-ceiling"
@@ -35,24 +28,22 @@ class _Found(NamedTuple):
     left_out: str
 
 
-def average_map(
-    number: str, title: str, rows: Rows, folder: Path, maps: Maps, *, quantity: str
-) -> Drawn:
+def average_map(number: str, title: str, rows: Rows, folder: Path, *, quantity: str) -> Drawn:
     """Draw the mean over participants: a panel for each family.
 
     Parameters
     ----------
-    number, title, rows, folder, maps
-        As `PaperFigure`; of the rows only what alignment is called is taken.
+    number, title, rows, folder
+        As `PaperFigure`.
     quantity : str
         A key of `QUANTITIES`.
 
     Raises
     ------
     Missing
-        No measurement left voxels, or where they lie.
+        There is no such map.
     """
-    found = _found(rows, maps, quantity)
+    found = _found(rows, quantity)
     panels = {
         f"{family} (n = {len(of)})": mean_of(list(of.values()))
         for family, of in found.values.items()
@@ -70,16 +61,14 @@ def average_map(
     return _finished(number, title, [path], found, means, caption)
 
 
-def participants_maps(
-    number: str, title: str, rows: Rows, folder: Path, maps: Maps, *, quantity: str
-) -> Drawn:
+def participants_maps(number: str, title: str, rows: Rows, folder: Path, *, quantity: str) -> Drawn:
     """Draw each participant and their mean, in a picture for each family.
 
     Noise ceilings, which are of no family, have one picture.
 
     Parameters
     ----------
-    number, title, rows, folder, maps, quantity
+    number, title, rows, folder, quantity
         As `average_map`.
 
     Raises
@@ -87,7 +76,7 @@ def participants_maps(
     Missing
         As `average_map`.
     """
-    found = _found(rows, maps, quantity)
+    found = _found(rows, quantity)
     shown = {
         family: of | ({MEAN: mean_of(list(of.values()))} if len(of) > 1 else {})
         for family, of in found.values.items()
@@ -106,30 +95,29 @@ def participants_maps(
     return _finished(number, title, pictures, found, shown, caption)
 
 
-def _found(rows, maps, quantity):
-    """What measurements left of a quantity, on fsaverage5."""
+def _found(rows, quantity):
+    """What rows hold of a quantity, on fsaverage5."""
+    of_no_model = quantity == CEILING
+    maps = maps_in(rows, metric_of(quantity), None if of_no_model else TUNED)
     if not maps:
-        raise Missing(f"no measurement left voxels, for maps of {QUANTITIES[quantity].title}")
-    values, cortices, lacking = {}, {}, []
-    model = "" if quantity == CEILING else TUNED
-    for (family, participant), folder in sorted(maps.items()):
-        try:
-            of_models, cortex = read_maps(folder)
-        except FileNotFoundError as error:
-            lacking.append(str(error))
-            continue
-        if model not in of_models.get(quantity, {}):
-            lacking.append(f"{folder} has no {QUANTITIES[quantity].title}")
-            continue
-        on_vertices = cortex.on_vertices(of_models[quantity][model])
-        cortices[participant] = cortex
-        values.setdefault("" if quantity == CEILING else family, {})[participant] = on_vertices
-    if not values:
-        raise Missing("; ".join(lacking))
-    normalisation = next((r["normalisation"] for r in rows if r["normalisation"]), NORMALISED)
+        raise Missing(
+            f"no row is a map of {QUANTITIES[quantity].title}; alignment leaves some where it is "
+            "known how voxels lie on fsaverage5"
+        )
+    values: dict[str, dict[str, np.ndarray]] = {}
+    for family, participant, of_vertices in maps:
+        values.setdefault("" if of_no_model else family, {})[participant] = of_vertices
+    aligned = {
+        (row["family"], row["participant"])
+        for row in rows
+        if (row["metric"], row["model"], row["fraction"]) == ("alignment", TUNED, None)
+    }
+    lacking = aligned - {(family, participant) for family, participant, _ in maps}
     left_out = f" Measurements left out: {len(lacking)}." if lacking else ""
+    normalisation = next((r["normalisation"] for r in rows if r["normalisation"]), NORMALISED)
     shown = named(QUANTITIES[quantity], normalisation)
-    return _Found(values, shared_cortex(list(cortices.values())), shown, left_out)
+    regions = shared_regions(regions_in(rows), len(maps[0].values))
+    return _Found(values, fsaverage5(regions=regions), shown, left_out)
 
 
 def _caption(found, what):

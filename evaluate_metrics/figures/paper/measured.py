@@ -10,12 +10,11 @@ from ...reports.files import write_csv
 from ...reports.over_participants import over_participants
 from ...reports.summary_figures import caption_of
 from ...reports.summary_lines import FEWEST, legend_of_stars, stars
-from ...reports.tables import BASELINE, LEVEL
+from ...reports.tables import BASELINE, LEVEL, TUNED
 from ..colours import COLOURS
 from ..slide import minus
 from .drawn import Drawn, Missing, Rows
 
-TUNED = "brain-tuned"
 MAIN = tuple(COLOURS)  # of the main figures: the two models, and the control of chance
 RAISES, LOWERS, UNCLEAR = "raises", "lowers", "does not clearly change"
 ONE = "in one participant changes"

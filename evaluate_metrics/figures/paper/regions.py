@@ -8,7 +8,7 @@ from ...reports.summary_lines import normalised_as
 from ...scores import MEAN_IMPACT
 from ..panels import bar_figure
 from ..slide import words
-from .drawn import Drawn, Maps, Missing, Rows
+from .drawn import Drawn, Missing, Rows
 from .measured import (
     averaged,
     caption_with_stars,
@@ -27,7 +27,6 @@ def region_bars(
     title: str,
     rows: Rows,
     folder: Path,
-    maps: Maps,
     *,
     metric: str,
     within: str = "",
@@ -37,7 +36,7 @@ def region_bars(
 
     Parameters
     ----------
-    number, title, rows, folder, maps
+    number, title, rows, folder
         As `PaperFigure`.
     metric : {"alignment", "impact"}
     within : str

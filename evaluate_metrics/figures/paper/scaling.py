@@ -8,19 +8,19 @@ from ...reports.summary_lines import SCORES, stage_place, task_name
 from ...reports.tables import BASELINE
 from ..panels import line_figure
 from ..slide import minus, words
-from .drawn import Drawn, Maps, Missing, Rows
+from .drawn import Drawn, Missing, Rows
 from .layers import LARGE
 from .measured import TUNED, averaged, caption_with_stars, finished, needed
 
 NOTHING = "no gain"  # what gains are tested against
 
 
-def scaling(number: str, title: str, rows: Rows, folder: Path, maps: Maps) -> Drawn:
+def scaling(number: str, title: str, rows: Rows, folder: Path) -> Drawn:
     """Draw gains in each task, over shares of the stories and over weights of models.
 
     Parameters
     ----------
-    number, title, rows, folder, maps
+    number, title, rows, folder
         As `PaperFigure`.
 
     Raises

@@ -8,7 +8,7 @@ from ...reports.summary_figures import caption_of, grouped, stage_lines, task_ba
 from ...reports.summary_lines import SCORES, score_lines, task_name
 from ..panels import bar_figure, line_figure
 from ..slide import minus, words
-from .drawn import Drawn, Maps, Missing, Rows
+from .drawn import Drawn, Missing, Rows
 from .measured import (
     LOWERS,
     MAIN,
@@ -43,7 +43,6 @@ def task_means(
     title: str,
     rows: Rows,
     folder: Path,
-    maps: Maps,
     *,
     models: Iterable[str] | None = None,
     sound: bool = False,
@@ -52,7 +51,7 @@ def task_means(
 
     Parameters
     ----------
-    number, title, rows, folder, maps
+    number, title, rows, folder
         As `PaperFigure`.
     models : iterable of str, optional
         Those that are shown, all by default, of which one then must be a control.
@@ -85,12 +84,12 @@ def task_means(
     return finished(number, title, pictures, alt, lines, caption, depths)
 
 
-def task_layers(number: str, title: str, rows: Rows, folder: Path, maps: Maps) -> Drawn:
+def task_layers(number: str, title: str, rows: Rows, folder: Path) -> Drawn:
     """Draw scores in tasks by layer: a panel for each task and family.
 
     Parameters
     ----------
-    number, title, rows, folder, maps
+    number, title, rows, folder
         As `PaperFigure`.
 
     Raises

@@ -2,7 +2,6 @@
 
 import shlex
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from datasets_scripts import written_whole
@@ -65,9 +64,9 @@ def finish(
             left_out.append((number, "this version does not draw it"))
             continue
         try:
-            drawn.append(FIGURES[number].draw(rows, folder, maps_of(ended)))
+            drawn.append(FIGURES[number].draw(rows, folder))
         except Missing as error:
-            left_out.append((number, str(error)))
+            left_out.append((number, "; ".join([str(error), *_undone(jobs, number)])))
 
     import evaluate_metrics.reports.page as pages
 
@@ -87,19 +86,16 @@ def finish(
     return left_out
 
 
+def _undone(jobs, number):
+    """What is to be said of a figure's jobs that are not done, which may be why it lacks rows."""
+    names = [job.name for job in jobs if number in job.figures and not done(job)]
+    return [f"not done: {', '.join(names)}"] if names else []
+
+
 def made_with(job: Job) -> dict[str, Any]:
     """Return a job's facts, its settings and version being those that it ran with."""
     then = record_of(job).get("facts", {})
     return job.facts | {name: then[name] for name in OF_A_RUN if name in then}
-
-
-def maps_of(jobs: Sequence[Job]) -> dict[tuple[str, str], Path]:
-    """Return where the voxel arrays of tuned models are, by family and participant."""
-    return {
-        (job.facts["family"], job.facts["participant"]): job.folder
-        for job in jobs
-        if job.figures & {"2c"} and (job.folder / "voxels.npz").exists()
-    }
 
 
 def about(study: Study, jobs: Sequence[Job]) -> list[tuple[str, Any]]:

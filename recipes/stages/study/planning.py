@@ -185,7 +185,7 @@ def plan(study: Study) -> list[Job]:
 def _family_jobs(study, family):
     shared = list(_shared_jobs(study, family))
     yield from shared
-    yield from _probed_controls(study, family, shared)
+    yield from _tasks_of_controls(study, family, shared)
     for number, participant in enumerate(study.participants):
         yield from _participant_jobs(study, family, participant, number, shared)
 
@@ -211,23 +211,34 @@ def _shared_jobs(study, family):
         yield _job(study, f"stimulus-{family}", "stimulus_tune", words, result, refuses=True)
 
 
-def _probed_controls(study, family, shared):
+def _tasks_of_controls(study, family, shared):
     """What models that all participants share know of speech."""
-    probing = _probing(study)
-    if not (shared and probing and "probe" in study.kinds):
-        return
-    words = probing | {"checkpoints": [*map(_model_of, shared)]}
-    yield _job(
-        study,
-        f"probe-controls-{family}",
-        "probe",
-        words | {"baseline": study.families[family].name},
-        "probes.json",
-        shared,
-        OF_TASKS_OF_CONTROLS,
-        _facts(study, family),
-        ("probes.json",),
-    )
+    checkpoints = {"checkpoints": [*map(_model_of, shared)]}
+    probing, recognition = _probing(study), _recognition(study, family)
+    if shared and probing and "probe" in study.kinds:
+        yield _job(
+            study,
+            f"probe-controls-{family}",
+            "probe",
+            probing | checkpoints | {"baseline": study.families[family].name},
+            "probes.json",
+            shared,
+            OF_TASKS_OF_CONTROLS,
+            _facts(study, family),
+            ("probes.json",),
+        )
+    if shared and recognition and "asr" in study.kinds:
+        yield _job(
+            study,
+            f"asr-controls-{family}",
+            "asr",
+            recognition | checkpoints | {"baseline": ""},  # which participants' jobs train
+            "asr.json",
+            shared,
+            OF_TASKS_OF_CONTROLS,
+            _facts(study, family),
+            ("asr.json",),
+        )
 
 
 def _participant_jobs(study, family, participant, number, shared):
@@ -297,10 +308,10 @@ def _participant_jobs(study, family, participant, number, shared):
             facts,
             ("probes.json",),
         )
-    heard = [c for c in study.collections if c.partition("=")[0] in TRANSCRIBED]
-    recognises = study.families[family].config.model_type in CTC_FAMILIES
-    if heard and recognises and _takes(study, "asr", number):
-        words = study.options_of("asr") | checkpoints | {"collections": heard[:1]}
+    recognition = _recognition(study, family)
+    if recognition and _takes(study, "asr", number):
+        # The pretrained recogniser is the same whoever listened: the first one's job trains it
+        words = recognition | checkpoints | ({"baseline": ""} if number else {})
         yield _job(
             study,
             f"asr-{who}",
@@ -375,6 +386,13 @@ def _probing(study):
     elsewhere = [f"{name}={at}" for name, at in folders.items() if at and name in wanted]
     collections = {"collections": elsewhere} if elsewhere else {}
     return options | {"tasks": tasks} | collections | _cache(study)
+
+
+def _recognition(study, family):
+    """What a job that recognises is told; nothing where no collection or no model is for that."""
+    heard = [c for c in study.collections if c.partition("=")[0] in TRANSCRIBED]
+    recognises = study.families[family].config.model_type in CTC_FAMILIES
+    return study.options_of("asr") | {"collections": heard[:1]} if heard and recognises else {}
 
 
 def _takes(study, kind, number):

@@ -66,6 +66,33 @@ class Shown:
             if to_hex(bar.get_facecolor()) == colour and bar.get_height()
         }
 
+    def errors(self, title, model, models):
+        """Lengths of the error bars on the model's bars, to one side, by what stands below them."""
+        axes, colour = self.axes[title], self._colour(model, models)
+        names = [label.get_text().replace("\n", " ") for label in axes.get_xticklabels()]
+        middles = {
+            round(bar.get_x() + bar.get_width() / 2, 6)
+            for bar in axes.patches
+            if to_hex(bar.get_facecolor()) == colour and bar.get_height()
+        }
+        found = {}
+        for line in (line for line in axes.lines if line.get_marker() == "_"):
+            (x, *_), (low, high) = line.get_data()
+            if round(x, 6) in middles:
+                found[names[round(x)]] = (high - low) / 2
+        return found
+
+    def band(self, title, model, models):
+        """Half the height of the model's band at each x."""
+        colour = self._colour(model, models)
+        (band,) = [
+            one for one in self.axes[title].collections if to_hex(one.get_facecolor()) == colour
+        ]
+        at: dict[float, set] = {}
+        for x, y in band.get_paths()[0].vertices:
+            at.setdefault(float(x), set()).add(float(y))
+        return {x: (max(ys) - min(ys)) / 2 for x, ys in at.items()}
+
     def line(self, title, model, models):
         """Points (x, y) of the model's line."""
         colour = self._colour(model, models)
@@ -81,19 +108,20 @@ def show(tmp_path, monkeypatch):
     """Draws a figure of the paper, keeps the artists, checks what all figures have in common."""
     matplotlib.use("agg")
 
-    def draw(number, rows, maps=None):
+    def draw(number, rows):
         figures = []
         monkeypatch.setattr(
             Figure,
             "savefig",
             lambda self, path, **_: (figures.append(self), open(path, "w").close()),
         )
-        drawn = FIGURES[number].draw(rows, tmp_path, maps)
+        drawn = FIGURES[number].draw(rows, tmp_path)
         assert all(path.parent == tmp_path and path.suffix == ".png" for path in drawn.pictures)
         assert drawn.pictures[0].name == f"{number}.png"
         assert (drawn.number, drawn.title) == (number, FIGURES[number].title)
         with open(tmp_path / f"{number}.csv", newline="") as file:
-            assert [list(line) for line in csv.DictReader(file)] == [list(r) for r in drawn.table]
-        return Shown(drawn, figures)
+            in_text = [{k: "" if v is None else str(v) for k, v in r.items()} for r in drawn.table]
+            assert list(csv.DictReader(file)) == in_text
+        return Shown(drawn, list(dict.fromkeys(figures)))  # a PNG and a PDF may be of one
 
     return draw

@@ -42,6 +42,10 @@ def test_planted_preference_stands_in_the_lines(show, row):
                 layer / DEEPEST[family]: pytest.approx(d(family, model, layer / DEEPEST[family]))
                 for layer in layers
             }
+            band = shown.band(family, model, MAIN)  # over 0, 0.01, 0.02 and 0.03 more
+            assert band == {
+                layer / DEEPEST[family]: pytest.approx(0.006455, abs=1e-6) for layer in layers
+            }
     assert "Brain-tuning lowers the mean d of hubert" in shown.drawn.alt
     assert "does not clearly change the mean d of whisper" in shown.drawn.alt
     assert "No stars" in shown.drawn.caption

@@ -1,119 +1,154 @@
-"""Maps of the paper: what is planted in voxels is found on the vertices that are drawn."""
+"""Maps of the paper: what rows plant at vertices is found in the colours that are drawn there."""
 
 import numpy as np
 import pytest
 
-from evaluate_metrics import Cortex
-from evaluate_metrics.figures.paper import FIGURES, Missing, maps
-from evaluate_metrics.reports.maps import write_places
+from evaluate_metrics.figures import fsaverage5
+from evaluate_metrics.figures.paper import FIGURES, Missing
 
-N_VOXELS, GAINS = 40, {"hubert": 0.2, "whisper": 0.0}
-LANGUAGE = np.arange(10)  # voxels
+GAINS = {"hubert": 0.2, "whisper": 0.0}
+OFFSETS = {"P01": 0.05, "P02": -0.05}  # of each participant, everywhere
+N, N_KNOWN, LANGUAGE = 20484, 10000, np.arange(4000)
+KINDS = {  # {quantity: (in language, elsewhere, how much of an offset)}
+    "noise-ceiling": (lambda gain: 0.8, 0.6, 1),
+    "alignment-change": (lambda gain: gain, 0.0, 1),
+    "impact-change": (lambda gain: -100 * gain, 0.0, 100),
+}
 
 
-def measured(folder, gain, offset, *, low_level=True):
-    """What align.py leaves of a participant whose language voxels gain."""
-    folder.mkdir(parents=True)
-    places = np.repeat(np.append(np.arange(N_VOXELS), -1), 500)[:20484]
-    places = np.append(places, np.full(20484 - len(places), -1))
-    regions = {"language": np.flatnonzero(np.isin(places, LANGUAGE))}
-    shapes = {"flat": (np.zeros((len(places), 3)), np.zeros((0, 3), int))}  # which are not written
-    write_places(
-        Cortex(name="", voxels=places, n_left=10242, shapes=shapes, regions=regions), folder
-    )
-    before = np.full(N_VOXELS, 0.4)
-    after = before + offset + np.where(np.isin(np.arange(N_VOXELS), LANGUAGE), gain, 0)
-    kept = {"n_voxels": N_VOXELS, "voxels": np.arange(N_VOXELS)}
-    kept |= {"noise_ceiling": np.full(N_VOXELS, 0.6) + offset}
-    kept |= {"alignment/pretrained": before, "alignment/brain-tuned": after}
-    if low_level:
-        for model, alignment, share in (("pretrained", before, 0.5), ("brain-tuned", after, 0.25)):
-            kept[f"residual_alignment/{model}"] = (1 - share) * alignment
-            kept[f"above_chance/{model}"] = np.ones(N_VOXELS, bool)
-    np.savez(folder / "voxels.npz", **kept)
+@pytest.fixture(scope="module")
+def shown_at():
+    """The vertex that each pixel of the flat map shows, -1 for none."""
+    return fsaverage5().flat.vertices
 
 
 @pytest.fixture
-def folders(tmp_path):
-    found = {(f, p): tmp_path / "jobs" / f"{f}-{p}" for f in GAINS for p in ("P01", "P02")}
-    for (family, participant), folder in found.items():
-        measured(folder, GAINS[family], 0.01 * (1 if participant == "P01" else -1))
-    return found
+def rows(row):
+    """Participants whose language vertices gain; half of the vertices have no voxel."""
+
+    def make(families=GAINS, quantities=KINDS):
+        made = []
+        for family in families:
+            for who, offset in OFFSETS.items():
+                inside = np.isin(np.arange(N), LANGUAGE).astype(float)
+                of = {"participant": who, "unit": "vertices", "n": N_KNOWN}
+                region = {"region": "language", "metric": "region map", "value": len(LANGUAGE)}
+                made.append(row(family, None, vertices=inside.tolist(), **region | of))
+                for quantity in quantities:
+                    within, elsewhere, scale = KINDS[quantity]
+                    values = (
+                        np.where(inside == 1, within(GAINS[family]), elsewhere) + scale * offset
+                    )
+                    vertices = [*values[:N_KNOWN].tolist(), *[None] * (N - N_KNOWN)]
+                    model = None if quantity == "noise-ceiling" else "brain-tuned"
+                    of_map = {"metric": f"{quantity} map", "value": float(values.mean())}
+                    made.append(row(family, model, vertices=vertices, **of_map | of))
+        return made
+
+    return make
 
 
-@pytest.fixture
-def panels(monkeypatch):
-    """What is handed to the painter: {file name: {panel: values of vertices}}."""
-    drawn = {}
+def drawn(figure, shown_at):
+    """{panel: value of each vertex, of its colour in the flat map, NaN where that is no value's}.
 
-    def painted(cortex, of, path, title, label, change, limit, caption):
-        drawn[path.stem] = {"cortex": cortex, "label": label, "change": change, **of}
-
-    monkeypatch.setattr(maps, "surface_figure", painted)
-    return drawn
-
-
-def mean_in(panel, cortex, region="language"):
-    return np.nanmean(panel[cortex.regions[region]])
-
-
-def test_the_mean_change_of_each_family_is_where_it_is_planted(show, row, folders, panels):
-    for number, values in (("2c", GAINS), ("3c", dict.fromkeys(GAINS, -25))):
-        drawn = show(number, [row(metric="alignment", region="language")], folders).drawn
-        of = panels[number]
-        assert of["change"] is True
-        for family, value in values.items():
-            panel = of[f"{family} (n = 2)"]
-            assert mean_in(panel, of["cortex"]) == pytest.approx(value)
-            assert np.isnan(panel[of["cortex"].voxels == -1]).all()
-        assert {r["family"]: r["value"] for r in drawn.table} == {
-            family: pytest.approx(value, abs=1e-9) for family, value in values.items()
-        }
-    assert "hubert language \N{MINUS SIGN}25" in drawn.alt
+    The colour bar says which value has a colour.
+    """
+    scales = [axes._colorbar.mappable for axes in figure.axes if hasattr(axes, "_colorbar")]
+    (scale,) = scales
+    steps = np.linspace(*scale.get_clim(), 256)
+    colours = np.round(255 * scale.to_rgba(steps)[:, :3])
+    flat = [axes for axes in figure.axes if axes.images]
+    flat = [axes for axes in flat if axes.images[0].get_array().shape[:2] == shown_at.shape]
+    found = {}
+    for axes in flat:
+        of_vertices = np.full(N, np.nan)
+        seen, where = np.unique(shown_at, return_index=True)
+        pixels = np.asarray(axes.images[0].get_array(), float)
+        given = pixels.reshape(-1, 4)[where, :3]
+        distances = np.abs(given[:, np.newaxis] - colours).max(axis=2)
+        values = np.where(distances.min(axis=1) <= 1, steps[distances.argmin(axis=1)], np.nan)
+        of_vertices[seen[seen >= 0]] = values[seen >= 0]
+        found[_title_above(figure, axes)] = of_vertices
+    return found, (steps[1] - steps[0])
 
 
-def test_each_participant_has_a_map_beside_the_mean(show, folders, panels):
-    drawn = show("14", [], folders).drawn
-    assert [path.name for path in drawn.pictures] == ["14.png", "14-whisper.png"]
-    for name, family in (("14", "hubert"), ("14-whisper", "whisper")):
-        of = panels[name]
-        means = {p: mean_in(of[p], of["cortex"]) for p in ("P01", "P02", "mean")}
-        gain = GAINS[family]
-        expected = {"P01": gain + 0.01, "P02": gain - 0.01, "mean": gain}
-        assert means == pytest.approx(expected)
-    show("15", [], folders)
-    assert mean_in(panels["15"]["P01"], panels["15"]["cortex"]) == pytest.approx(-25)
+def _title_above(figure, axes):
+    """The bold text that stands nearest above axes."""
+    box = axes.get_position()
+    above = [
+        (text.get_position()[1], text.get_text())
+        for text in figure.texts
+        if text.get_weight() == "bold"
+        and box.x0 <= text.get_position()[0] <= box.x1
+        and text.get_position()[1] >= box.y1
+    ]
+    return min(above)[1]
 
 
-def test_noise_ceilings_are_of_no_family(show, folders, panels):
-    drawn = show("13", [], folders).drawn
-    assert [path.name for path in drawn.pictures] == ["13.png"]
-    of = panels["13"]
-    assert mean_in(of["P02"], of["cortex"]) == pytest.approx(0.59)
-    assert (of["label"], of["change"]) == ("noise ceiling", False)
-    assert "language 0.60" in drawn.alt
+def in_language(values):
+    return np.nanmean(values[LANGUAGE])
 
 
-def test_a_map_is_written(folders, tmp_path):
-    one = {key: folder for key, folder in folders.items() if key[0] == "hubert"}
-    drawn = FIGURES["2c"].draw([], tmp_path, one)
+@pytest.mark.parametrize(("number", "quantity"), [("2c", "alignment"), ("3c", "impact")])
+def test_the_mean_change_of_each_family_has_the_colour_of_what_is_planted(
+    show, row, rows, shown_at, number, quantity
+):
+    within, _, _ = KINDS[f"{quantity}-change"]
+    shown = show(number, rows())
+    panels, step = drawn(shown.figures[0], shown_at)
+    assert list(panels) == ["hubert (n = 2)", "whisper (n = 2)"]
+    for family, values in zip(GAINS, panels.values(), strict=True):
+        assert in_language(values) == pytest.approx(within(GAINS[family]), abs=step)
+        assert np.nanmax(np.abs(values[len(LANGUAGE) : N_KNOWN])) < 2 * step
+        assert np.isnan(values[N_KNOWN:]).all()
+    assert {r["family"]: r["value"] for r in shown.drawn.table} == {
+        family: pytest.approx(within(gain), abs=1e-9) for family, gain in GAINS.items()
+    }
+    assert {r["n"] for r in shown.drawn.table} == {len(LANGUAGE)}
+
+
+def test_each_participant_has_a_map_beside_the_mean(show, rows, shown_at):
+    shown = show("14", rows())
+    assert [path.name for path in shown.drawn.pictures] == ["14.png", "14-whisper.png"]
+    for figure, gain in zip(shown.figures, GAINS.values(), strict=True):
+        panels, step = drawn(figure, shown_at)
+        assert {name: in_language(of) for name, of in panels.items()} == pytest.approx(
+            {"P01": gain + 0.05, "P02": gain - 0.05, "mean": gain}, abs=step
+        )
+
+
+def test_impact_changes_in_percentage_points(show, rows, shown_at):
+    shown = show("15", rows(["hubert"]))
+    panels, step = drawn(shown.figures[0], shown_at)
+    assert in_language(panels["P01"]) == pytest.approx(-15, abs=step)
+    assert "hubert language \N{MINUS SIGN}20" in shown.drawn.alt
+
+
+def test_noise_ceilings_are_of_no_family(show, rows, shown_at):
+    shown = show("13", rows())
+    assert [path.name for path in shown.drawn.pictures] == ["13.png"]
+    panels, step = drawn(shown.figures[0], shown_at)
+    assert in_language(panels["P02"]) == pytest.approx(0.75, abs=step)
+    assert "language 0.80" in shown.drawn.alt
+
+
+def test_a_map_is_written(rows, tmp_path):
+    drawn = FIGURES["2c"].draw(rows(["hubert"]), tmp_path)
     assert all(path.stat().st_size > 10_000 for path in drawn.pictures)
 
 
-def test_what_is_missing_is_named(folders, tmp_path):
-    for folder in folders.values():
-        (folder / "fsaverage5.npz").unlink()
-    for number in ("2c", "3c", "13", "14", "15"):
-        with pytest.raises(Missing, match="no measurement left voxels, for maps of"):
-            FIGURES[number].draw([], tmp_path)
-        with pytest.raises(Missing, match=r"hubert-P01 lacks fsaverage5\.npz: where the voxels"):
-            FIGURES[number].draw([], tmp_path, folders)
+@pytest.mark.parametrize("number", ["2c", "3c", "13", "14", "15"])
+def test_what_is_missing_is_named(row, rows, tmp_path, number):
+    without = [one | {"vertices": None} for one in rows()]  # as a CSV file has them
+    for lacking in ([], without, rows(quantities=["alignment"][1:])):
+        with pytest.raises(Missing, match="no row is a map of .* how voxels lie on fsaverage5"):
+            FIGURES[number].draw(lacking, tmp_path)
 
 
-def test_measurements_that_lack_a_quantity_are_counted(show, folders, panels, tmp_path):
-    folder = tmp_path / "jobs" / "without"
-    measured(folder, 0.1, 0, low_level=False)
-    drawn = show("3c", [], folders | {("hubert", "P03"): folder}).drawn
+def test_measurements_that_lack_a_map_are_counted(show, row, rows):
+    aligned = [
+        row("hubert", "brain-tuned", who, metric="alignment", region="language", value=0.3)
+        for who in ("P01", "P02", "P03")
+    ]
+    drawn = show("2c", rows(["hubert"]) + aligned).drawn
     assert "Measurements left out: 1." in drawn.caption
-    with pytest.raises(Missing, match="without has no change of low-level impact"):
-        show("3c", [], {("hubert", "P03"): folder})

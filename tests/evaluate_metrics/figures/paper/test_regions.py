@@ -38,8 +38,9 @@ def test_planted_values_stand_in_the_bars(show, regions, number, metric, region)
         assert shown.bars(region, model, MAIN) == {
             family: pytest.approx(values[family, model, region] + 0.015) for family in GAINS
         }
-    errors = {round(r["standard_error"], 6) for r in shown.drawn.table}
-    assert errors == {0.006455}  # of 0, 0.01, 0.02, 0.03
+        error = pytest.approx(0.006455, abs=1e-6)  # of 0, 0.01, 0.02, 0.03
+        assert shown.errors(region, model, MAIN) == dict.fromkeys(GAINS, error)
+    assert {round(r["standard_error"], 6) for r in shown.drawn.table} == {0.006455}
     assert "standard error over 4 participants" in shown.drawn.caption
     assert "No stars: p < .05 needs 6 participants, and there are 4" in shown.drawn.caption
 

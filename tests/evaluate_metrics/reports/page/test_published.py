@@ -35,10 +35,33 @@ def test_the_published_pattern_agrees_with_itself_and_its_absence_does_not():
     auditory = {(f, "early_auditory"): 0 for f in ("wav2vec2", "hubert", "whisper")}
     pattern = self_supervised | auditory | {("whisper", "late_language"): 0}
     found = [c for c in claims(PUBLISHED, study(pattern)) if not c.why]
-    assert len(found) == 6
+    assert {c.published.figure for c in found} == {"2a", "2b"} and len(found) == 6
     assert {c.agreement for c in found} == {"within"}
     turned = study({where: 30 - gain for where, gain in pattern.items()})
-    words = {(c.family, c.published.place): c.agreement for c in claims(PUBLISHED, turned)}
+    words = {
+        (c.family, c.published.place): c.agreement
+        for c in claims(PUBLISHED, turned)
+        if c.published.metric == "alignment"
+    }
     assert words[("hubert", "late_language")] == "below"
     assert words[("whisper", "late_language")] == words[("whisper", "early_auditory")] == "above"
     assert words[("hubert", "primary_auditory")].startswith("not comparable: no alignment")
+
+
+def test_directions_that_the_abstract_states_are_found_or_refuted():
+    """Of impact, a semantic task and the preference d, in two families."""
+    of = {
+        "3a": dict(region="late_language", metric="impact", feature="mean of the four"),
+        "4": dict(task="slurp/action", region=None, metric="macro_f1", layer="3"),
+        "8": dict(task="ds003020/preference", region=None, metric="d", layer="3"),
+    }
+    rises = {"3a": -5.0, "4": 0.1, "8": -0.1}
+    for sign, verdict in ((1, "as expected"), (-1, "not as expected")):
+        rows = [
+            tidy(model, f"UTS{n:02}", 40 + n + (tuned * sign * rises[figure]), **more)
+            for figure, more in of.items()
+            for n in range(8)
+            for model, tuned in (("pretrained", 0), ("brain-tuned", 1 + 0.01 * n))
+        ]
+        found = {c.published.figure: c.verdict for c in claims(PUBLISHED, rows) if not c.why}
+        assert found == dict.fromkeys(of, verdict)

@@ -108,7 +108,14 @@ def test_rows_say_which_version_and_settings_they_were_made_with(study, jobs):
 
 def test_a_job_that_is_not_done_is_left_out_and_counted(study, jobs):
     run_job(jobs[0])
-    finish(study, jobs, ["2a"], planted=True)
+    assert finish(study, jobs, ["2a"], planted=True) == []
     assert "1 of 2 are done" in (study.folder / PAGE).read_text()
     with open(study.folder / "results.csv", newline="") as file:
         assert {row["participant"] for row in csv.DictReader(file)} == {"P01"}
+
+
+def test_a_figure_that_lacks_rows_names_the_jobs_that_are_not_done(study, jobs):
+    run_job(jobs[0])
+    lacking = dataclasses.replace(jobs[1], figures=frozenset({"8"}))
+    ((number, why),) = finish(study, [jobs[0], lacking], ["2a", "8"], planted=True)
+    assert number == "8" and why.endswith("; not done: align-P02")

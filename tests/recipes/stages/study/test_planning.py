@@ -89,8 +89,21 @@ def test_settings_of_a_control_are_its_own(full):
 
 def test_families_without_ctc_are_not_tuned_for_recognition(full):
     for study in full:
-        names = {job.name.split("-")[1] for job in plan(study) if job.script == "asr"}
-        assert names == {"wav2vec2", "hubert"}
+        families = {job.facts["family"] for job in plan(study) if job.script == "asr"}
+        assert families == {"wav2vec2", "hubert"}
+
+
+def test_every_model_is_tuned_for_recognition_and_the_pretrained_one_once(full):
+    for study in full:
+        for family in ("wav2vec2", "hubert"):
+            jobs = [job for job in plan(study) if job.script == "asr"]
+            words = [job.command for job in jobs if job.facts["family"] == family]
+            baselines = [of[of.index("--baseline") + 1] for of in words]
+            assert [*filter(None, baselines)] == [study.families[family].name]
+            models = {Path(word).name for of in words for word in of}
+            controls = {"permuted", "text-model-tuned", "speech-model-tuned"}
+            controls |= {"stimulus-tuned"} if family == "wav2vec2" else {*()}
+            assert models >= {"brain-tuned", *controls}
 
 
 def test_who_missed_a_story_is_tuned_on_the_others(full):
