@@ -56,10 +56,9 @@ class _NormOverTime(nn.Module):
         self.weight, self.bias, self.eps = norm.weight, norm.bias, norm.eps
 
     def forward(self, clips: torch.Tensor) -> torch.Tensor:
-        normed = [
-            functional.batch_norm(
+        normed = torch.empty_like(clips.transpose(1, 2))
+        for clip, of_clip in zip(clips, normed, strict=True):
+            of_clip[:] = functional.batch_norm(
                 clip.T, None, None, self.weight, self.bias, training=True, eps=self.eps
             )
-            for clip in clips
-        ]
-        return torch.stack(normed).transpose(1, 2)
+        return normed.transpose(1, 2)

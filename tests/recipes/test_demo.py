@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 21.0
 KNOWN = {"left": (100, 0), "right": (1500, 2)}  # a vertex of each side, and its column
 MOMENT = 13.0  # the middle of the seventh TR
-STANDING = {"plotly.min.js", "surface.json"}  # files of the page itself
+STANDING = {"plotly.min.js", "surface.json", "waiting.json"}  # files of the page itself
 READY = "document.querySelector('#player .player').dataset"
 
 HEAR_EXAMPLE = (
@@ -150,6 +150,24 @@ def expected(shares, seconds):
         side: np.interp(at, np.arange(len(shares)), shares[:, column])
         for side, (_, column) in KNOWN.items()
     }
+
+
+@needs_browser
+def test_a_cortex_without_responses_waits_for_a_sound(tab):
+    tab.wait_for("!!document.querySelector('.player.waiting')", 60)
+    assert tab.value("getComputedStyle(document.querySelector('.player .deck')).display") == "none"
+    for participant in ("P02", "P01"):
+        tab.wait_for(f"!!document.querySelector('input[type=radio][value={participant}]')")
+        tab.value(f"document.querySelector('input[type=radio][value={participant}]').click()")
+        tab.wait_for(
+            f"document.querySelector('.player h3')?.innerText.includes('{participant}')", 120
+        )
+        tab.wait_for("document.querySelectorAll('.js-plotly-plot .gl-container canvas').length", 60)
+        assert intensities(tab) == {side: 0 for side in KNOWN}
+        label = tab.value("document.querySelector('.js-plotly-plot').ariaLabel")
+        assert label.startswith(f"Inflated cortex of {participant}")
+        assert label.endswith("for which nothing is predicted yet")
+    assert tab.value(f"{READY}.ready") is None
 
 
 @needs_browser

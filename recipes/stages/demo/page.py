@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from modeling_braintune import BrainEncodingPipeline
-from recipes.stages.demo.player import write_played
+from recipes.stages.demo.player import write_played, write_waiting
 from recipes.stages.demo.predicted import predict
 from recipes.stages.demo.sessions import Gone, Sessions
 from recipes.stages.demo.sound import LONGEST, read_sound
@@ -76,6 +76,14 @@ def page(
     surface.write_text(json.dumps(surface_content()), encoding="utf-8")
     choices = {name: _choices(name, one, participants) for name, one in encoders.items()}
 
+    def waiting(chosen: Sequence[str], folder: Path) -> str:
+        """Write what the player shows of participants until there is a sound."""
+        brains = [
+            one.model.brain_of(who) for one, who in zip(encoders.values(), chosen, strict=True)
+        ]
+        names = [one.model.name_or_path for one in encoders.values()]
+        return _address(write_waiting(names, brains, list(encoders), folder))
+
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(600, 3600)) as blocks:
         gr.Markdown(INTRODUCTION)
         with gr.Row():
@@ -96,7 +104,7 @@ def page(
         gr.HTML(value='<p role="status"></p>', elem_id="microphone")
         status = gr.HTML(value="", elem_id="status")
         player = gr.HTML(
-            value="",
+            value=waiting([names[0] for names in choices.values()], folder),
             html_template=(HERE / "player.html").read_text(encoding="utf-8"),
             css_template=(HERE / "player.css").read_text(encoding="utf-8"),
             js_on_load=(HERE / "player.js").read_text(encoding="utf-8"),
@@ -130,7 +138,8 @@ def page(
                 if read is not None:
                     session.sound = read()
                 if session.sound is None:
-                    return emptied
+                    whom = [chosen[choice] for choice in whose]
+                    return emptied | {player: waiting(whom, session.new_folder("waiting"))}
                 played = show(session, chosen, tell)
                 said = f"{session.sound.name}: {session.sound.seconds:.1f} s. {session.sound.said}"
                 now = {player: _address(played), taking: gr.update(visible=True), taken: ""}

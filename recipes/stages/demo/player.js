@@ -19,6 +19,7 @@ const player = element.querySelector(".player");
 const part = (name) => element.querySelector(`[data-part="${name}"]`);
 const [audio, slider, play] = ["audio", "slider", "play"].map(part);
 let surface = null; // what all checkpoints share
+const plots = []; // of each checkpoint: a viewer takes long to make, so it is kept
 let shown = null; // { content, columns }
 let cursors = [];
 let lastDrawn = 0;
@@ -147,10 +148,12 @@ async function drawCortex(column, intensityOf) {
   column.coloured = drawn.map(({ name }) => name).flatMap((name, at) =>
     name.endsWith("coloured") ? [{ at, isLeft: name.startsWith("left") }] : []);
   for (const one of column.coloured) drawn[one.at].intensity = intensityOf(one);
-  await Plotly.newPlot(column.plot, drawn, layout,
+  const isNew = !column.plot.data;
+  await Plotly.react(column.plot, drawn, layout,
     { displayModeBar: false, responsive: true, scrollZoom: false });
-  column.plot.on("plotly_relayouting", (change) => follow(column, change));
-  column.plot.on("plotly_relayout", (change) => follow(column, change));
+  for (const event of isNew ? ["plotly_relayouting", "plotly_relayout"] : []) {
+    column.plot.on(event, (change) => follow(column.plot, change));
+  }
 }
 
 // All checkpoints are seen from one side.
@@ -164,14 +167,14 @@ function follow(from, change) {
 
 async function look(cameras, but = null) {
   following = true;
-  const others = shown.columns.filter((column) => column.plot && column !== but);
-  await Promise.all(others.map((column) => Plotly.relayout(column.plot, cameras)));
+  const others = plots.filter((plot) => plot !== but);
+  await Promise.all(others.map((plot) => Plotly.relayout(plot, cameras)));
   following = false;
 }
 
 function turn(degrees) {
   const angle = (degrees * Math.PI) / 180;
-  const { plot } = shown.columns.find((column) => column.plot);
+  const plot = plots.find((found) => found);
   const turned = {};
   for (const name of ["scene", "scene2"]) {
     const now = plot._fullLayout[name].camera;
@@ -239,8 +242,8 @@ async function draw() {
   pending = 0;
   if (!shown) return;
   const began = performance.now();
-  const seconds = audio.currentTime;
-  place(seconds);
+  const seconds = shown.content.sound ? audio.currentTime : 0;
+  if (shown.content.sound) place(seconds);
   await Promise.all(shown.columns.filter((column) => column.plot).map((column) => paint(column, seconds)));
   player.dataset.seconds = seconds; // what the picture is of
   lastDrawn = performance.now();
@@ -323,7 +326,7 @@ function drawCourse(parent, region, told, highest, seconds) {
   make(block, "p", { class: "quiet" }, `${region.said[0].toUpperCase()}${region.said.slice(1)}.`);
 }
 
-function drawColumn(told, content) {
+function drawColumn(told, content, at) {
   const column = make(part("columns"), "div", { class: "column" });
   make(column, "h3", {}, `${told.label} \u00b7 ${told.participant}`);
   make(column, "p", { class: "quiet" }, told.about);
@@ -333,8 +336,10 @@ function drawColumn(told, content) {
     drawn.columns = decoded(told.cortex.columns);
     drawn.filled = filled(drawn.columns);
     drawn.responses = decoded(told.cortex.responses);
-    drawn.plot = make(both, "div", { class: "cortex", role: "img",
-      "aria-label": `Inflated cortex of ${told.participant}, both hemispheres, in the colours of the predicted response` });
+    drawn.plot = plots[at] ??= make(both, "div", { class: "cortex", role: "img" });
+    drawn.plot.ariaLabel = `Inflated cortex of ${told.participant}, both hemispheres, ${content.sound
+      ? "in the colours of the predicted response" : "for which nothing is predicted yet"}`;
+    both.append(drawn.plot);
     const flat = make(both, "div", { class: "flat", role: "img",
       "aria-label": `Flat map of the same, with the outlines of ${told.regions.map((one) => one.name).join(" and ")}` });
     const { width, height } = surface.flat;
@@ -367,7 +372,6 @@ function drawKey(content) {
 
 async function show(url) {
   audio.pause();
-  shown?.columns.forEach(({ plot }) => plot && Plotly.purge(plot));
   shown = null;
   player.hidden = true;
   delete player.dataset.ready;
@@ -377,12 +381,15 @@ async function show(url) {
   part("columns").classList.toggle("alone", content.checkpoints.length === 1);
   cursors = [];
   player.hidden = false;
-  const answered = drawWave(content);
-  shown = { content, answered, columns: content.checkpoints.map((told) => drawColumn(told, content)) };
+  player.classList.toggle("waiting", !content.sound);
+  const answered = content.sound ? drawWave(content) : null;
+  const columns = content.checkpoints.map((told, at) => drawColumn(told, content, at));
+  shown = { content, answered, columns };
   const placed = shown.columns.filter((column) => column.plot);
   part("views").hidden = part("key").hidden = !placed.length;
   drawKey(content);
   part("problem").textContent = "";
+  if (!content.sound) return draw();
   const context = Math.max(...content.checkpoints.map((told) => told.context));
   part("context").textContent = context
     ? `In the first ${context} s (grey) the model has less sound before it than it was tuned with.` : "";
@@ -395,7 +402,7 @@ async function show(url) {
 // --- one playhead --------------------------------------------------------------------------------
 
 function seek(seconds) {
-  if (!shown) return;
+  if (!shown?.content.sound) return;
   audio.currentTime = Math.min(Math.max(seconds, 0), shown.content.sound.seconds);
   place(audio.currentTime);
 }
