@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from datasets_scripts.phantom.recordings import tell
 from recipes.demo import DemoOptions
 from recipes.stages.demo.sound import read_sound
 from recipes.stages.predicting import brain_pipeline
@@ -45,7 +46,7 @@ def test_two_checkpoints_at_most_and_sounds_that_are_there(tmp_path):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Checkpoints `both`, of two participants, and `placeless`; and an example."""
+    """Checkpoints `both`, of two participants, and `placeless`; a story, and an example."""
     folder = tmp_path_factory.mktemp("demo")
     measured = {"late_language": {"value": 0.5, "low": 0.4, "high": 0.6}}
     measured["early_auditory"] = {"value": 0.05, "low": -0.1, "high": 0.2}
@@ -53,7 +54,8 @@ def folder(tmp_path_factory):
     first = brain("P01", alignment=measured, measured_on=told)
     write_checkpoint(folder / "both", first, brain("P02"))
     write_checkpoint(folder / "placeless", brain("P03", fsaverage5=None, places=None, space=None))
-    soundfile.write(folder / "bursts.wav", bursts(SECONDS), 16000)
+    story = tell(SECONDS, np.random.default_rng(0))
+    soundfile.write(folder / "story.wav", story.audio, 16000)
     soundfile.write(folder / "example.wav", bursts(8.0), 16000)
     return folder
 
@@ -95,7 +97,7 @@ def tab(server, tmp_path_factory):
 @pytest.fixture(scope="module")
 def shown(tab, folder):
     """A sound was given, and its prediction is shown."""
-    tab.give("input[type=file]", folder / "bursts.wav")
+    tab.give("input[type=file]", folder / "story.wav")
     tab.wait_for(f"document.querySelector('.player') && {READY}.ready", 200)
     return tab
 
@@ -103,7 +105,7 @@ def shown(tab, folder):
 @pytest.fixture(scope="module")
 def predicted(folder):
     """Function from a participant of `both` to responses, as shares of the limit of colours."""
-    sound = read_sound(folder / "bursts.wav")
+    sound = read_sound(folder / "story.wav")
     recording = {"array": sound.samples, "sampling_rate": sound.rate}
     encoders = {name: brain_pipeline(str(folder / name)) for name in ("both", "placeless")}
     beside = encoders["placeless"](recording)["responses"]
@@ -248,9 +250,9 @@ def test_what_is_taken_home_comes_over_the_wire(shown):
     shown.wait_for("document.querySelectorAll('#taken a').length > 7", 200)
     links = shown.value("[...document.querySelectorAll('#taken a')].map((link) => link.innerText)")
     ends = [".py", "-regions.csv", ".nii.gz", "_hemi-L.func.gii", "_hemi-R.func.gii", ".gif"]
-    assert links == [f"bursts-P02{end}" for end in ends] + [
-        "bursts-P03.py",
-        "bursts-P03-regions.csv",
+    assert links == [f"story-P02{end}" for end in ends] + [
+        "story-P03.py",
+        "story-P03-regions.csv",
     ]
     table = shown.value(
         "fetch(document.querySelectorAll('#taken a')[1].href).then((answer) => answer.text())"
@@ -291,6 +293,25 @@ def test_every_control_has_a_name_that_is_read_aloud(shown):
         ".filter((control) => control.tabIndex < 0).length"
     )
     assert unreachable == 0
+
+
+@needs_browser
+def test_every_control_is_reached_by_the_keyboard(shown):
+    shown.value("document.activeElement.blur()")
+    reached, keys = set(), {"key": "Tab", "code": "Tab", "windowsVirtualKeyCode": 9}
+    for _ in range(80):
+        for kind in ("keyDown", "keyUp"):
+            shown.send("Input.dispatchKeyEvent", type=kind, **keys)
+        reached.add(
+            shown.value(
+                "{ const at = document.activeElement;"
+                "at.type === 'radio' ? at.value : at.ariaLabel ?? at.innerText.trim(); }"
+            )
+        )
+    files = {"story-P02.py", "story-P03-regions.csv"}
+    views = {"From the side", "From the middle", "From above", "Turn left", "Turn right"}
+    taking = {"Hear example", "Make files to take home", "Upload file", "Record audio"}
+    assert reached >= {"Play", "Time in the sound", "P02", *views, *taking, *files}, reached
 
 
 @needs_browser
@@ -347,7 +368,7 @@ def visitor(server, tmp_path):
     with chromium.opened(tmp_path / "profile", *BEEPING) as tab:
         tab.show(1280)
         tab.open(server[0])
-        tab.wait_for("!!document.querySelector('input[type=file]')", 200)
+        tab.wait_for(f"document.querySelector('.player') && {READY}.seconds", 200)  # it is drawn
         yield tab
 
 
@@ -375,7 +396,7 @@ def test_a_refused_microphone_is_said_and_the_page_goes_on(visitor, folder):
     visitor.wait_for("/does not let this page use a microphone/.test(document.body.innerText)", 60)
     visitor.value("document.querySelector('button[aria-label=\"Upload file\"]').click()")
     visitor.wait_for("!!document.querySelector('input[type=file]')", 60)
-    visitor.give("input[type=file]", folder / "bursts.wav")
+    visitor.give("input[type=file]", folder / "story.wav")
     visitor.wait_for(f"document.querySelector('.player') && {READY}.ready", 200)
 
 
@@ -397,6 +418,23 @@ def test_a_second_visitor_waits_in_the_queue_and_gets_what_is_theirs(shown, visi
 
 
 @needs_browser
+def test_what_somebody_gave_who_left_the_queue_does_not_stay(shown, visitor, server, tmp_path):
+    _, temporary = server
+    soundfile.write(tmp_path / "long.wav", bursts(600.0), 16000)
+    soundfile.write(tmp_path / "unheard.wav", bursts(4.0), 16000)
+    shown.give("input[type=file]", tmp_path / "long.wav")
+    shown.wait_for("/predicting/.test(document.body.innerText)", 60)
+    visitor.give("input[type=file]", tmp_path / "unheard.wav")
+    visitor.wait_for("/queue: *[0-9]/.test(document.body.innerText)", 60)
+    assert "unheard.wav" in stored(temporary)
+    visitor.open("about:blank")
+    until = time.monotonic() + 60
+    while "unheard.wav" in stored(temporary) and time.monotonic() < until:
+        time.sleep(0.1)
+    assert "unheard.wav" not in stored(temporary)
+
+
+@needs_browser
 def test_an_example_is_heard_after_all_that(shown):
     shown.value(HEAR_EXAMPLE)
     shown.wait_for(
@@ -410,7 +448,7 @@ def test_an_example_is_heard_after_all_that(shown):
 def test_nothing_of_a_visitor_stays_once_the_page_is_closed(shown, server):
     _, temporary = server
     assert {"sound.wav", "prediction.json"} <= stored(temporary)
-    assert "bursts.wav" not in stored(temporary)  # what was given is gone once it is read
+    assert "story.wav" not in stored(temporary)  # what was given is gone once it is read
     shown.open("about:blank")
     until = time.monotonic() + 60
     while stored(temporary) and time.monotonic() < until:

@@ -149,6 +149,11 @@ def page(
             except (OSError, ValueError) as error:
                 return emptied | {status: _paragraph(str(error), 'role="alert"')}
 
+        def note(path: str | None, request: gr.Request):
+            """Know of a file that waits in the queue: its visitor may leave before it is read."""
+            if path is not None:
+                sessions.of(request.session_hash).given.append(Path(path))
+
         def hear(given: dict, request: gr.Request, progress=WAITING):
             path = given[recording]
             read = None if path is None else partial(_taken, Path(path))
@@ -187,8 +192,11 @@ def page(
             "show_progress_on": [recording],
         }
         given = {recording, *whose}
-        gr.on([recording.upload, recording.stop_recording], hear, given, api_name="hear", **shown)
-        shown["api_visibility"] = "private"
+        heard = [recording.upload, recording.stop_recording]
+        private = {"api_visibility": "private"}
+        noted = gr.on(heard, note, recording, queue=False, show_progress="hidden", **private)
+        noted.then(hear, given, api_name="hear", **shown)
+        shown |= private
         for button, path in zip(offered, examples, strict=True):
             button.click(hear_example(path), given, **shown)
         for choice in whose:

@@ -20,11 +20,14 @@ class Session:
     ----------
     folder : Path
         Of what the page shows, under a name that nobody else can guess.
+    given : list of Path
+        Files that the visitor gave, of which some may not have been read yet.
     sound : Sound or None
     predicted : list of Predicted
     """
 
     folder: Path
+    given: list[Path] = field(default_factory=list)
     sound: Sound | None = None
     predicted: list[Predicted] = field(default_factory=list)
 
@@ -72,4 +75,6 @@ class Sessions:
         self._closed.add(visitor)
         session = self._open.pop(visitor, None)
         if session is not None:
+            for path in session.given:
+                path.unlink(missing_ok=True)
             shutil.rmtree(session.folder, ignore_errors=True)
