@@ -144,7 +144,8 @@ class SelfSupervision:
     frames from others as in `stimulus.SelfSupervisedTrainer`, whose loss and masks these are
     (Baevski et al. 2020, section 3.2). The quantizer and the projections of the pretraining class
     become parts of the model, under the names that they have there: they learn along, go on
-    from checkpoints, and a tuned checkpoint loads whole in the pretraining class.
+    from checkpoints, and a tuned checkpoint loads whole in the pretraining class. A Conformer's
+    batch norms keep their statistics, as they do wherever responses are tuned on.
 
     Parameters
     ----------
