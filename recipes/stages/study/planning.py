@@ -214,7 +214,9 @@ def _shared_jobs(study, family):
 def _tasks_of_controls(study, family, shared):
     """What models that all participants share know of speech."""
     checkpoints = {"checkpoints": [*map(_model_of, shared)]}
-    probing, recognition = _probing(study), _recognition(study, family)
+    probing = _probing(study)
+    # Participants' jobs train the pretrained recogniser
+    recognition = _recognition(study, family, checkpoints | {"baseline": ""})
     if shared and probing and "probe" in study.kinds:
         yield _job(
             study,
@@ -232,7 +234,7 @@ def _tasks_of_controls(study, family, shared):
             study,
             f"asr-controls-{family}",
             "asr",
-            recognition | checkpoints | {"baseline": ""},  # which participants' jobs train
+            recognition,
             "asr.json",
             shared,
             OF_TASKS_OF_CONTROLS,
@@ -308,10 +310,10 @@ def _participant_jobs(study, family, participant, number, shared):
             facts,
             ("probes.json",),
         )
-    recognition = _recognition(study, family)
-    if recognition and _takes(study, "asr", number):
-        # The pretrained recogniser is the same whoever listened: the first one's job trains it
-        words = recognition | checkpoints | ({"baseline": ""} if number else {})
+    # The pretrained recogniser is the same whoever listened: the first one's job trains it
+    recognised = checkpoints | ({"baseline": ""} if number else {})
+    words = _recognition(study, family, recognised)
+    if words and _takes(study, "asr", number):
         yield _job(
             study,
             f"asr-{who}",
@@ -388,11 +390,12 @@ def _probing(study):
     return options | {"tasks": tasks} | collections | _cache(study)
 
 
-def _recognition(study, family):
-    """What a job that recognises is told; nothing where no collection or no model is for that."""
+def _recognition(study, family, models):
+    """What a job that recognises is told; nothing where no collection or no family is for that."""
     heard = [c for c in study.collections if c.partition("=")[0] in TRANSCRIBED]
     recognises = study.families[family].config.model_type in CTC_FAMILIES
-    return study.options_of("asr") | {"collections": heard[:1]} if heard and recognises else {}
+    given = {"collections": heard[:1]}
+    return study.options_of("asr") | models | given if heard and recognises else {}
 
 
 def _takes(study, kind, number):
