@@ -19,6 +19,9 @@ from datasets_scripts import noise_ceiling, read_ds003020, read_regions
 from modeling_braintune import AutoModelForBrainTuning, BrainTuningCollator, load_lora
 from recipes.command.arguments import parse_arguments
 from recipes.command.output_folder import finished_curve
+from recipes.stages.demo.predicted import predict
+from recipes.stages.demo.sound import read_sound
+from recipes.stages.predicting import brain_pipeline
 from recipes.stages.training import train
 from recipes.stages.tuning_options import TrainerOptions, TuningOptions
 from recipes.tune import DEFAULT_CONFIG, tune
@@ -257,6 +260,22 @@ def test_a_checkpoint_says_how_well_its_own_head_predicts_the_test_story(finishe
             "normalisation": "normalised",
         }
         assert finished_curve(output / name / "losses.json")  # whose checksums are those of it
+
+
+def test_the_page_plays_what_the_checkpoint_says_of_its_head(finished, recordings):
+    """Of known words: voxels rise and fall with the recorded responses as the card promises."""
+    _, output, _ = finished
+    sound = read_sound(recordings / "stimuli" / "repeated.wav")
+    predicted = predict(brain_pipeline(str(output / "brain-tuned")), sound, "P01")
+    (story,) = read_ds003020(recordings, "P01", ["repeated"])
+    recorded = np.searchsorted(predicted.times, story.tr_times)
+    np.testing.assert_allclose(predicted.times[recorded], story.tr_times)
+    brain = predicted.brain
+    played, found = predicted.responses[recorded], story.responses[:, brain.voxels]
+    r = [np.corrcoef(*pair)[0, 1] for pair in zip(played.T, found.T, strict=True)]
+    for region, columns in brain.regions.items():
+        mean = np.mean(np.array(r)[columns] / brain.noise_ceiling[columns])
+        assert mean == pytest.approx(brain.alignment[region]["value"], abs=1e-3)
 
 
 def test_several_participants_share_a_backbone(configuration, recordings, tmp_path):
