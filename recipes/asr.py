@@ -57,6 +57,13 @@ class AsrOptions(Checkpoints, Baseline, Collections, MaxUnusable):
             "lower-cased text without punctuation other than apostrophes."
         },
     )
+    baseline_too: bool = field(
+        default=True,
+        metadata={
+            "help": "Whether the baseline learns it too; false where another run has taught it. "
+            "True by default."
+        },
+    )
 
     def __post_init__(self) -> None:
         for name in self.folders:
@@ -67,7 +74,7 @@ class AsrOptions(Checkpoints, Baseline, Collections, MaxUnusable):
                 f"timit=path/to/TIMIT, got {' '.join(self.collections) or 'none'}"
             )
         check_name("units", self.units, UNITS)
-        self.names = labelled(self.checkpoints, self.baseline)
+        self.names = labelled(self.checkpoints, self.baseline if self.baseline_too else "")
         super().__post_init__()
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from .maps import PLACES, VOXELS, read_maps
 
+DRAWN = {"noise-ceiling", "alignment-change", "impact-change"}  # of `QUANTITIES`, by figures
 OF_A_REGION = "region map"  # 1 where a vertex belongs to a participant's region, else 0
 
 
@@ -59,8 +60,8 @@ def map_rows(folder: str | Path) -> Iterator[dict[str, Any]]:
     for name, inside in regions.items():
         row = _row(OF_A_REGION, inside.astype(float), region=name)
         yield row | {"value": float(inside.sum())}
-    for quantity, of_models in maps.items():
-        for model, values in of_models.items():
+    for quantity in set(maps) & DRAWN:
+        for model, values in maps[quantity].items():
             yield _row(metric_of(quantity), values, model=model or None)
 
 
@@ -92,12 +93,13 @@ def maps_in(rows: Iterable[Mapping[str, Any]], metric: str, model: str | None) -
     Returns
     -------
     list of Map
-        In the order of the rows.
+        In the order of the rows; of models that were tuned on all their stories.
     """
     return [
         Map(row["family"], row["participant"], np.array(row["vertices"], float))
         for row in rows
-        if (row["metric"], row["model"]) == (metric, model) and row["vertices"] is not None
+        if (row["metric"], row["model"], row["fraction"]) == (metric, model, None)
+        and row["vertices"] is not None
     ]
 
 

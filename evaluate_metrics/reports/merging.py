@@ -143,8 +143,13 @@ def joined(
                     raise ValueError(f"{both}; leave out one of the files")
                 warnings.warn(f"{both}; the first is taken", stacklevel=2)
             elif known != row:  # by rounding, or in what does not say what the value is of
-                table[what] = min(known, row, key=lambda one: repr(sorted(one.items())))
+                table[what] = min(known, row, key=_fullest)
     return list(table.values())
+
+
+def _fullest(row):
+    """Sorts rows of one thing: first the one that says most, of equal ones always the same."""
+    return sum(value is None for value in row.values()), repr(sorted(row.items()))
 
 
 def _check_ways(row, path, ways):

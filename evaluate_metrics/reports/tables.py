@@ -7,6 +7,10 @@ from tabulate import tabulate
 
 # What reports call the model that the others are compared with, and that which is in question
 BASELINE, TUNED = "pretrained", "brain-tuned"
+CONTROLS = (
+    *("permuted", "stimulus-tuned", "speech-model-tuned"),
+    *("text-model-tuned", "permuted-text-model-tuned"),
+)
 LEVEL = 0.05  # of a test; a star says that p is below it
 EMPTY, NOT_DETERMINED = "empty", "not determined"  # of a region without voxels, and of a ratio
 

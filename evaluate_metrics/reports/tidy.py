@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from .files import write_csv
 from .map_rows import map_rows
 from .merging import WAYS, joined, read_rows
-from .tables import BASELINE, TUNED
+from .tables import CONTROLS
 
 TEXT = (
     *("family", "model", "control", "participant", "region", "task", "layer", "feature", "metric"),
@@ -58,7 +58,7 @@ def tidy(sources: Iterable[Source]) -> list[dict[str, Any]]:
     -------
     list of dict
         Rows with the columns of `COLUMNS`, sorted by `KEY`; a layer is text: a number, "mean",
-        "last" or "all". A "control" is a model that is neither pretrained nor brain-tuned.
+        "last" or "all". A "control" is a model that is one of `CONTROLS`.
 
     Raises
     ------
@@ -84,13 +84,15 @@ def _rows(source):
     found, facts = read_rows(Path(source.path)), dict(source.facts)
     if any(row["participant"] is not None for row in found):
         facts.pop("participant", None)  # a row without one is of a model that has none
-    if Path(source.path).name == ALIGNMENT:  # of one participant, in one way
+    if found and Path(source.path).name == ALIGNMENT:  # of one participant, in one way
         ours = {name: found[0][name] for name in OF_ITS_MAPS}
-        found += [dict.fromkeys(found[0]) | row | ours for row in map_rows(source.path.parent)]
+        found += [
+            dict.fromkeys(found[0]) | row | ours for row in map_rows(Path(source.path).parent)
+        ]
     rows = []
     for row in found:
         told = {"metric": row["measure"]} | row | {"family": None}
-        if row["model"] not in (None, BASELINE, TUNED):
+        if row["model"] in CONTROLS:
             told["control"] = row["model"]
         told |= {name: value for name, value in facts.items() if told.get(name) is None}
         told["family"] = told["family"] or row["pretrained"]

@@ -242,6 +242,22 @@ def test_another_participant_is_shown_of_the_same_sound(shown, predicted):
 
 
 @needs_browser
+def test_the_viewer_and_where_it_looks_from_outlive_a_sound(shown):
+    kept = "document.querySelector('.js-plotly-plot')"
+    seen = f"['scene', 'scene2'].map((name) => {kept}._fullLayout[name].camera.eye.z)"
+    shown.value(f"{kept}.marked = true")
+    shown.value("document.querySelector('[data-view=above]').click()")
+    shown.wait_for(f"{seen}.every((z) => z > 1)", 60)
+    shown.value("document.querySelector('input[type=radio][value=P01]').click()")
+    shown.wait_for("document.querySelector('.player h3').innerText.includes('P01')", 120)
+    shown.wait_for(f"{READY}.ready", 120)
+    assert shown.value(f"{kept}.marked") and shown.value(f"{seen}.every((z) => z > 1)")
+    shown.value("document.querySelector('input[type=radio][value=P02]').click()")
+    shown.wait_for("document.querySelector('.player h3').innerText.includes('P02')", 120)
+    shown.wait_for(f"{READY}.ready", 120)
+
+
+@needs_browser
 def test_what_is_taken_home_comes_over_the_wire(shown):
     shown.value(
         "[...document.querySelectorAll('button')]"

@@ -196,7 +196,7 @@ def test_killed_at_many_moments_the_same_call_ends_with_the_same_table(
     whole = "brain-tuned/checkpoints/checkpoint-2/checksums.json"
     moments = (
         ((tuned / whole, tuned / "brain-tuned/losses.json"), tuned / "results.json"),
-        ((study / "representations",), aligned / "alignment.json"),
+        ((aligned.with_suffix(".log"),), aligned / "alignment.json"),
         ((study / "results.csv",), study / "index.html"),
     )
     for marks, not_yet in moments:

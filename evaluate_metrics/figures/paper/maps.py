@@ -104,9 +104,12 @@ def _found(rows, quantity):
             f"no row is a map of {QUANTITIES[quantity].title}; alignment leaves some where it is "
             "known how voxels lie on fsaverage5"
         )
-    values: dict[str, dict[str, np.ndarray]] = {}
+    of_seeds: dict[tuple[str, str], list[np.ndarray]] = {}
     for family, participant, of_vertices in maps:
-        values.setdefault("" if of_no_model else family, {})[participant] = of_vertices
+        of_seeds.setdefault(("" if of_no_model else family, participant), []).append(of_vertices)
+    values: dict[str, dict[str, np.ndarray]] = {}
+    for (family, participant), found in of_seeds.items():
+        values.setdefault(family, {})[participant] = mean_of(found)
     aligned = {
         (row["family"], row["participant"])
         for row in rows

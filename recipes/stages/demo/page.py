@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from evaluate_metrics.reports import file_name
 from modeling_braintune import BrainEncodingPipeline
 from recipes.stages.demo.player import write_played, write_waiting
 from recipes.stages.demo.predicted import predict
@@ -76,13 +77,15 @@ def page(
     surface.write_text(json.dumps(surface_content()), encoding="utf-8")
     choices = {name: _choices(name, one, participants) for name, one in encoders.items()}
 
-    def waiting(chosen: Sequence[str], folder: Path) -> str:
-        """Write what the player shows of participants until there is a sound."""
+    def waiting(chosen: Sequence[str]) -> str:
+        """Write what the player shows of participants until there is a sound, once for all."""
+        rest = folder / "waiting" / "-".join(map(file_name, chosen))
+        rest.mkdir(parents=True, exist_ok=True)
         brains = [
             one.model.brain_of(who) for one, who in zip(encoders.values(), chosen, strict=True)
         ]
         names = [one.model.name_or_path for one in encoders.values()]
-        return _address(write_waiting(names, brains, list(encoders), folder))
+        return _address(write_waiting(names, brains, list(encoders), rest))
 
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(600, 3600)) as blocks:
         gr.Markdown(INTRODUCTION)
@@ -104,7 +107,7 @@ def page(
         gr.HTML(value='<p role="status"></p>', elem_id="microphone")
         status = gr.HTML(value="", elem_id="status")
         player = gr.HTML(
-            value=waiting([names[0] for names in choices.values()], folder),
+            value=waiting([names[0] for names in choices.values()]),
             html_template=(HERE / "player.html").read_text(encoding="utf-8"),
             css_template=(HERE / "player.css").read_text(encoding="utf-8"),
             js_on_load=(HERE / "player.js").read_text(encoding="utf-8"),
@@ -139,7 +142,7 @@ def page(
                     session.sound = read()
                 if session.sound is None:
                     whom = [chosen[choice] for choice in whose]
-                    return emptied | {player: waiting(whom, session.new_folder("waiting"))}
+                    return emptied | {player: waiting(whom)}
                 played = show(session, chosen, tell)
                 said = f"{session.sound.name}: {session.sound.seconds:.1f} s. {session.sound.said}"
                 now = {player: _address(played), taking: gr.update(visible=True), taken: ""}
@@ -151,13 +154,25 @@ def page(
 
         def note(path: str | None, request: gr.Request):
             """Know of a file that waits in the queue: its visitor may leave before it is read."""
-            if path is not None:
-                sessions.of(request.session_hash).given.append(Path(path))
+            if path is None:
+                return
+            try:
+                sessions.of(request.session_hash).given.add(Path(path))
+            except Gone:
+                sessions.let_go(Path(path))
+
+        def taken_from(visitor: str, path: Path):
+            """Read a visitor's file, which is deleted then."""
+            try:
+                return read_sound(path)
+            finally:
+                sessions.let_go(path, visitor)
 
         def hear(given: dict, request: gr.Request, progress=WAITING):
             path = given[recording]
-            read = None if path is None else partial(_taken, Path(path))
-            return answer(read, given, request.session_hash, progress)
+            visitor = request.session_hash
+            read = None if path is None else partial(taken_from, visitor, Path(path))
+            return answer(read, given, visitor, progress)
 
         def hear_example(path: Path):
             def hear(given: dict, request: gr.Request, progress=WAITING):
@@ -254,14 +269,6 @@ def _choices(name, encode, participants):
             "--participants, or none"
         )
     return list(participants) or known
-
-
-def _taken(path):
-    """A visitor's file, which is deleted as soon as it is read."""
-    try:
-        return read_sound(path)
-    finally:
-        path.unlink(missing_ok=True)
 
 
 def _paragraph(text, attributes=""):

@@ -21,6 +21,8 @@ const [audio, slider, play] = ["audio", "slider", "play"].map(part);
 let surface = null; // what all checkpoints share
 const plots = []; // of each checkpoint: a viewer takes long to make, so it is kept
 let shown = null; // { content, columns }
+let latest = 0; // number of what was asked to be shown
+let cameras = {}; // where both hemispheres are seen from, once somebody has turned them
 let cursors = [];
 let lastDrawn = 0;
 let pending = 0;
@@ -122,7 +124,8 @@ function camera(view, side) {
 
 function scene(side, domain) {
   const { places, nLeft } = surface;
-  const axes = { dragmode: "orbit", camera: camera("lateral", side), domain: { x: domain, y: [0, 1] } };
+  const seen = cameras[side === "left" ? "scene.camera" : "scene2.camera"] ?? camera("lateral", side);
+  const axes = { dragmode: "orbit", camera: seen, domain: { x: domain, y: [0, 1] } };
   const [first, end] = side === "left" ? [0, nLeft] : [nLeft, places.length / 3];
   const ranges = [0, 1, 2].map((axis) => {
     let [low, high] = [Infinity, -Infinity];
@@ -157,19 +160,20 @@ async function drawCortex(column, intensityOf) {
 }
 
 // All checkpoints are seen from one side.
-let following = false;
+let following = 0;
 function follow(from, change) {
   if (following) return;
-  const cameras = Object.fromEntries(["scene", "scene2"]
+  const turned = Object.fromEntries(["scene", "scene2"]
     .map((name) => [`${name}.camera`, change[`${name}.camera`]]).filter(([, found]) => found));
-  if (Object.keys(cameras).length) look(cameras, from);
+  if (Object.keys(turned).length) look(turned, from);
 }
 
-async function look(cameras, but = null) {
-  following = true;
+async function look(turned, but = null) {
+  following += 1;
+  cameras = { ...cameras, ...turned };
   const others = plots.filter((plot) => plot !== but);
-  await Promise.all(others.map((plot) => Plotly.relayout(plot, cameras)));
-  following = false;
+  await Promise.all(others.map((plot) => Plotly.relayout(plot, turned)))
+    .finally(() => { following -= 1; });
 }
 
 function turn(degrees) {
@@ -217,7 +221,7 @@ function paint(column, seconds) {
   paintFlat(column, of);
   const intensityOf = ({ isLeft }) => (isLeft ? left : right);
   if (!column.made) return (column.made = drawCortex(column, intensityOf));
-  return column.made.then(() => Plotly.restyle(column.plot,
+  return column.made.then(() => shown?.columns.includes(column) && Plotly.restyle(column.plot,
     { intensity: column.coloured.map(intensityOf) }, column.coloured.map(({ at }) => at)));
 }
 
@@ -341,7 +345,7 @@ function drawColumn(told, content, at) {
       ? "in the colours of the predicted response" : "for which nothing is predicted yet"}`;
     both.append(drawn.plot);
     const flat = make(both, "div", { class: "flat", role: "img",
-      "aria-label": `Flat map of the same, with the outlines of ${told.regions.map((one) => one.name).join(" and ")}` });
+      "aria-label": `Flat map of the same, with the outlines of ${told.cortex.outlines.map((one) => one.name).join(" and ")}` });
     const { width, height } = surface.flat;
     drawn.flat = make(flat, "canvas", { width, height }).getContext("2d");
     const over = make(flat, "svg", { viewBox: `0 0 ${width} ${height}` });
@@ -371,12 +375,15 @@ function drawKey(content) {
 }
 
 async function show(url) {
+  latest += 1;
+  const mine = latest;
   audio.pause();
   shown = null;
   player.hidden = true;
   delete player.dataset.ready;
   if (!url) return;
   const [content] = await Promise.all([fetched(url), surface ? null : loadSurface()]);
+  if (mine !== latest) return; // something else is to be shown by now
   part("columns").replaceChildren();
   part("columns").classList.toggle("alone", content.checkpoints.length === 1);
   cursors = [];
@@ -396,7 +403,7 @@ async function show(url) {
   slider.max = content.sound.seconds;
   audio.src = new URL(content.sound.file, new URL(url, document.baseURI));
   await draw();
-  player.dataset.ready = url;
+  if (mine === latest) player.dataset.ready = url;
 }
 
 // --- one playhead --------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ PLAYED, WAITING, SOUND = "prediction.json", "waiting.json", "sound.wav"
 N_PEAKS = 600  # of the waveform
 NO_CORTEX = (
     "No cortex is drawn: this checkpoint does not say which vertices of fsaverage5 its voxels lie "
-    "at. The time courses of its regions are below."
+    "at. Its regions have time courses."
 )
 
 

@@ -20,14 +20,14 @@ class Session:
     ----------
     folder : Path
         Of what the page shows, under a name that nobody else can guess.
-    given : list of Path
-        Files that the visitor gave, of which some may not have been read yet.
+    given : set of Path
+        Files that the visitor gave and that are not read yet.
     sound : Sound or None
     predicted : list of Predicted
     """
 
     folder: Path
-    given: list[Path] = field(default_factory=list)
+    given: set[Path] = field(default_factory=set)
     sound: Sound | None = None
     predicted: list[Predicted] = field(default_factory=list)
 
@@ -76,5 +76,12 @@ class Sessions:
         session = self._open.pop(visitor, None)
         if session is not None:
             for path in session.given:
-                path.unlink(missing_ok=True)
+                self.let_go(path)
             shutil.rmtree(session.folder, ignore_errors=True)
+
+    def let_go(self, path: Path, visitor: str = "") -> None:
+        """Delete a file that a visitor gave, unless somebody else gave the same and waits."""
+        if visitor in self._open:
+            self._open[visitor].given.discard(path)
+        if not any(path in session.given for session in self._open.values()):
+            path.unlink(missing_ok=True)

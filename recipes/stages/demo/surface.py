@@ -10,6 +10,7 @@ import numpy as np
 from evaluate_metrics import Cortex, fsaverage5
 from evaluate_metrics.figures.painting import CHANGE
 from evaluate_metrics.figures.projection import View
+from evaluate_metrics.figures.slide import words
 from modeling_braintune.brain import Brain
 
 EVERY = 2  # pixels of the printed flat map that are one on the page
@@ -83,8 +84,8 @@ def cortex_content(
     -------
     dict
         "columns" (n_vertices,) of "responses", or `NOWHERE`; "responses" (n_trs, n_columns) as
-        int8, where 127 is the limit: 255 steps, as many as there are colours; "outlines", a path of
-        SVG for each region.
+        int8, where 127 is the limit: 255 steps, as many as there are colours; "outlines", a name,
+        a colour and a path of SVG for each region.
     """
     voxels = brain.fsaverage5
     shown, columns = np.unique(voxels[voxels >= 0], return_inverse=True)
@@ -97,7 +98,11 @@ def cortex_content(
         "n_columns": len(shown),
         "responses": encoded(steps.astype(np.int8)),
         "outlines": [
-            {"colour": colour, "path": _outline(view, np.isin(voxels, brain.regions[region]))}
+            {
+                "name": words(region),
+                "colour": colour,
+                "path": _outline(view, np.isin(voxels, brain.regions[region])),
+            }
             for region, colour in colours.items()
             if region in brain.regions
         ],

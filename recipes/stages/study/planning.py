@@ -214,15 +214,16 @@ def _shared_jobs(study, family):
 def _tasks_of_controls(study, family, shared):
     """What models that all participants share know of speech."""
     checkpoints = {"checkpoints": [*map(_model_of, shared)]}
+    own = {"baseline": study.families[family].name}
     probing = _probing(study)
     # Participants' jobs train the pretrained recogniser
-    recognition = _recognition(study, family, checkpoints | {"baseline": ""})
+    recognition = _recognition(study, family, checkpoints | own | {"baseline_too": False})
     if shared and probing and "probe" in study.kinds:
         yield _job(
             study,
             f"probe-controls-{family}",
             "probe",
-            probing | checkpoints | {"baseline": study.families[family].name},
+            probing | checkpoints | own,
             "probes.json",
             shared,
             OF_TASKS_OF_CONTROLS,
@@ -311,7 +312,7 @@ def _participant_jobs(study, family, participant, number, shared):
             ("probes.json",),
         )
     # The pretrained recogniser is the same whoever listened: the first one's job trains it
-    recognised = checkpoints | ({"baseline": ""} if number else {})
+    recognised = checkpoints | ({"baseline_too": False} if number else {})
     words = _recognition(study, family, recognised)
     if words and _takes(study, "asr", number):
         yield _job(

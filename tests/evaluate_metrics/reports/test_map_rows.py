@@ -67,14 +67,22 @@ def test_a_map_is_told_as_its_measurement_is(folder):
     assert (region["region"], region["value"], region["model"]) == ("language", 3, None)
 
 
+def test_a_model_that_was_tuned_on_a_share_of_the_stories_is_no_map_of_the_whole(folder):
+    rows = tidy([Source(folder / "alignment.json", {"fraction": 0.25})])
+    assert maps_in(rows, "alignment-change map", "brain-tuned") == []
+
+
 def test_a_measurement_that_does_not_know_where_voxels_lie_has_no_maps(folder):
     (folder / "fsaverage5.npz").unlink()
     assert list(map_rows(folder)) == []
     assert len(tidy([Source(folder / "alignment.json")])) == 1
 
 
-def test_a_csv_file_has_no_vertices(folder):
-    _, csv = write_tidy(tidy([Source(folder / "alignment.json")]), folder / "table")
+def test_a_csv_file_has_no_vertices_and_takes_none_away(folder):
+    rows = tidy([Source(folder / "alignment.json")])
+    both = parquet, csv = write_tidy(rows, folder / "table")
+    assert read_tidy(both) == read_tidy(reversed(both)) == read_tidy([parquet])
+    assert len(maps_in(read_tidy(both), "alignment-change map", "brain-tuned")) == 1
     rows = read_tidy([csv])
     assert {r["metric"] for r in rows} >= {"alignment", "alignment-change map", "region map"}
     assert maps_in(rows, "alignment-change map", "brain-tuned") == [] == regions_in(rows)

@@ -85,11 +85,11 @@ def test_a_pretrained_model_may_come_out_otherwise_in_another_job(tmp_path):
         assert found["value"] == 0.6
 
 
-def test_a_control_is_neither_pretrained_nor_brain_tuned(tmp_path):
-    models = ("brain-tuned", "permuted", "pretrained", "text-model-tuned")
+def test_a_control_is_named_as_the_models_of_controls_are(tmp_path):
+    models = ("brain-tuned", "mine", "permuted", "pretrained", "text-model-tuned")
     path = written(tmp_path / "a.json", *(result(model=model) for model in models))
     controls = [r["control"] for r in tidy([Source(path, {"family": "hubert"})])]
-    assert controls == [None, "permuted", None, "text-model-tuned"]
+    assert controls == [None, None, "permuted", None, "text-model-tuned"]
 
 
 def test_facts_that_are_no_columns_are_refused(tmp_path):

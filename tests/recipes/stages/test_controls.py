@@ -3,7 +3,8 @@
 import pytest
 from transformers import Wav2Vec2Config
 
-from recipes.stages.controls import TARGETS, source_of, tuned_participant
+from evaluate_metrics.reports.tables import CONTROLS, TUNED
+from recipes.stages.controls import STIMULUS_TUNED, TARGETS, source_of, tuned_participant
 
 
 @pytest.mark.parametrize(
@@ -32,3 +33,8 @@ def test_every_model_has_a_name_of_its_own_and_a_permuted_one_has_a_right_order(
             assert order.index(source_of(name)) < order.index(name)  # whose step it is taken at
         else:
             assert source_of(name) == name
+
+
+def test_tables_know_all_controls_by_name():
+    models = {target.model for target in TARGETS.values()} | {STIMULUS_TUNED}
+    assert models - {TUNED} == {*CONTROLS}

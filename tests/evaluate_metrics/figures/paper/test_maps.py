@@ -124,6 +124,17 @@ def test_impact_changes_in_percentage_points(show, rows, shown_at):
     assert "hubert language \N{MINUS SIGN}20" in shown.drawn.alt
 
 
+def test_seeds_of_a_participant_are_averaged(show, rows, shown_at):
+    more = [
+        one | {"seed": 1, "vertices": [v and v + 0.1 for v in one["vertices"]]}
+        for one in rows(["hubert"], ["alignment-change"])
+        if one["model"]
+    ]
+    shown = show("14", rows(["hubert"]) + more)
+    panels, step = drawn(shown.figures[0], shown_at)
+    assert in_language(panels["P01"]) == pytest.approx(0.25 + 0.05, abs=step)
+
+
 def test_noise_ceilings_are_of_no_family(show, rows, shown_at):
     shown = show("13", rows())
     assert [path.name for path in shown.drawn.pictures] == ["13.png"]
@@ -140,7 +151,7 @@ def test_a_map_is_written(rows, tmp_path):
 @pytest.mark.parametrize("number", ["2c", "3c", "13", "14", "15"])
 def test_what_is_missing_is_named(row, rows, tmp_path, number):
     without = [one | {"vertices": None} for one in rows()]  # as a CSV file has them
-    for lacking in ([], without, rows(quantities=["alignment"][1:])):
+    for lacking in ([], without, rows(quantities=[])):
         with pytest.raises(Missing, match="no row is a map of .* how voxels lie on fsaverage5"):
             FIGURES[number].draw(lacking, tmp_path)
 

@@ -55,10 +55,10 @@ def test_directions_that_the_abstract_states_are_found_or_refuted():
         "4": dict(task="slurp/action", region=None, metric="macro_f1", layer="3"),
         "8": dict(task="ds003020/preference", region=None, metric="d", layer="3"),
     }
-    rises = {"3a": -5.0, "4": 0.1, "8": -0.1}
+    changes = {"3a": -5.0, "4": 0.1, "8": -0.1}
     for sign, verdict in ((1, "as expected"), (-1, "not as expected")):
         rows = [
-            tidy(model, f"UTS{n:02}", 40 + n + (tuned * sign * rises[figure]), **more)
+            tidy(model, f"UTS{n:02}", 40 + n + (tuned * sign * changes[figure]), **more)
             for figure, more in of.items()
             for n in range(8)
             for model, tuned in (("pretrained", 0), ("brain-tuned", 1 + 0.01 * n))

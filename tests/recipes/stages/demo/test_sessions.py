@@ -27,3 +27,17 @@ def test_what_is_shown_anew_replaces_what_was_shown_at_another_address(tmp_path)
     second = session.new_folder("played")
     assert second != first and not first.exists()
     assert taken.is_dir() and not list(second.iterdir())
+
+
+def test_a_file_that_two_gave_goes_with_the_second(tmp_path):
+    """What is the same has one place; who has read it, or has left, leaves it to the other."""
+    sessions, path = Sessions(tmp_path), tmp_path / "story.wav"
+    for way, go in (("left", sessions.end), ("read", lambda who: sessions.let_go(path, who))):
+        path.touch()
+        first, second = f"{way} first", f"{way} second"
+        for visitor in (first, second):
+            sessions.of(visitor).given.add(path)
+        go(first)
+        assert path.exists()
+        sessions.end(second)
+        assert not path.exists()

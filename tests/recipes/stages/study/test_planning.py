@@ -98,8 +98,8 @@ def test_every_model_is_tuned_for_recognition_and_the_pretrained_one_once(full):
         for family in ("wav2vec2", "hubert"):
             jobs = [job for job in plan(study) if job.script == "asr"]
             words = [job.command for job in jobs if job.facts["family"] == family]
-            baselines = [of[of.index("--baseline") + 1] for of in words]
-            assert [*filter(None, baselines)] == [study.families[family].name]
+            assert {of[of.index("--baseline") + 1] for of in words} == {study.families[family].name}
+            assert sum("--baseline_too" not in of for of in words) == 1
             models = {Path(word).name for of in words for word in of}
             controls = {"permuted", "text-model-tuned", "speech-model-tuned"}
             controls |= {"stimulus-tuned"} if family == "wav2vec2" else {*()}
