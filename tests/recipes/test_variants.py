@@ -43,7 +43,8 @@ def test_every_job_of_a_variant_is_a_command_that_takes_its_words(name, tmp_path
         if job.script == "tune":
             tuning, training = parsed
             for option, value in CONFIG["variants"][name].items():
-                assert getattr(tuning, option) == value
+                of = tuning if hasattr(tuning, option) else training
+                assert getattr(of, option) == value
             assert training.seed == job.facts["seed"]
             assert len(tuning.train_stories) == 16 and tuning.targets == ["responses"]
         else:  # whatever their configurations say
