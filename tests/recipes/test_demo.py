@@ -170,6 +170,9 @@ def test_a_cortex_without_responses_waits_for_a_sound(tab):
         assert label.startswith(f"Inflated cortex of {participant}")
         assert label.endswith("for which nothing is predicted yet")
     assert tab.value(f"{READY}.ready") is None
+    said = tab.value("document.querySelector('.player').innerText")
+    assert "White: where responses to a sound will be predicted" in said
+    assert "standard deviations" not in said
 
 
 @needs_browser
