@@ -1,5 +1,6 @@
 """What is run for each variant, and the table of what came out."""
 
+import dataclasses
 import json
 from dataclasses import fields
 
@@ -115,17 +116,15 @@ def test_what_jobs_found_is_read_by_variant_seed_model_and_measure(ended):
 
 def test_a_job_that_fails_is_named_and_the_table_is_of_the_others(ended, capsys):
     given, jobs = ended
+    given = dataclasses.replace(given, seeds=[1])
     jobs[-1].folder.parent.mkdir(parents=True, exist_ok=True)
     broken = {"recognition": {"config": "no-such-file.yaml"}}
-    for job in plan(given, CONFIG | broken):  # all recognition has another command now
-        if job.script == "asr":
-            job.place(".json").unlink(missing_ok=True)
-    with pytest.raises(SystemExit, match="2 jobs failed; the same command tries them again"):
+    with pytest.raises(SystemExit, match="1 jobs failed; the same command tries them again"):
         compare(given, CONFIG | broken)
     said = capsys.readouterr()
     assert "asr-distil-1-1 failed: " in said.err and "no-such-file.yaml" in said.err
     table = (jobs[0].folder.parent.parent / "variants.md").read_text()
-    assert "| distil-1   | 0.600 [0.600, 0.600] | 0.600 [0.600, 0.600] |" in table
+    assert "| distil-1   | 0.600      | 0.600           |" in table
     assert table.strip() in said.out
 
 
