@@ -80,7 +80,15 @@ class Sessions:
             shutil.rmtree(session.folder, ignore_errors=True)
 
     def let_go(self, path: Path, visitor: str = "") -> None:
-        """Delete a file that a visitor gave, unless somebody else gave the same and waits."""
+        """Delete a file that was given, unless somebody else gave the same and still waits.
+
+        Parameters
+        ----------
+        path : Path
+            Files of the same content have one.
+        visitor : str
+            Who waits for it no more; by default nobody who is here.
+        """
         if visitor in self._open:
             self._open[visitor].given.discard(path)
         if not any(path in session.given for session in self._open.values()):
